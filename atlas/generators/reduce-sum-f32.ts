@@ -1,0 +1,3 @@
+import { defineGenerator } from "./kit/generator.ts";
+
+export default defineGenerator({ taskId: "reduce-sum-f32", templates: [], mistakes: [] });

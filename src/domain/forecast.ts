@@ -1,0 +1,19 @@
+/**
+ * A forecast of one kernel on one device: the probability that it compiles, runs and agrees, and, given that, a
+ * two-piece normal over log2(runtime in µs) with median `m`, left width `sigmaLow` and right width `sigmaHigh`
+ * (both > 0). Densities mix in 2 % of a broad component; see `two-piece-normal.ts`.
+ */
+export interface Forecast {
+  readonly kernelId: string;
+  readonly pOk: number;
+  readonly m: number;
+  readonly sigmaLow: number;
+  readonly sigmaHigh: number;
+}
+
+/** What a forecast cost. */
+export interface ForecastCost {
+  readonly cpuSeconds: number;
+  readonly tokens: number;
+  readonly usd: number;
+}

@@ -1,0 +1,141 @@
+import type { ForecastCost, Forecast } from "./forecast.ts";
+import type { Budget, Spending } from "./budget.ts";
+import type { Decision } from "./decision.ts";
+import type { DeviceInfo } from "./device.ts";
+import type { Candidate, Kernel } from "./kernel.ts";
+import type { Evidence, Measurement, OkMeasurement } from "./measurement.ts";
+import type { Task } from "./task.ts";
+
+/** A measured kernel that forecasts and confirmations are relative to. */
+export interface Anchor {
+  readonly kernel: Kernel;
+  readonly measurement: OkMeasurement;
+}
+
+/** Result of compiling one kernel; a compile error is a value. */
+export type CompileOutcome =
+  | { readonly kernelId: string; readonly ok: true; readonly evidence: Evidence }
+  | { readonly kernelId: string; readonly ok: false; readonly error: string };
+
+export interface MeasureRequest {
+  /** Unique within a run and stable across restarts: a repeated request is recognised by it. */
+  readonly requestId: string;
+  readonly task: Task;
+  readonly kernel: Kernel;
+  /** `screen`: few samples, stops early for the clearly slow. `confirm`: A B B A blocks against `anchor`, fresh seeds. */
+  readonly mode: "screen" | "confirm";
+  readonly anchor?: Anchor;
+}
+
+/** Where kernels are compiled and timed. Implementations are closed with `close`, and answer in any order. */
+export interface Device {
+  /** As given by the user: `recorded:PATH`, `local`, `ssh:HOST`, `command:…`. */
+  readonly name: string;
+  /** Virtual devices report durations instead of taking them; see `search/`. */
+  readonly time: "virtual" | "real";
+  /** How many `measure` calls may usefully overlap. */
+  readonly concurrency: number;
+  describe(): Promise<DeviceInfo>;
+  compile(task: Task, kernels: readonly Kernel[], signal?: AbortSignal): Promise<readonly CompileOutcome[]>;
+  measure(request: MeasureRequest, signal?: AbortSignal): Promise<Measurement>;
+  close(): Promise<void>;
+}
+
+export interface ForecastRequest {
+  readonly task: Task;
+  readonly device: DeviceInfo;
+  /** Measured kernels, the incumbent first; at least the seed kernel. */
+  readonly anchors: readonly Anchor[];
+  readonly candidates: readonly Kernel[];
+  /** Compile evidence by kernel id, where a compiler was asked. */
+  readonly evidence?: ReadonlyMap<string, Evidence>;
+}
+
+export interface ForecastAnswer {
+  /** One per candidate that could be forecast, in any order. */
+  readonly forecasts: readonly Forecast[];
+  readonly cost: ForecastCost;
+}
+
+export interface Forecaster {
+  readonly name: string;
+  forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer>;
+}
+
+export interface ProposeContext {
+  readonly task: Task;
+  readonly parent: Anchor;
+  /** Index of the first proposal wanted: the k-th proposal of a parent is a function of (seed, parent, k) alone. */
+  readonly firstIndex: number;
+  readonly count: number;
+  readonly seed: number;
+}
+
+export interface Proposal {
+  readonly candidates: readonly Candidate[];
+  /** True when this parent has no further proposals. */
+  readonly exhausted: boolean;
+  readonly cost: ForecastCost;
+}
+
+export interface Proposer {
+  readonly name: string;
+  propose(context: ProposeContext, signal?: AbortSignal): Promise<Proposal>;
+}
+
+export interface PolicyContext {
+  readonly seed: number;
+  readonly candidates: readonly Candidate[];
+  readonly forecasts: ReadonlyMap<string, Forecast>;
+  readonly incumbentUs: number;
+  readonly measurementsLeft: number;
+}
+
+/** Decides which candidates of one batch to measure. Pure. */
+export interface Policy {
+  readonly name: string;
+  /** How many candidates to ask for per parent, and whether they must be forecast first. */
+  readonly proposalsPerParent: number;
+  readonly needsForecasts: boolean;
+  decide(context: PolicyContext): readonly Decision[];
+}
+
+/** One appended fact of a run. `seq` counts from 0 without gaps within a run. */
+export interface StoredEvent {
+  readonly runId: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly version: number;
+  /** Seconds: virtual time on recorded devices, else Unix time. */
+  readonly at: number;
+  readonly payload: unknown;
+}
+
+export interface RunSummary {
+  readonly runId: string;
+  /** Digest of the configuration: equal commands have equal keys. */
+  readonly configKey: string;
+  readonly config: unknown;
+  readonly createdAt: number;
+  readonly finishedAt: number | null;
+}
+
+/** Append-only log of runs and content-addressed blobs. What `append` has returned from survives a killed process. */
+export interface RunStore {
+  createRun(run: { readonly runId: string; readonly configKey: string; readonly config: unknown; readonly createdAt: number }): void;
+  runs(): readonly RunSummary[];
+  run(runId: string): RunSummary | undefined;
+  /** Appends in order, atomically; `seq` must continue the run's log. Throws `KernelcastError("store", …)`. */
+  append(runId: string, events: readonly Omit<StoredEvent, "runId">[]): void;
+  events(runId: string, fromSeq?: number): Iterable<StoredEvent>;
+  finishRun(runId: string, at: number): void;
+  /** Stores text by content; returns its SHA-256 in hex. Idempotent. */
+  putBlob(text: string): string;
+  blob(sha256: string): string | undefined;
+  close(): void;
+}
+
+export interface RunLimits {
+  readonly budget: Budget;
+  readonly spent: Spending;
+}

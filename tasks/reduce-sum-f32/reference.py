@@ -1,0 +1,2 @@
+def reference(inputs, sizes):
+    return {"out": inputs["x"].sum(keepdims=True)}
