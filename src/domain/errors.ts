@@ -3,8 +3,7 @@
  * `store`, `model`: a file or service that the user named is wrong or unreachable (exit 1); `interrupted`: Ctrl-C
  * (exit 130); `internal`: a fault of kernelcast itself (exit 1).
  */
-export type ErrorCode =
-  | "usage" | "task" | "recording" | "device" | "store" | "model" | "interrupted" | "internal";
+export type ErrorCode = "usage" | "task" | "recording" | "device" | "store" | "model" | "interrupted" | "internal";
 
 const marker = Symbol.for("kernelcast.error");
 

@@ -20,11 +20,12 @@ const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
   "||": (a, b) => Number(a !== 0 || b !== 0),
 };
 
-const functions: Readonly<Record<string, { readonly arity: number; readonly apply: (...values: number[]) => number }>> = {
-  ceil_div: { arity: 2, apply: (a, b) => Math.ceil(a / b) },
-  min: { arity: 2, apply: Math.min },
-  max: { arity: 2, apply: Math.max },
-};
+const functions: Readonly<Record<string, { readonly arity: number; readonly apply: (...values: number[]) => number }>> =
+  {
+    ceil_div: { arity: 2, apply: (a, b) => Math.ceil(a / b) },
+    min: { arity: 2, apply: Math.min },
+    max: { arity: 2, apply: Math.max },
+  };
 
 function divideExactly(a: number, b: number): number {
   if (a % b !== 0) throw new KernelcastError("task", `${a} / ${b} is not an integer (use ceil_div to round up)`);
@@ -36,7 +37,8 @@ function divideExactly(a: number, b: number): number {
  * it does not parse, uses an unknown name or operator, or is not a finite integer.
  */
 export function evaluateExpression(expression: Expression, names: Names): number {
-  const value = typeof expression === "number" ? expression : located(expression, () => visit(parse(expression), names));
+  const value =
+    typeof expression === "number" ? expression : located(expression, () => visit(parse(expression), names));
   if (!Number.isSafeInteger(value)) {
     throw new KernelcastError("task", `expression "${expression}" gives ${value}, which is not an integer`);
   }
@@ -80,7 +82,8 @@ function literal(node: jsep.Literal): number {
 
 function lookUp(name: string, names: Names): number {
   const value = Object.hasOwn(names, name) ? names[name] : undefined;
-  if (value === undefined) throw new Error(`unknown name "${name}" (known: ${Object.keys(names).join(", ") || "none"})`);
+  if (value === undefined)
+    throw new Error(`unknown name "${name}" (known: ${Object.keys(names).join(", ") || "none"})`);
   return value;
 }
 

@@ -12,3 +12,4 @@ export * from "./digest.ts";
 export * from "./random.ts";
 export * from "./expression.ts";
 export * from "./launch.ts";
+export * from "./recording.ts";

@@ -18,7 +18,8 @@ export function resolveLaunch(launch: Launch, names: Names): ResolvedLaunch {
 function resolveDimensions(what: string, value: Launch["grid"], names: Names): Dim3 {
   const dimension = (expression: Expression): number => {
     const size = evaluateExpression(expression, names);
-    if (size < 1) throw new KernelcastError("task", `${what} dimension "${expression}" is ${size}; it must be at least 1`);
+    if (size < 1)
+      throw new KernelcastError("task", `${what} dimension "${expression}" is ${size}; it must be at least 1`);
     return size;
   };
   return [dimension(value[0]), dimension(value[1]), dimension(value[2])];

@@ -1,5 +1,11 @@
 export const measurementStatuses = [
-  "ok", "compile_error", "launch_error", "incorrect", "timeout", "crashed", "suspicious",
+  "ok",
+  "compile_error",
+  "launch_error",
+  "incorrect",
+  "timeout",
+  "crashed",
+  "suspicious",
 ] as const;
 
 export type MeasurementStatus = (typeof measurementStatuses)[number];

@@ -122,7 +122,12 @@ export interface RunSummary {
 
 /** Append-only log of runs and content-addressed blobs. What `append` has returned from survives a killed process. */
 export interface RunStore {
-  createRun(run: { readonly runId: string; readonly configKey: string; readonly config: unknown; readonly createdAt: number }): void;
+  createRun(run: {
+    readonly runId: string;
+    readonly configKey: string;
+    readonly config: unknown;
+    readonly createdAt: number;
+  }): void;
   runs(): readonly RunSummary[];
   run(runId: string): RunSummary | undefined;
   /** Appends in order, atomically; `seq` must continue the run's log. Throws `KernelcastError("store", …)`. */

@@ -3,8 +3,15 @@ import { basename, join, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import {
-  evaluateExpression, KernelcastError, makeKernel, resolveLaunch,
-  type Launch, type Task, type TaskArgument, type Tolerance, type Workload,
+  evaluateExpression,
+  KernelcastError,
+  makeKernel,
+  resolveLaunch,
+  type Launch,
+  type Task,
+  type TaskArgument,
+  type Tolerance,
+  type Workload,
 } from "../domain/index.ts";
 import { taskFileSchema, type TaskFile } from "./task-schema.ts";
 
@@ -17,7 +24,10 @@ export async function loadTask(folder: string): Promise<Task> {
   const file = parseTaskFile(await readNamed(path, "task"), path);
   const id = basename(resolve(folder));
   if (file.task_id !== id) {
-    throw new KernelcastError("task", `${path}: task_id is "${file.task_id}" but the folder is "${id}"; make them equal`);
+    throw new KernelcastError(
+      "task",
+      `${path}: task_id is "${file.task_id}" but the folder is "${id}"; make them equal`,
+    );
   }
   const source = await readNamed(join(folder, file.seed.source), "seed kernel");
   const reference = await readNamed(join(folder, file.reference), "reference");
@@ -92,7 +102,10 @@ export function buildTask(file: TaskFile, source: string, reference: string): Ta
 
 function buildSeed(file: TaskFile, source: string, launches: readonly Launch[]): Task["seedKernel"] {
   const tunables = firstTunables(file);
-  const compileOptions = [...file.seed.compile_options, ...Object.entries(tunables).map(([name, value]) => `-D${name}=${value}`)];
+  const compileOptions = [
+    ...file.seed.compile_options,
+    ...Object.entries(tunables).map(([name, value]) => `-D${name}=${value}`),
+  ];
   const names = { ...tunables, ...file.sizes };
   const resolved = Object.keys(tunables).length === 0 ? launches : launches.map((launch) => bindLaunch(launch, names));
   return makeKernel({ source, launches: resolved, compileOptions }, names);
@@ -103,7 +116,9 @@ export function bindLaunch(launch: Launch, names: Readonly<Record<string, number
   const resolved = resolveLaunch(launch, names);
   return {
     ...resolved,
-    args: resolved.args.map((argument) => (typeof argument === "string" ? argument : { [argument.dtype]: argument.value })),
+    args: resolved.args.map((argument) =>
+      typeof argument === "string" ? argument : { [argument.dtype]: argument.value },
+    ),
   };
 }
 
@@ -121,7 +136,7 @@ export function toLaunch(launch: ParsedLaunch): Launch {
     grid: launch.grid,
     block: launch.block,
     smemBytes: launch.smem_bytes,
-    args: launch.args as Launch["args"],
+    args: launch.args,
   };
 }
 
@@ -143,7 +158,10 @@ function checkArguments(file: TaskFile, reference: string): void {
   for (const launch of file.seed.launches) {
     const unknown = launch.args.find((argument) => typeof argument === "string" && !names.has(argument));
     if (unknown !== undefined) {
-      throw new KernelcastError("task", `seed.launches: "${String(unknown)}" is not an argument (declared: ${[...names].join(", ")})`);
+      throw new KernelcastError(
+        "task",
+        `seed.launches: ${JSON.stringify(unknown)} is not an argument (declared: ${[...names].join(", ")})`,
+      );
     }
   }
   checkDraws(file, reference);
@@ -155,14 +173,23 @@ function checkDraws(file: TaskFile, reference: string): void {
   }
   const undrawn = file.args.find(({ role, draw }) => (role === "in" || role === "inout") && draw === undefined);
   if (undrawn && !/^def make_inputs\(/m.test(reference)) {
-    throw new KernelcastError("task", `args: input "${undrawn.name}" has no draw and ${file.reference} defines no make_inputs(sizes, rng)`);
+    throw new KernelcastError(
+      "task",
+      `args: input "${undrawn.name}" has no draw and ${file.reference} defines no make_inputs(sizes, rng)`,
+    );
   }
 }
 
 function buildWorkload(file: TaskFile, sizes: Readonly<Record<string, number>>): Workload {
   const args = file.args.map((argument): TaskArgument => {
     const shape = argument.shape.map((extent) => positive(`args: shape of "${argument.name}"`, extent, sizes));
-    return { name: argument.name, dtype: argument.dtype, shape, role: argument.role, ...(argument.draw ? { draw: argument.draw } : {}) };
+    return {
+      name: argument.name,
+      dtype: argument.dtype,
+      shape,
+      role: argument.role,
+      ...(argument.draw ? { draw: argument.draw } : {}),
+    };
   });
   const flops = evaluateExpression(file.flops, sizes);
   return { sizes, args, flops, bytesMin: positive("bytes_min", file.bytes_min, sizes) };

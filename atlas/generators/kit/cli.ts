@@ -17,18 +17,25 @@ const structures = new Set(kernels.map(({ structure }) => structure));
 const depths = new Map<string | null, number>([[null, -1]]);
 for (const { kernel, parentId } of kernels) depths.set(kernel.kernelId, (depths.get(parentId) ?? 0) + 1);
 const perTemplate = countBy(kernels);
-console.log(JSON.stringify({
-  task: taskId,
-  kernels: kernels.length,
-  templates: generator.templates.length,
-  mistakes: generator.mistakes.length,
-  mistake_share: Number((generator.mistakes.length / kernels.length).toFixed(3)),
-  distinct_structures: structures.size,
-  constant_only_share: Number((1 - structures.size / kernels.length).toFixed(3)),
-  depth: Math.max(...depths.values()),
-  per_template: perTemplate,
-}, null, 2));
-if (values.out) await writeFile(values.out, kernels.map((kernel) => `${JSON.stringify({ task_id: taskId, ...kernel })}\n`).join(""));
+console.log(
+  JSON.stringify(
+    {
+      task: taskId,
+      kernels: kernels.length,
+      templates: generator.templates.length,
+      mistakes: generator.mistakes.length,
+      mistake_share: Number((generator.mistakes.length / kernels.length).toFixed(3)),
+      distinct_structures: structures.size,
+      constant_only_share: Number((1 - structures.size / kernels.length).toFixed(3)),
+      depth: Math.max(...depths.values()),
+      per_template: perTemplate,
+    },
+    null,
+    2,
+  ),
+);
+if (values.out)
+  await writeFile(values.out, kernels.map((kernel) => `${JSON.stringify({ task_id: taskId, ...kernel })}\n`).join(""));
 
 function countBy(list: readonly GeneratedKernel[]): Record<string, number> {
   const counts: Record<string, number> = {};

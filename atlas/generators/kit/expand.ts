@@ -24,14 +24,21 @@ type Sizes = Readonly<Record<string, number>>;
  */
 export function expandGenerator(generator: Generator, seedKernel: Kernel, sizes: Sizes, seed = 1): GeneratedKernel[] {
   const root: Drawn = {
-    kernel: seedKernel, parentId: null, templateId: "seed", idea: "the seed kernel", options: {},
+    kernel: seedKernel,
+    parentId: null,
+    templateId: "seed",
+    idea: "the seed kernel",
+    options: {},
     structure: constantFreeText(seedKernel.source),
   };
   const byTemplate = new Map<string, Drawn[]>();
   const seen = new Set([seedKernel.kernelId]);
   for (const template of generator.templates) {
     const origins = template.from === null ? [root] : byTemplate.get(template.from);
-    if (!origins) throw new Error(`${generator.taskId}: template ${template.id} comes from ${template.from}, which is not above it`);
+    if (!origins)
+      throw new Error(
+        `${generator.taskId}: template ${template.id} comes from ${template.from}, which is not above it`,
+      );
     byTemplate.set(template.id, drawTemplate(generator.taskId, template, origins, sizes, seed, seen));
   }
   const mistakes = generator.mistakes.map((mistake) => makeMistake(generator, mistake, byTemplate, sizes));
@@ -45,11 +52,18 @@ function isNew(drawn: GeneratedKernel, seen: Set<string>): boolean {
 }
 
 function drawTemplate(
-  taskId: string, template: Template, origins: readonly Drawn[], sizes: Sizes, seed: number, seen: Set<string>,
+  taskId: string,
+  template: Template,
+  origins: readonly Drawn[],
+  sizes: Sizes,
+  seed: number,
+  seen: Set<string>,
 ): Drawn[] {
   const uniform = keyedStream(seed, "expand", taskId, template.id);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(uniform() * items.length)] as T;
-  const first = Object.fromEntries(Object.entries(template.options).map(([name, values]) => [name, values[0] as OptionValue]));
+  const first = Object.fromEntries(
+    Object.entries(template.options).map(([name, values]) => [name, values[0] as OptionValue]),
+  );
   const drawn: Drawn[] = [];
   const add = (options: Options, parent: Drawn, idea: string): void => {
     const next = toKernel(template.write(options, sizes), template.id, parent, idea, options, sizes);
@@ -58,7 +72,11 @@ function drawTemplate(
   add(first, pick(origins), template.idea);
   const names = Object.keys(template.options).filter((name) => (template.options[name] ?? []).length > 1);
   const structures = new Set(drawn.map((kernel) => kernel.structure));
-  for (let attempt = 0; attempt < 200 * template.count && drawn.length < template.count && names.length > 0; attempt++) {
+  for (
+    let attempt = 0;
+    attempt < 200 * template.count && drawn.length < template.count && names.length > 0;
+    attempt++
+  ) {
     const parent = pick(drawn);
     const name = pick(names);
     const options: Options = { ...parent.options, [name]: pick(template.options[name] as readonly OptionValue[]) };
@@ -79,22 +97,39 @@ function mayRepeat(drawn: readonly Drawn[], structures: ReadonlySet<string>, att
 }
 
 function toKernel(
-  draft: KernelDraft, templateId: string, parent: Drawn, idea: string, options: Options, sizes: Sizes,
+  draft: KernelDraft,
+  templateId: string,
+  parent: Drawn,
+  idea: string,
+  options: Options,
+  sizes: Sizes,
 ): Drawn {
   const kernel = makeKernel(
-    { source: draft.source, launches: draft.launches, compileOptions: draft.compileOptions ?? [] }, sizes,
+    { source: draft.source, launches: draft.launches, compileOptions: draft.compileOptions ?? [] },
+    sizes,
   );
-  return { kernel, parentId: parent.kernel.kernelId, templateId, idea, options, structure: constantFreeText(draft.source) };
+  return {
+    kernel,
+    parentId: parent.kernel.kernelId,
+    templateId,
+    idea,
+    options,
+    structure: constantFreeText(draft.source),
+  };
 }
 
 function makeMistake(
-  generator: Generator, mistake: Mistake, byTemplate: ReadonlyMap<string, readonly Drawn[]>, sizes: Sizes,
+  generator: Generator,
+  mistake: Mistake,
+  byTemplate: ReadonlyMap<string, readonly Drawn[]>,
+  sizes: Sizes,
 ): Drawn {
   const template = generator.templates.find(({ id }) => id === mistake.template);
   const siblings = byTemplate.get(mistake.template);
   const parent = siblings?.[siblings.length - 1];
-  if (!template || !parent) throw new Error(`${generator.taskId}: mistake ${mistake.id} names no template with kernels`);
+  if (!template || !parent)
+    throw new Error(`${generator.taskId}: mistake ${mistake.id} names no template with kernels`);
   const options = { ...parent.options, ...mistake.options };
   const draft = mistake.edit(template.write(options, sizes));
-  return toKernel(draft, `${template.id}`, parent, mistake.idea, options, sizes);
+  return toKernel(draft, template.id, parent, mistake.idea, options, sizes);
 }
