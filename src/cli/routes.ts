@@ -1,0 +1,12 @@
+import type { Command, RouteMap } from "@stricli/core";
+import type { CliContext } from "./context.ts";
+import { doctorCommand } from "./doctor.ts";
+import { initCommand } from "./init.ts";
+import { measureCommand } from "./measure.ts";
+
+/** The commands by name; each loads its implementation when it runs. */
+export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
+  init: initCommand,
+  measure: measureCommand,
+  doctor: doctorCommand,
+};
