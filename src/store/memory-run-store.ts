@@ -1,0 +1,44 @@
+import { KernelcastError, sha256Hex, type RunStore, type RunSummary, type StoredEvent } from "../domain/index.ts";
+
+/** A `RunStore` that lives as long as the process: for tests, benches and library users who keep no history. */
+export function createMemoryRunStore(): RunStore {
+  const runs = new Map<string, RunSummary>();
+  const logs = new Map<string, StoredEvent[]>();
+  const blobs = new Map<string, string>();
+  const log = (runId: string): StoredEvent[] => {
+    const events = logs.get(runId);
+    if (!events) throw new KernelcastError("store", `no run named ${runId}`);
+    return events;
+  };
+  return {
+    createRun(run) {
+      if (runs.has(run.runId)) throw new KernelcastError("store", `a run of this name exists: ${run.runId}`);
+      runs.set(run.runId, { ...run, finishedAt: null });
+      logs.set(run.runId, []);
+    },
+    runs: () => [...runs.values()],
+    run: (runId) => runs.get(runId),
+    append(runId, events) {
+      const existing = log(runId);
+      const expected = existing.length;
+      events.forEach((event, index) => {
+        if (event.seq !== expected + index) {
+          throw new KernelcastError("store", `run ${runId}: event ${event.seq} follows ${expected + index - 1}`);
+        }
+      });
+      for (const event of events) existing.push({ runId, ...event });
+    },
+    events: (runId, fromSeq = 0) => log(runId).slice(fromSeq),
+    finishRun(runId, at) {
+      const run = runs.get(runId);
+      if (run) runs.set(runId, { ...run, finishedAt: at });
+    },
+    putBlob(text) {
+      const sha256 = sha256Hex(text);
+      blobs.set(sha256, text);
+      return sha256;
+    },
+    blob: (sha256) => blobs.get(sha256),
+    close: () => undefined,
+  };
+}

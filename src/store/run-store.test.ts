@@ -1,0 +1,104 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { runStoreContract } from "../testing/run-store-contract.ts";
+import { createMemoryRunStore } from "./memory-run-store.ts";
+import { openSqlite, sqliteEngines } from "./sqlite-engine.ts";
+import { openRunStore } from "./sqlite-run-store.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kernelcast-store-"));
+let files = 0;
+const newPath = (): string => join(folder, `${files++}`, "runs.sqlite");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+runStoreContract("memory", createMemoryRunStore, { describe, it, expect });
+for (const engine of sqliteEngines()) {
+  runStoreContract(`SQLite file, ${engine}`, () => openRunStore(newPath(), { engine }), { describe, it, expect });
+}
+
+describe("the SQLite store", () => {
+  it("survives closing and opening", () => {
+    const path = newPath();
+    const first = openRunStore(path);
+    first.createRun({ runId: "r", configKey: "k", config: {}, createdAt: 1 });
+    first.append("r", [{ seq: 0, type: "run-start", version: 1, at: 0, payload: null }]);
+    first.close();
+    const second = openRunStore(path);
+    expect([...second.events("r")]).toHaveLength(1);
+    second.close();
+  });
+
+  it("uses write-ahead logging on a local disk and the rollback journal on a network one", () => {
+    const mode = (path: string): unknown => {
+      const database = openSqlite(path);
+      const row = database.prepare("PRAGMA journal_mode").get();
+      database.close();
+      return row?.["journal_mode"];
+    };
+    const local = newPath();
+    openRunStore(local, { networkFileSystem: () => undefined }).close();
+    expect(mode(local)).toBe("wal");
+    const network = newPath();
+    openRunStore(network, { networkFileSystem: () => "NFS" }).close();
+    expect(mode(network)).toBe("delete");
+  });
+
+  it("says so when two writers continue one run", () => {
+    const path = newPath();
+    const [a, b] = [openRunStore(path), openRunStore(path)];
+    a.createRun({ runId: "r", configKey: "k", config: {}, createdAt: 1 });
+    const event = { seq: 0, type: "x", version: 1, at: 0, payload: null };
+    a.append("r", [event]);
+    expect(() => b.append("r", [event])).toThrow(/another process is writing this run/);
+    a.close();
+    b.close();
+  });
+
+  it("refuses a file that is no store, and one from the future, in one line", () => {
+    const path = newPath();
+    openRunStore(path).close();
+    const database = openSqlite(path);
+    database.exec("PRAGMA user_version = 99");
+    database.close();
+    expect(() => openRunStore(path)).toThrow(/newer kernelcast/);
+    writeFileSync(path, "x".repeat(4096));
+    rmSync(`${path}-wal`, { force: true });
+    rmSync(`${path}-shm`, { force: true });
+    expect(() => openRunStore(path)).toThrow(/not a kernelcast store/);
+    expect(readFileSync(path, "utf8")).toMatch(/^x+$/);
+  });
+
+  const mount = spawnSync("unshare", ["-rm", "true"]);
+  it.skipIf(mount.status !== 0)("keeps what was acknowledged when the disk is full", () => {
+    const mountPoint = join(folder, "small");
+    const script = `
+      import { openRunStore } from ${JSON.stringify(new URL("./sqlite-run-store.ts", import.meta.url).pathname)};
+      const store = openRunStore(${JSON.stringify(join(mountPoint, "runs.sqlite"))});
+      store.createRun({ runId: "r", configKey: "k", config: {}, createdAt: 1 });
+      let acknowledged = 0;
+      try {
+        for (;;) {
+          store.append("r", [{ seq: acknowledged, type: "x", version: 1, at: 0, payload: "y".repeat(10000) }]);
+          acknowledged++;
+        }
+      } catch (error) { console.log(JSON.stringify({ message: error.message, acknowledged, kept: [...store.events("r")].length })); }`;
+    const file = join(folder, "fill.mts");
+    writeFileSync(file, script);
+    const command = `mkdir -p ${mountPoint} && mount -t tmpfs -o size=400k tmpfs ${mountPoint} && ${process.execPath} --import tsx ${file}`;
+    const { stdout, stderr } = spawnSync("unshare", ["-rm", "sh", "-c", command], {
+      encoding: "utf8",
+      cwd: process.cwd(),
+    });
+    expect(stderr).not.toMatch(/Error/);
+    const { message, acknowledged, kept } = JSON.parse(stdout) as {
+      message: string;
+      acknowledged: number;
+      kept: number;
+    };
+    expect(message).toMatch(/the disk is full/);
+    expect(acknowledged).toBeGreaterThan(5);
+    expect(kept).toBe(acknowledged);
+  });
+});

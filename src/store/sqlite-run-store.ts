@@ -1,0 +1,147 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { KernelcastError, sha256Hex, type RunStore, type RunSummary, type StoredEvent } from "../domain/index.ts";
+import { migrate } from "./migrations.ts";
+import { networkFileSystem } from "./network-file-system.ts";
+import { openSqlite, type SqliteDatabase, type SqliteEngineName, type SqliteStatement } from "./sqlite-engine.ts";
+
+export interface SqliteRunStoreOptions {
+  readonly engine?: SqliteEngineName;
+  /** File-system probe; by default the real one. */
+  readonly networkFileSystem?: (folder: string) => string | undefined;
+}
+
+/**
+ * Opens the workspace's store, creating file and folder as needed. Uses write-ahead logging, or the rollback journal where
+ * the file system is a network one. Throws `KernelcastError("store", …)`.
+ */
+export function openRunStore(path: string, options: SqliteRunStoreOptions = {}): RunStore {
+  return guarded(path, () => {
+    mkdirSync(dirname(path), { recursive: true });
+    const database = openSqlite(path, options.engine);
+    const network = (options.networkFileSystem ?? networkFileSystem)(dirname(path));
+    database.exec("PRAGMA busy_timeout = 10000");
+    database.exec(`PRAGMA journal_mode = ${network === undefined ? "WAL" : "DELETE"}`);
+    database.exec(`PRAGMA synchronous = ${network === undefined ? "NORMAL" : "FULL"}`);
+    migrate(database, path);
+    return createStore(path, database);
+  });
+}
+
+function createStore(path: string, database: SqliteDatabase): RunStore {
+  const sql = prepareStatements(database);
+  const transact = (work: () => void): void =>
+    guarded(path, () => {
+      database.exec("BEGIN IMMEDIATE");
+      try {
+        work();
+        database.exec("COMMIT");
+      } catch (error) {
+        rollBack(database);
+        throw error;
+      }
+    });
+  return {
+    createRun: (run) =>
+      guarded(path, () => sql.createRun.run(run.runId, run.configKey, JSON.stringify(run.config), run.createdAt)),
+    runs: () => guarded(path, () => sql.runs.all().map(toSummary)),
+    run: (runId) => guarded(path, () => optional(sql.run.get(runId), toSummary)),
+    append: (runId, events) =>
+      transact(() => {
+        for (const event of events) {
+          sql.append.run(runId, event.seq, event.type, event.version, event.at, JSON.stringify(event.payload));
+        }
+      }),
+    events: (runId, fromSeq = 0) => guarded(path, () => readEvents(sql.events, runId, fromSeq)),
+    finishRun: (runId, at) => guarded(path, () => void sql.finish.run(at, runId)),
+    putBlob: (text) =>
+      guarded(path, () => {
+        const sha256 = sha256Hex(text);
+        sql.putBlob.run(sha256, text);
+        return sha256;
+      }),
+    blob: (sha256) => guarded(path, () => optional(sql.blob.get(sha256), (row) => String(row["content"]))),
+    close: () => database.close(),
+  };
+}
+
+function prepareStatements(database: SqliteDatabase) {
+  return {
+    createRun: database.prepare("INSERT INTO run (run_id, config_key, config, created_at) VALUES (?, ?, ?, ?)"),
+    runs: database.prepare("SELECT * FROM run ORDER BY created_at, run_id"),
+    run: database.prepare("SELECT * FROM run WHERE run_id = ?"),
+    append: database.prepare("INSERT INTO event (run_id, seq, type, version, at, payload) VALUES (?, ?, ?, ?, ?, ?)"),
+    events: database.prepare("SELECT * FROM event WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"),
+    finish: database.prepare("UPDATE run SET finished_at = ? WHERE run_id = ?"),
+    putBlob: database.prepare("INSERT OR IGNORE INTO blob (sha256, content) VALUES (?, ?)"),
+    blob: database.prepare("SELECT content FROM blob WHERE sha256 = ?"),
+  };
+}
+
+const eventPage = 4096;
+
+function* readEvents(statement: SqliteStatement, runId: string, fromSeq: number): Iterable<StoredEvent> {
+  for (let from = fromSeq; ; from += eventPage) {
+    const rows = statement.all(runId, from, eventPage);
+    for (const row of rows) {
+      yield {
+        runId,
+        seq: Number(row["seq"]),
+        type: String(row["type"]),
+        version: Number(row["version"]),
+        at: Number(row["at"]),
+        payload: JSON.parse(String(row["payload"])) as unknown,
+      };
+    }
+    if (rows.length < eventPage) return;
+  }
+}
+
+type Row = Readonly<Record<string, string | number | null>>;
+
+function optional<T>(row: Row | undefined, map: (row: Row) => T): T | undefined {
+  return row === undefined ? undefined : map(row);
+}
+
+function toSummary(row: Row): RunSummary {
+  const finishedAt = row["finished_at"];
+  return {
+    runId: String(row["run_id"]),
+    configKey: String(row["config_key"]),
+    config: JSON.parse(String(row["config"])) as unknown,
+    createdAt: Number(row["created_at"]),
+    finishedAt: finishedAt === null || finishedAt === undefined ? null : Number(finishedAt),
+  };
+}
+
+function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // SQLite has already rolled back by itself after some errors, a full disk among them.
+  }
+}
+
+function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (KernelcastError.isInstance(cause)) throw cause;
+    throw new KernelcastError("store", `${path}: ${explain(cause)}`, { cause });
+  }
+}
+
+const explanations: readonly (readonly [RegExp, string])[] = [
+  [/full/i, "the disk is full; what was acknowledged is kept; free some space and give the same command again"],
+  [/UNIQUE.*event/i, "another process is writing this run; wait for it to end or use another --workspace"],
+  [/UNIQUE.*run/i, "a run of this name exists"],
+  [/locked|busy/i, "another process keeps the store locked; wait for it to end or use another --workspace"],
+  [/readonly|read-only|EROFS|EACCES|permission/i, "the store cannot be written; choose another --workspace"],
+  [/not a database|malformed|corrupt/i, "the file is not a kernelcast store or is damaged; move it away to start anew"],
+  [/ENOSPC/, "the disk is full; free some space and give the same command again"],
+];
+
+function explain(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return explanations.find(([pattern]) => pattern.test(message))?.[1] ?? message.split("\n")[0] ?? message;
+}

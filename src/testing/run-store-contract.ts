@@ -1,0 +1,61 @@
+import type { RunStore } from "../domain/index.ts";
+
+/** What a test runner must offer; Vitest's and Jest's globals fit. */
+export interface TestRunner {
+  readonly describe: (name: string, body: () => void) => void;
+  readonly it: (name: string, body: () => void | Promise<void>) => void;
+  readonly expect: (value: unknown) => {
+    toBe(value: unknown): void;
+    toEqual(value: unknown): void;
+    toThrow(pattern?: RegExp): void;
+  };
+}
+
+const run = { runId: "r1", configKey: "k", config: { seed: 1 }, createdAt: 10 };
+const event = (seq: number) => ({ seq, type: "candidate-add", version: 1, at: seq / 2, payload: { n: seq } });
+
+/** The behaviour that every `RunStore` has. `open` returns a fresh, empty store. */
+export function runStoreContract(name: string, open: () => RunStore, { describe, it, expect }: TestRunner): void {
+  describe(`RunStore contract: ${name}`, () => {
+    it("keeps runs with their configuration", () => {
+      const store = open();
+      store.createRun(run);
+      expect(store.run("r1")).toEqual({ ...run, finishedAt: null });
+      store.finishRun("r1", 20);
+      expect(store.runs()).toEqual([{ ...run, finishedAt: 20 }]);
+      expect(store.run("absent")).toBe(undefined);
+      store.close();
+    });
+    it("refuses a second run of the same name", () => {
+      const store = open();
+      store.createRun(run);
+      expect(() => store.createRun(run)).toThrow(/exists/);
+      store.close();
+    });
+    it("appends in order and reads back from any point", () => {
+      const store = open();
+      store.createRun(run);
+      store.append("r1", [event(0), event(1)]);
+      store.append("r1", [event(2)]);
+      expect([...store.events("r1")].map(({ seq }) => seq)).toEqual([0, 1, 2]);
+      expect([...store.events("r1", 2)]).toEqual([{ runId: "r1", ...event(2) }]);
+      store.close();
+    });
+    it("appends all of a batch or nothing", () => {
+      const store = open();
+      store.createRun(run);
+      store.append("r1", [event(0)]);
+      expect(() => store.append("r1", [event(1), event(0)])).toThrow();
+      expect([...store.events("r1")].length).toBe(1);
+      store.close();
+    });
+    it("stores blobs by content", () => {
+      const store = open();
+      const sha256 = store.putBlob("__global__ void k() {}");
+      expect(store.putBlob("__global__ void k() {}")).toBe(sha256);
+      expect(store.blob(sha256)).toBe("__global__ void k() {}");
+      expect(store.blob("0".repeat(64))).toBe(undefined);
+      store.close();
+    });
+  });
+}
