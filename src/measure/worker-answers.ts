@@ -14,7 +14,7 @@ import {
 export const workerLineSchema = z.union([
   z.object({ id: z.string(), result: z.unknown() }).refine((line) => line.result !== undefined),
   z.object({ id: z.string(), error: z.object({ code: z.string(), message: z.string() }) }),
-  z.object({ event: z.string(), params: z.unknown() }),
+  z.object({ event: z.string(), params: z.unknown().optional() }),
 ]);
 
 export const helloAnswerSchema = z.object({
@@ -63,8 +63,8 @@ export const describeAnswerSchema = z.object({
       z.object({
         name: z.string(),
         ok: z.boolean(),
-        expected: z.unknown(),
-        got: z.unknown(),
+        expected: z.unknown().optional(),
+        got: z.unknown().optional(),
         detail: z.string().nullish(),
       }),
     )
