@@ -13,3 +13,6 @@ export * from "./random.ts";
 export * from "./expression.ts";
 export * from "./launch.ts";
 export * from "./recording.ts";
+export * from "./two-piece-normal.ts";
+export * from "./bins.ts";
+export * from "./statistics/index.ts";
