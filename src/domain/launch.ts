@@ -37,6 +37,15 @@ function scalar(dtype: Dtype, value: Expression, names: Names): number {
   return floating && typeof value === "number" ? value : evaluateExpression(value, names);
 }
 
+/** A launch with its arithmetic evaluated, in the form that kernels carry. */
+export function bindLaunch(launch: Launch, names: Names): Launch {
+  const resolved = resolveLaunch(launch, names);
+  const args = resolved.args.map((argument) =>
+    typeof argument === "string" ? argument : { [argument.dtype]: argument.value },
+  );
+  return { ...resolved, args };
+}
+
 /** True when no part of the launches depends on a size, so that they hold for one workload only. */
 export function isSpecialised(launches: readonly Launch[]): boolean {
   return launches.every((launch) =>

@@ -1,5 +1,5 @@
 import type { Dtype, Precision } from "./dtype.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, Launch } from "./kernel.ts";
 
 export type ArgumentRole = "in" | "out" | "inout" | "scratch";
 
@@ -67,4 +67,8 @@ export interface Task {
 export interface TunableSpace {
   readonly parameters: Readonly<Record<string, readonly number[]>>;
   readonly constraints: readonly string[];
+  /** The seed's launches as written, over sizes and parameters. */
+  readonly launches: readonly Launch[];
+  /** Compile options of every point, before the parameters'. */
+  readonly compileOptions: readonly string[];
 }

@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import {
+  bindLaunch,
   evaluateExpression,
   KernelcastError,
   makeKernel,
@@ -96,7 +97,7 @@ export function buildTask(file: TaskFile, source: string, reference: string): Ta
     precisions: file.precisions,
     reference,
     seedKernel: buildSeed(file, source, launches),
-    ...(file.tunables ? { tunables: file.tunables } : {}),
+    ...(file.tunables ? { tunables: { ...file.tunables, launches, compileOptions: file.seed.compile_options } } : {}),
   };
 }
 
@@ -109,17 +110,6 @@ function buildSeed(file: TaskFile, source: string, launches: readonly Launch[]):
   const names = { ...tunables, ...file.sizes };
   const resolved = Object.keys(tunables).length === 0 ? launches : launches.map((launch) => bindLaunch(launch, names));
   return makeKernel({ source, launches: resolved, compileOptions }, names);
-}
-
-/** A launch with its arithmetic already evaluated, in the form that kernels carry. */
-export function bindLaunch(launch: Launch, names: Readonly<Record<string, number>>): Launch {
-  const resolved = resolveLaunch(launch, names);
-  return {
-    ...resolved,
-    args: resolved.args.map((argument) =>
-      typeof argument === "string" ? argument : { [argument.dtype]: argument.value },
-    ),
-  };
 }
 
 function firstTunables(file: TaskFile): Record<string, number> {

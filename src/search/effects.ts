@@ -1,0 +1,124 @@
+import type {
+  CompileOutcome,
+  Device,
+  DeviceInfo,
+  Forecaster,
+  Proposer,
+  RunStore,
+  Spending,
+  Task,
+} from "../domain/index.ts";
+import { loadAnchor, loadKernel, recordCandidate } from "./catalog.ts";
+import type { SearchCommand, SearchInput } from "./events.ts";
+import type { SearchState } from "./state.ts";
+
+/** The stages of one run, wired together. */
+export interface SearchStages {
+  readonly task: Task;
+  readonly device: Device;
+  readonly proposer: Proposer;
+  readonly forecaster: Forecaster | undefined;
+}
+
+/** What carrying out a command gave, and how many seconds it takes in virtual time. */
+export interface EffectResult {
+  readonly input: Exclude<SearchInput, { type: "run-start" }>;
+  readonly seconds: number;
+}
+
+export interface EffectContext {
+  readonly stages: SearchStages;
+  readonly store: RunStore;
+  readonly state: SearchState;
+  readonly runId: string;
+  readonly signal: AbortSignal;
+  readonly deviceInfo: () => Promise<DeviceInfo>;
+}
+
+/** Carries out one command on the stages. Rejects only for broken environments; what a kernel does wrong is a value. */
+export function carryOut(command: SearchCommand, context: EffectContext): Promise<EffectResult> {
+  switch (command.type) {
+    case "propose":
+      return propose(command, context);
+    case "forecast":
+      return forecast(command, context);
+    case "compile":
+      return compile(command, context);
+    case "measure":
+      return measure(command, context);
+    default:
+      return Promise.reject(new Error("unknown command"));
+  }
+}
+
+type Command<T extends SearchCommand["type"]> = Extract<SearchCommand, { type: T }>;
+
+async function propose(
+  command: Command<"propose">,
+  { stages, store, state, signal }: EffectContext,
+): Promise<EffectResult> {
+  const { commandId, parentId, firstIndex, count } = command;
+  const { seed } = state.config;
+  const parent = loadAnchor(store, state, parentId);
+  const proposal = await stages.proposer.propose({ task: stages.task, parent, firstIndex, count, seed }, signal);
+  const candidates = proposal.candidates.map((candidate) => recordCandidate(store, candidate));
+  const spent = costIn(stages.device, proposal.cost);
+  return { input: { type: "proposal-end", commandId, candidates, exhausted: proposal.exhausted, spent }, seconds: 0 };
+}
+
+async function forecast(command: Command<"forecast">, context: EffectContext): Promise<EffectResult> {
+  const { stages, store, state, signal } = context;
+  const { commandId, kernelIds, anchorIds } = command;
+  if (!stages.forecaster) throw new Error(`policy ${state.policy.name} needs a forecaster`);
+  const answer = await stages.forecaster.forecast(
+    {
+      task: stages.task,
+      device: await context.deviceInfo(),
+      anchors: anchorIds.map((id) => loadAnchor(store, state, id)),
+      candidates: kernelIds.map((id) => loadKernel(store, state, id)),
+    },
+    signal,
+  );
+  const spent = costIn(stages.device, answer.cost);
+  return { input: { type: "forecast-end", commandId, forecasts: answer.forecasts, spent }, seconds: 0 };
+}
+
+/** In virtual time only recorded durations count: this machine's own would make equal runs differ. */
+function costIn(device: Device, cost: Partial<Spending>): Partial<Spending> {
+  return device.time === "virtual" ? { ...cost, cpuSeconds: 0 } : cost;
+}
+
+async function compile(
+  command: Command<"compile">,
+  { stages, store, state, signal }: EffectContext,
+): Promise<EffectResult> {
+  const { commandId, kernelIds } = command;
+  const kernels = kernelIds.map((id) => loadKernel(store, state, id));
+  const outcomes = await stages.device.compile(stages.task, kernels, signal);
+  const seconds = outcomes.map(compileSeconds);
+  const cpuSeconds = seconds.reduce((sum, value) => sum + value, 0);
+  return {
+    input: { type: "compile-end", commandId, outcomes, spent: { cpuSeconds } },
+    seconds: Math.max(0, ...seconds),
+  };
+}
+
+function compileSeconds(outcome: CompileOutcome): number {
+  return outcome.ok ? (outcome.evidence.compileMs ?? 0) / 1000 : 0;
+}
+
+async function measure(command: Command<"measure">, context: EffectContext): Promise<EffectResult> {
+  const { stages, store, state, runId, signal } = context;
+  const { commandId, kernelId, mode, anchorId } = command;
+  const measurement = await stages.device.measure(
+    {
+      requestId: `${runId}/${commandId}`,
+      task: stages.task,
+      kernel: loadKernel(store, state, kernelId),
+      mode,
+      ...(anchorId === null ? {} : { anchor: loadAnchor(store, state, anchorId) }),
+    },
+    signal,
+  );
+  return { input: { type: "measurement-end", commandId, measurement }, seconds: measurement.cost.gpuSeconds };
+}

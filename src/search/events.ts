@@ -1,0 +1,106 @@
+import type { Budget, CompileOutcome, Decision, Forecast, Launch, Measurement, Spending } from "../domain/index.ts";
+
+/** Configuration of a run: everything that decides what it does. Equal configurations make equal decisions on recorded devices. */
+export interface SearchConfig {
+  readonly taskId: string;
+  /** Digest of the task's content. */
+  readonly taskSha256: string;
+  readonly device: string;
+  readonly proposer: string;
+  readonly forecaster: string;
+  readonly policy: string;
+  readonly seed: number;
+  readonly budget: Budget;
+  /** A win needs at least this improvement of log2 runtime over the incumbent: log2(1.02) for 2 %. */
+  readonly winLog2: number;
+  /** Measurements under way at once. */
+  readonly measureConcurrency: number;
+  /** Batches (parents) under way at once. */
+  readonly openBatches: number;
+  readonly strategy: { readonly explore: number; readonly archive: number };
+}
+
+/** A candidate as events carry it: its source is in the blob store. */
+export interface CandidateRecord {
+  readonly kernelId: string;
+  readonly parentId: string | null;
+  readonly sourceSha256: string;
+  /** Digest of the normalised source with launches and options: equal for sources that differ in comments and spacing. */
+  readonly normalisedSha256: string;
+  readonly launches: readonly Launch[];
+  readonly compileOptions: readonly string[];
+  readonly idea?: string;
+  readonly origin: string;
+}
+
+/** Results of effects: what the outside world told the search. Logged before they are applied. */
+export type SearchInput =
+  | { readonly type: "run-start"; readonly config: SearchConfig; readonly seedKernel: CandidateRecord }
+  | {
+      readonly type: "proposal-end";
+      readonly commandId: string;
+      readonly candidates: readonly CandidateRecord[];
+      readonly exhausted: boolean;
+      readonly spent: Partial<Spending>;
+    }
+  | {
+      readonly type: "forecast-end";
+      readonly commandId: string;
+      readonly forecasts: readonly Forecast[];
+      readonly spent: Partial<Spending>;
+    }
+  | {
+      readonly type: "compile-end";
+      readonly commandId: string;
+      readonly outcomes: readonly CompileOutcome[];
+      readonly spent: Partial<Spending>;
+    }
+  | { readonly type: "measurement-end"; readonly commandId: string; readonly measurement: Measurement };
+
+/** What the search concluded; recomputed identically when a log is replayed. */
+export type SearchNote =
+  | { readonly type: "batch-open"; readonly batchId: string; readonly parentId: string; readonly score: number }
+  | {
+      readonly type: "candidate-duplicate";
+      readonly kernelId: string;
+      readonly of: string;
+      readonly by: "id" | "text" | "machine-code";
+    }
+  | { readonly type: "decision"; readonly batchId: string; readonly decision: Decision }
+  | {
+      readonly type: "incumbent-change";
+      readonly kernelId: string;
+      readonly runtimeUs: number;
+      readonly previousId: string | null;
+      readonly confirmed: boolean;
+    }
+  | { readonly type: "run-end"; readonly reason: StopReason };
+
+export type StopReason = keyof Budget | "seed-failed" | "no-more-proposals";
+
+/** What the search wants done. Ids are functions of the search's state, so a replay issues the same ones. */
+export type SearchCommand =
+  | {
+      readonly type: "propose";
+      readonly commandId: string;
+      readonly parentId: string;
+      readonly firstIndex: number;
+      readonly count: number;
+    }
+  | {
+      readonly type: "forecast";
+      readonly commandId: string;
+      readonly kernelIds: readonly string[];
+      readonly anchorIds: readonly string[];
+    }
+  | { readonly type: "compile"; readonly commandId: string; readonly kernelIds: readonly string[] }
+  | {
+      readonly type: "measure";
+      readonly commandId: string;
+      readonly kernelId: string;
+      readonly mode: "screen" | "confirm";
+      readonly anchorId: string | null;
+    };
+
+/** Version of the event payloads; a log of another version is not replayed. */
+export const eventVersion = 1;

@@ -1,0 +1,128 @@
+/** A measured kernel that may be a parent. Reward: log2(seed runtime / runtime), higher is faster. */
+export interface TreeNode {
+  readonly kernelId: string;
+  readonly parentId: string | null;
+  readonly reward: number;
+  visits: number;
+  bestChildReward: number | undefined;
+  exhausted: boolean;
+}
+
+export interface PuctOptions {
+  /** Exploration constant c of the score. */
+  readonly explore: number;
+  /** Most nodes kept as possible parents; the worst leave first, the root never. */
+  readonly archive: number;
+}
+
+/**
+ * Max-reward tree search with the PUCT score and a linear rank prior, as published for kernel search:
+ * score(s) = Q + c · scale · P(s) · √(1 + T) / (1 + n(s)), with Q the best reward of a child where there is one, else the
+ * node's own; P the rank prior (N − rank) / Σ; scale the spread of the rewards; T the visits of all nodes.
+ */
+export interface Puct {
+  add(node: { readonly kernelId: string; readonly parentId: string | null; readonly reward: number }): void;
+  /** The best parent that is not exhausted and no ancestor or descendant of a busy one (lineage blocking), and counts the visit. */
+  select(busy: ReadonlySet<string>): { readonly kernelId: string; readonly score: number } | undefined;
+  exhaust(kernelId: string): void;
+  readonly size: number;
+}
+
+export function createPuct(options: PuctOptions): Puct {
+  const nodes = new Map<string, TreeNode>();
+  const ranked: TreeNode[] = [];
+  let totalVisits = 0;
+
+  const visitLineage = (node: TreeNode): void => {
+    for (let at: TreeNode | undefined = node; at; at = at.parentId === null ? undefined : nodes.get(at.parentId)) {
+      at.visits++;
+    }
+    totalVisits++;
+  };
+
+  return {
+    add(added) {
+      const node: TreeNode = { ...added, visits: 0, bestChildReward: undefined, exhausted: false };
+      nodes.set(node.kernelId, node);
+      insertByReward(ranked, node);
+      const parent = node.parentId === null ? undefined : nodes.get(node.parentId);
+      if (parent) parent.bestChildReward = Math.max(parent.bestChildReward ?? node.reward, node.reward);
+      dropWorst(ranked, options.archive);
+    },
+    select(busy) {
+      const scale = rewardSpread(ranked);
+      const explore = options.explore * scale * Math.sqrt(1 + totalVisits);
+      const rankTotal = (ranked.length * (ranked.length + 1)) / 2;
+      let best: TreeNode | undefined;
+      let bestScore = Number.NEGATIVE_INFINITY;
+      ranked.forEach((node, rank) => {
+        if (node.exhausted) return;
+        const prior = (ranked.length - rank) / rankTotal;
+        const score = (node.bestChildReward ?? node.reward) + (explore * prior) / (1 + node.visits);
+        if (score > bestScore && !isRelated(node, busy, nodes)) {
+          best = node;
+          bestScore = score;
+        }
+      });
+      if (best) visitLineage(best);
+      return best && { kernelId: best.kernelId, score: bestScore };
+    },
+    exhaust(kernelId) {
+      const node = nodes.get(kernelId);
+      if (node) node.exhausted = true;
+    },
+    get size() {
+      return ranked.length;
+    },
+  };
+}
+
+function insertByReward(ranked: TreeNode[], node: TreeNode): void {
+  let low = 0;
+  let high = ranked.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ranksBefore(ranked[middle] as TreeNode, node)) low = middle + 1;
+    else high = middle;
+  }
+  ranked.splice(low, 0, node);
+}
+
+function ranksBefore(a: TreeNode, b: TreeNode): boolean {
+  return a.reward > b.reward || (a.reward === b.reward && a.kernelId < b.kernelId);
+}
+
+function dropWorst(ranked: TreeNode[], capacity: number): void {
+  if (ranked.length <= capacity) return;
+  const last = ranked.pop() as TreeNode;
+  if (last.parentId !== null) return;
+  ranked.pop();
+  ranked.push(last);
+}
+
+/** Spread of the rewards other than the root's; 1 before there are two, so that exploration has a scale. */
+function rewardSpread(ranked: readonly TreeNode[]): number {
+  const rewards = ranked.filter(({ parentId }) => parentId !== null);
+  const first = rewards[0];
+  const last = rewards[rewards.length - 1];
+  if (!first || !last) return 1;
+  return first.reward - last.reward || 1;
+}
+
+function isRelated(node: TreeNode, busy: ReadonlySet<string>, nodes: ReadonlyMap<string, TreeNode>): boolean {
+  if (busy.size === 0) return false;
+  if (hasAncestorIn(node, busy, nodes)) return true;
+  for (const id of busy) {
+    const other = nodes.get(id);
+    if (other && hasAncestorIn(other, new Set([node.kernelId]), nodes)) return true;
+  }
+  return false;
+}
+
+/** Whether the node itself or one of its ancestors is in the set; the root, everyone's ancestor, blocks only itself. */
+function hasAncestorIn(node: TreeNode, set: ReadonlySet<string>, nodes: ReadonlyMap<string, TreeNode>): boolean {
+  for (let at: TreeNode | undefined = node; at; at = at.parentId === null ? undefined : nodes.get(at.parentId)) {
+    if (set.has(at.kernelId) && (at === node || at.parentId !== null)) return true;
+  }
+  return false;
+}

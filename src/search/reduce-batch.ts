@@ -1,0 +1,171 @@
+import { exhausted, type Candidate, type Forecast } from "../domain/index.ts";
+import type { CandidateRecord, SearchInput } from "./events.ts";
+import {
+  committedMeasurements,
+  incumbentOf,
+  machineCodeKey,
+  spendingLimits,
+  type Batch,
+  type CandidateState,
+  type SearchState,
+} from "./state.ts";
+import { issue, type StepBuilder } from "./step.ts";
+
+type Input<T extends SearchInput["type"]> = Extract<SearchInput, { type: T }>;
+
+/** Asks for the next proposals of a parent. */
+export function openBatch(
+  state: SearchState,
+  step: StepBuilder,
+  parent: { readonly kernelId: string; readonly score: number },
+): void {
+  const batchId = `b${state.nextBatch++}`;
+  const firstIndex = state.proposalsOf.get(parent.kernelId) ?? 0;
+  const count = state.policy.proposalsPerParent;
+  state.proposalsOf.set(parent.kernelId, firstIndex + count);
+  state.batches.set(batchId, {
+    batchId,
+    parentId: parent.kernelId,
+    kernelIds: [],
+    unmeasured: Number.POSITIVE_INFINITY,
+  });
+  step.notes.push({ type: "batch-open", batchId, parentId: parent.kernelId, score: parent.score });
+  issue(state, step, {
+    type: "propose",
+    commandId: `propose:${batchId}`,
+    parentId: parent.kernelId,
+    firstIndex,
+    count,
+  });
+}
+
+function batchOf(state: SearchState, commandId: string): Batch | undefined {
+  return state.batches.get(commandId.slice(commandId.indexOf(":") + 1));
+}
+
+/** Drops duplicates by id and by normalised text, then forecasts or decides. */
+export function receiveProposals(state: SearchState, step: StepBuilder, input: Input<"proposal-end">): void {
+  const batch = batchOf(state, input.commandId);
+  if (!batch) return;
+  if (input.exhausted) state.tree.exhaust(batch.parentId);
+  for (const record of input.candidates) consider(state, step, batch, record);
+  state.barrenBatches = batch.kernelIds.length === 0 ? state.barrenBatches + 1 : 0;
+  if (batch.kernelIds.length === 0) {
+    batch.unmeasured = 0;
+  } else if (state.policy.needsForecasts) {
+    issue(state, step, {
+      type: "forecast",
+      commandId: `forecast:${batch.batchId}`,
+      kernelIds: batch.kernelIds,
+      anchorIds: anchorsOf(state, batch),
+    });
+  } else {
+    decideBatch(state, step, batch);
+  }
+}
+
+function consider(state: SearchState, step: StepBuilder, batch: Batch, record: CandidateRecord): void {
+  state.counts.considered++;
+  const { kernelId } = record;
+  const sameText = state.byText.get(record.normalisedSha256);
+  const of = state.candidates.has(kernelId) ? kernelId : sameText;
+  if (of !== undefined) {
+    state.counts.duplicates++;
+    step.notes.push({ type: "candidate-duplicate", kernelId, of, by: of === kernelId ? "id" : "text" });
+    return;
+  }
+  state.byText.set(record.normalisedSha256, kernelId);
+  state.candidates.set(kernelId, { record, batchId: batch.batchId, status: "proposed", confirmed: false });
+  batch.kernelIds.push(kernelId);
+}
+
+/** Most measured kernels that a forecast is given beside the incumbent, the parent and the seed. */
+const furtherAnchors = 5;
+
+/** The incumbent first, then the parent and the seed, then the kernels measured last. */
+function anchorsOf(state: SearchState, batch: Batch): readonly string[] {
+  const recent = state.okIds.slice(-furtherAnchors).toReversed();
+  return [...new Set([incumbentOf(state).record.kernelId, batch.parentId, state.seedId, ...recent])];
+}
+
+export function receiveForecasts(state: SearchState, step: StepBuilder, input: Input<"forecast-end">): void {
+  const batch = batchOf(state, input.commandId);
+  if (!batch) return;
+  for (const forecast of input.forecasts) {
+    const candidate = state.candidates.get(forecast.kernelId);
+    if (candidate) candidate.forecast = forecast;
+  }
+  decideBatch(state, step, batch);
+}
+
+function decideBatch(state: SearchState, step: StepBuilder, batch: Batch): void {
+  const members = batch.kernelIds.flatMap((id) => state.candidates.get(id) ?? []);
+  const forecasts = new Map<string, Forecast>();
+  for (const { record, forecast } of members) if (forecast) forecasts.set(record.kernelId, forecast);
+  const decisions = state.policy.decide({
+    seed: state.config.seed,
+    candidates: members.map(({ record }) => toCandidate(record)),
+    forecasts,
+    incumbentUs: incumbentOf(state).measurement.runtime.medianUs,
+    measurementsLeft: measurementsLeft(state),
+  });
+  const chosen: string[] = [];
+  for (const decision of decisions) {
+    const candidate = state.candidates.get(decision.kernelId);
+    if (!candidate) continue;
+    candidate.decision = decision;
+    step.notes.push({ type: "decision", batchId: batch.batchId, decision });
+    if (decision.action === "measure" || decision.action === "audit") chosen.push(decision.kernelId);
+    if (decision.action === "audit") state.counts.audited++;
+    if (decision.action === "skip") skip(state, candidate);
+  }
+  batch.unmeasured = chosen.length;
+  if (chosen.length > 0)
+    issue(state, step, { type: "compile", commandId: `compile:${batch.batchId}`, kernelIds: chosen });
+}
+
+function skip(state: SearchState, candidate: CandidateState): void {
+  candidate.status = "skipped";
+  state.counts.skipped++;
+}
+
+/** Policies see what a candidate is, not its source: the state does not hold sources. */
+function toCandidate(record: CandidateRecord): Candidate {
+  const { kernelId, launches, compileOptions, parentId, origin } = record;
+  return { kernel: { kernelId, source: "", launches, compileOptions }, parentId, origin };
+}
+
+function measurementsLeft(state: SearchState): number {
+  const limit = state.config.budget.measurements ?? Number.POSITIVE_INFINITY;
+  const stop = exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 });
+  return stop ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
+}
+
+/** Ends the candidates that do not compile or are another one's machine code; the rest wait for the device. */
+export function receiveCompiled(state: SearchState, step: StepBuilder, input: Input<"compile-end">): void {
+  const batch = batchOf(state, input.commandId);
+  if (!batch) return;
+  for (const outcome of input.outcomes) {
+    const candidate = state.candidates.get(outcome.kernelId);
+    if (!candidate || candidate.status !== "proposed") continue;
+    if (!outcome.ok) {
+      candidate.status = "failed";
+      state.counts.failed++;
+      batch.unmeasured--;
+      continue;
+    }
+    candidate.evidence = outcome.evidence;
+    const key = machineCodeKey(candidate);
+    const twin = key === undefined ? undefined : state.byMachineCode.get(key);
+    if (twin !== undefined) {
+      candidate.status = "duplicate";
+      state.counts.duplicates++;
+      batch.unmeasured--;
+      step.notes.push({ type: "candidate-duplicate", kernelId: outcome.kernelId, of: twin, by: "machine-code" });
+      continue;
+    }
+    if (key !== undefined) state.byMachineCode.set(key, outcome.kernelId);
+    candidate.status = "waiting";
+    state.waiting.push(outcome.kernelId);
+  }
+}

@@ -1,0 +1,280 @@
+import {
+  addSpending,
+  exhausted,
+  noSpending,
+  type Measurement,
+  type OkMeasurement,
+  type Policy,
+  type Spending,
+} from "../domain/index.ts";
+import { openBatch, receiveCompiled, receiveForecasts, receiveProposals } from "./reduce-batch.ts";
+import type { SearchCommand, SearchInput } from "./events.ts";
+import { createPuct } from "./puct.ts";
+import {
+  committedMeasurements,
+  incumbentOf,
+  machineCodeKey,
+  spendingLimits,
+  type CandidateState,
+  type SearchState,
+} from "./state.ts";
+import { issue, type Step, type StepBuilder } from "./step.ts";
+
+type RunStart = Extract<SearchInput, { type: "run-start" }>;
+
+/** The state before the first measurement, and the command that measures the seed. */
+export function startSearch(
+  input: RunStart,
+  at: number,
+  policy: Policy,
+): { readonly state: SearchState; readonly step: Step } {
+  const { config, seedKernel } = input;
+  const state: SearchState = {
+    config,
+    policy,
+    tree: createPuct(config.strategy),
+    candidates: new Map(),
+    byText: new Map([[seedKernel.normalisedSha256, seedKernel.kernelId]]),
+    byMachineCode: new Map(),
+    okIds: [],
+    proposalsOf: new Map(),
+    batches: new Map(),
+    waiting: [],
+    pending: new Map(),
+    counts: { considered: 0, measured: 0, skipped: 0, audited: 0, duplicates: 0, failed: 0 },
+    startedAt: at,
+    now: at,
+    spent: noSpending,
+    nextBatch: 0,
+    seedId: seedKernel.kernelId,
+    incumbentId: undefined,
+    barrenBatches: 0,
+    ended: undefined,
+  };
+  state.candidates.set(seedKernel.kernelId, {
+    record: seedKernel,
+    batchId: null,
+    status: "measuring",
+    confirmed: false,
+  });
+  const step: StepBuilder = { commands: [], notes: [] };
+  issue(state, step, {
+    type: "measure",
+    commandId: `screen:${seedKernel.kernelId}`,
+    kernelId: seedKernel.kernelId,
+    mode: "screen",
+    anchorId: null,
+  });
+  return { state, step };
+}
+
+/**
+ * Applies one input at a time: the search's whole behaviour, a function of the sequence of inputs alone. The state is
+ * owned by the caller and updated in place: copying it for each of 100 000 candidates would break the figure of 1 ms.
+ * An input whose command is not pending is ignored, so that a repeated result does no harm.
+ */
+export function applyInput(state: SearchState, input: Exclude<SearchInput, RunStart>, at: number): Step {
+  const step: StepBuilder = { commands: [], notes: [] };
+  const pending = state.pending.get(input.commandId);
+  if (!pending) return step;
+  state.pending.delete(input.commandId);
+  state.now = at;
+  spend(state, input.type === "measurement-end" ? input.measurement.cost : input.spent, at);
+  switch (input.type) {
+    case "proposal-end":
+      receiveProposals(state, step, input);
+      break;
+    case "forecast-end":
+      receiveForecasts(state, step, input);
+      break;
+    case "compile-end":
+      receiveCompiled(state, step, input);
+      break;
+    case "measurement-end":
+      receiveMeasurement(state, step, input.measurement, pending.command);
+      break;
+  }
+  advance(state, step);
+  return step;
+}
+
+function spend(state: SearchState, cost: Partial<Spending>, at: number): void {
+  state.spent = { ...addSpending(state.spent, cost), wallSeconds: at - state.startedAt };
+}
+
+function receiveMeasurement(
+  state: SearchState,
+  step: StepBuilder,
+  measurement: Measurement,
+  command: SearchCommand,
+): void {
+  const candidate = state.candidates.get(measurement.kernelId);
+  if (!candidate || command.type !== "measure") return;
+  if (measurement.evidence) candidate.evidence = measurement.evidence;
+  if (command.mode === "screen") receiveScreening(state, step, candidate, measurement);
+  else receiveConfirmation(state, step, candidate, measurement);
+}
+
+function receiveScreening(
+  state: SearchState,
+  step: StepBuilder,
+  candidate: CandidateState,
+  measurement: Measurement,
+): void {
+  const { kernelId, parentId } = candidate.record;
+  state.counts.measured++;
+  const batch = candidate.batchId === null ? undefined : state.batches.get(candidate.batchId);
+  if (batch) batch.unmeasured--;
+  rememberMachineCode(state, candidate);
+  if (measurement.status !== "ok") {
+    candidate.status = "failed";
+    state.counts.failed++;
+    if (kernelId === state.seedId) end(state, step, "seed-failed");
+    return;
+  }
+  candidate.status = "ok";
+  candidate.measurement = measurement;
+  state.okIds.push(kernelId);
+  if (kernelId === state.seedId) {
+    promote(state, step, candidate, measurement);
+    state.tree.add({ kernelId, parentId: null, reward: 0 });
+    return;
+  }
+  const seedUs = state.candidates.get(state.seedId)?.measurement?.runtime.medianUs ?? measurement.runtime.medianUs;
+  state.tree.add({ kernelId, parentId, reward: Math.log2(seedUs / measurement.runtime.medianUs) });
+  confirmIfWin(state, step, candidate, measurement);
+}
+
+function rememberMachineCode(state: SearchState, candidate: CandidateState): void {
+  const key = machineCodeKey(candidate);
+  if (key !== undefined && !state.byMachineCode.has(key)) state.byMachineCode.set(key, candidate.record.kernelId);
+}
+
+function confirmIfWin(
+  state: SearchState,
+  step: StepBuilder,
+  candidate: CandidateState,
+  measurement: OkMeasurement,
+): void {
+  const incumbent = incumbentOf(state);
+  const gain = Math.log2(incumbent.measurement.runtime.medianUs / measurement.runtime.medianUs);
+  if (gain < state.config.winLog2) return;
+  const { kernelId } = candidate.record;
+  const anchorId = incumbent.record.kernelId;
+  issue(state, step, {
+    type: "measure",
+    commandId: `confirm:${kernelId}:${anchorId}`,
+    kernelId,
+    mode: "confirm",
+    anchorId,
+  });
+}
+
+function receiveConfirmation(
+  state: SearchState,
+  step: StepBuilder,
+  candidate: CandidateState,
+  measurement: Measurement,
+): void {
+  if (measurement.status !== "ok") {
+    candidate.status = "failed";
+    state.counts.failed++;
+    return;
+  }
+  candidate.confirmed = true;
+  candidate.measurement = measurement;
+  const incumbent = incumbentOf(state);
+  const { confirmation } = measurement;
+  if (confirmation?.anchorId !== incumbent.record.kernelId) {
+    confirmIfWin(state, step, candidate, measurement);
+  } else if (confirmation.high < 0 && confirmation.logRatio <= -state.config.winLog2) {
+    promote(state, step, candidate, measurement);
+  }
+}
+
+function promote(state: SearchState, step: StepBuilder, candidate: CandidateState, measurement: OkMeasurement): void {
+  const previousId = state.incumbentId ?? null;
+  state.incumbentId = candidate.record.kernelId;
+  step.notes.push({
+    type: "incumbent-change",
+    kernelId: candidate.record.kernelId,
+    runtimeUs: measurement.runtime.medianUs,
+    previousId,
+    confirmed: candidate.confirmed,
+  });
+}
+
+/** Batches of nothing but duplicates, in a row, after which the proposer is taken to have nothing more to say. */
+const barrenBatchLimit = 64;
+
+/** Fills the free places: measurements first, then new batches, and ends the run when nothing is left to do. */
+function advance(state: SearchState, step: StepBuilder): void {
+  if (state.ended) return;
+  if (exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 })) dropWaiting(state, step);
+  closeBatches(state);
+  startMeasurements(state, step);
+  const stop = exhausted(state.config.budget, state.spent, {
+    measurements: state.counts.measured + committedMeasurements(state),
+    candidates: state.counts.considered,
+  });
+  if (!stop && state.barrenBatches < barrenBatchLimit) openBatches(state, step);
+  if (state.pending.size === 0 && state.waiting.length === 0) end(state, step, stop ?? "no-more-proposals");
+}
+
+function dropWaiting(state: SearchState, step: StepBuilder): void {
+  for (const kernelId of state.waiting.splice(0)) {
+    const candidate = state.candidates.get(kernelId);
+    const batch = candidate?.batchId ? state.batches.get(candidate.batchId) : undefined;
+    if (!candidate || !batch) continue;
+    batch.unmeasured--;
+    candidate.status = "skipped";
+    state.counts.skipped++;
+    const decision = {
+      kernelId,
+      action: "skip",
+      reason: "a spending limit was reached before its turn",
+      numbers: {},
+    } as const;
+    candidate.decision = decision;
+    step.notes.push({ type: "decision", batchId: batch.batchId, decision });
+  }
+}
+
+function closeBatches(state: SearchState): void {
+  for (const batch of state.batches.values()) {
+    if (batch.unmeasured === 0) state.batches.delete(batch.batchId);
+  }
+}
+
+function startMeasurements(state: SearchState, step: StepBuilder): void {
+  let running = 0;
+  for (const { command } of state.pending.values()) if (command.type === "measure") running++;
+  while (running < state.config.measureConcurrency && state.waiting.length > 0) {
+    const kernelId = state.waiting.shift() as string;
+    const candidate = state.candidates.get(kernelId);
+    if (!candidate) continue;
+    candidate.status = "measuring";
+    issue(state, step, {
+      type: "measure",
+      commandId: `screen:${kernelId}`,
+      kernelId,
+      mode: "screen",
+      anchorId: state.incumbentId ?? null,
+    });
+    running++;
+  }
+}
+
+function openBatches(state: SearchState, step: StepBuilder): void {
+  while (state.batches.size < state.config.openBatches) {
+    const busy = new Set([...state.batches.values()].map(({ parentId }) => parentId));
+    const selected = state.tree.select(busy);
+    if (!selected) return;
+    openBatch(state, step, selected);
+  }
+}
+
+function end(state: SearchState, step: StepBuilder, reason: NonNullable<SearchState["ended"]>): void {
+  state.ended = reason;
+  step.notes.push({ type: "run-end", reason });
+}

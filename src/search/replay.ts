@@ -1,0 +1,70 @@
+import { canonicalJson, KernelcastError, type Policy, type RunStore } from "../domain/index.ts";
+import { eventVersion, type SearchInput } from "./events.ts";
+import { applyInput, startSearch } from "./reduce.ts";
+import type { SearchState } from "./state.ts";
+import type { Step } from "./step.ts";
+
+const inputTypes: ReadonlySet<string> = new Set<SearchInput["type"]>([
+  "run-start",
+  "proposal-end",
+  "forecast-end",
+  "compile-end",
+  "measurement-end",
+]);
+
+/** A run's state rebuilt from its log, and the number of the next event. */
+export interface ReplayedRun {
+  readonly state: SearchState;
+  readonly nextSeq: number;
+}
+
+/** Called for every input with what it led to: progress, reports. */
+export type StepListener = (state: SearchState, input: SearchInput, step: Step) => void;
+
+/**
+ * Rebuilds a run from its log. Every logged conclusion must come out again: a difference means that the log was written
+ * by another version or was edited, and the run is not continued. Throws `KernelcastError("store", …)`.
+ */
+export function replayRun(
+  store: RunStore,
+  runId: string,
+  policy: Policy,
+  listener?: StepListener,
+): ReplayedRun | undefined {
+  let state: SearchState | undefined;
+  let expected: string[] = [];
+  let nextSeq = 0;
+  for (const event of store.events(runId)) {
+    if (event.version !== eventVersion) throw unreadable(runId, `event ${event.seq} has version ${event.version}`);
+    nextSeq = event.seq + 1;
+    if (inputTypes.has(event.type)) {
+      const input = event.payload as SearchInput;
+      const applied = applyLogged(runId, state, input, event.at, policy);
+      state = applied.state;
+      expected = applied.step.notes.map((note) => canonicalJson(note));
+      listener?.(state, input, applied.step);
+    } else if (canonicalJson(event.payload) !== expected.shift()) {
+      throw unreadable(runId, `event ${event.seq} does not follow from those before it`);
+    }
+  }
+  return state && { state, nextSeq };
+}
+
+function applyLogged(
+  runId: string,
+  state: SearchState | undefined,
+  input: SearchInput,
+  at: number,
+  policy: Policy,
+): { readonly state: SearchState; readonly step: Step } {
+  if (input.type === "run-start") return startSearch(input, at, policy);
+  if (!state) throw unreadable(runId, "its first event is missing");
+  return { state, step: applyInput(state, input, at) };
+}
+
+function unreadable(runId: string, why: string): KernelcastError {
+  return new KernelcastError(
+    "store",
+    `run ${runId} cannot be continued: ${why} (another version of kernelcast wrote it?); start a new one with --fresh`,
+  );
+}

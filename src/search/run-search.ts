@@ -1,0 +1,101 @@
+import { KernelcastError, type DeviceInfo, type Policy, type RunStore } from "../domain/index.ts";
+import { recordCandidate } from "./catalog.ts";
+import { carryOut, type EffectContext, type SearchStages } from "./effects.ts";
+import { eventVersion, type SearchCommand, type SearchConfig, type SearchInput } from "./events.ts";
+import { applyInput, startSearch } from "./reduce.ts";
+import { replayRun, type StepListener } from "./replay.ts";
+import { createLiveScheduler, createVirtualScheduler, type Scheduler } from "./schedulers.ts";
+import type { SearchState } from "./state.ts";
+import type { Step } from "./step.ts";
+
+export interface RunSearchOptions {
+  readonly runId: string;
+  readonly config: SearchConfig;
+  readonly policy: Policy;
+  readonly stages: SearchStages;
+  readonly store: RunStore;
+  readonly signal?: AbortSignal;
+  readonly listener?: StepListener;
+}
+
+/**
+ * Runs a search to its end, or continues one from its log. Every input is logged, with what it led to, before its
+ * commands are carried out: a process that is killed at any moment loses only effects under way, which are repeated under
+ * the same ids. Rejects with `KernelcastError` when the environment fails or `signal` aborts; the run can be continued.
+ */
+export async function runSearch(options: RunSearchOptions): Promise<SearchState> {
+  const { runId, stages, store, policy, listener } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const scheduler = stages.device.time === "virtual" ? createVirtualScheduler() : createLiveScheduler();
+  const log = createLog(store, runId);
+  const replayed = replayRun(store, runId, policy, listener);
+  const state = replayed ? replayed.state : begin(options, scheduler, log);
+  if (replayed) log.continueAt(replayed.nextSeq);
+  const context: EffectContext = { stages, store, state, runId, signal, deviceInfo: describeOnce(stages) };
+  const start = (command: SearchCommand, issuedAt: number): void =>
+    scheduler.start(command.commandId, issuedAt, carryOut(command, context));
+  for (const { command, issuedAt } of state.pending.values()) start(command, issuedAt);
+  const aborted = rejectOnAbort(signal);
+  while (!state.ended) {
+    const { result, at } = await Promise.race([scheduler.next(), aborted]);
+    const step = applyInput(state, result.input, at);
+    log.append(result.input, step, at);
+    listener?.(state, result.input, step);
+    for (const command of step.commands) start(command, at);
+  }
+  if (store.run(runId)?.finishedAt === null) store.finishRun(runId, state.now);
+  return state;
+}
+
+function begin(options: RunSearchOptions, scheduler: Scheduler, log: Log): SearchState {
+  const { config, policy, stages, store, listener } = options;
+  const origin = "seed";
+  const seedKernel = recordCandidate(store, { kernel: stages.task.seedKernel, parentId: null, origin });
+  const input: SearchInput = { type: "run-start", config, seedKernel };
+  const at = scheduler.now();
+  const { state, step } = startSearch(input, at, policy);
+  log.append(input, step, at);
+  listener?.(state, input, step);
+  return state;
+}
+
+interface Log {
+  append(input: SearchInput, step: Step, at: number): void;
+  continueAt(seq: number): void;
+}
+
+function createLog(store: RunStore, runId: string): Log {
+  let nextSeq = 0;
+  return {
+    append(input, step, at) {
+      const events = [input, ...step.notes].map((payload, index) => ({
+        seq: nextSeq + index,
+        type: payload.type,
+        version: eventVersion,
+        at,
+        payload,
+      }));
+      store.append(runId, events);
+      nextSeq += events.length;
+    },
+    continueAt(seq) {
+      nextSeq = seq;
+    },
+  };
+}
+
+function describeOnce(stages: SearchStages): () => Promise<DeviceInfo> {
+  let described: Promise<DeviceInfo> | undefined;
+  return () => (described ??= stages.device.describe());
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  const rejection = new Promise<never>((_resolve, reject) => {
+    const interrupt = (): void =>
+      reject(new KernelcastError("interrupted", "interrupted; give the same command again to go on"));
+    if (signal.aborted) interrupt();
+    else signal.addEventListener("abort", interrupt, { once: true });
+  });
+  rejection.catch(() => undefined);
+  return rejection;
+}

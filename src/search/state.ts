@@ -1,0 +1,92 @@
+import type { Budget, Decision, Evidence, Forecast, OkMeasurement, Policy, Spending } from "../domain/index.ts";
+import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
+import type { Puct } from "./puct.ts";
+
+export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
+
+/** One candidate's way so far. Sources are not held here: see `KernelCatalog`. */
+export interface CandidateState {
+  readonly record: CandidateRecord;
+  readonly batchId: string | null;
+  status: CandidateStatus;
+  forecast?: Forecast;
+  decision?: Decision;
+  evidence?: Evidence;
+  measurement?: OkMeasurement;
+  /** True once an A B B A comparison has been made. */
+  confirmed: boolean;
+}
+
+/** Proposals of one parent that go through the stages together. */
+export interface Batch {
+  readonly batchId: string;
+  readonly parentId: string;
+  readonly kernelIds: string[];
+  /** Members whose screening has not ended; the batch closes at 0. */
+  unmeasured: number;
+}
+
+export interface SearchCounts {
+  considered: number;
+  measured: number;
+  skipped: number;
+  audited: number;
+  duplicates: number;
+  failed: number;
+}
+
+export interface SearchState {
+  readonly config: SearchConfig;
+  readonly policy: Policy;
+  readonly tree: Puct;
+  readonly candidates: Map<string, CandidateState>;
+  readonly byText: Map<string, string>;
+  readonly byMachineCode: Map<string, string>;
+  /** Kernels found ok, in the order found. */
+  readonly okIds: string[];
+  readonly proposalsOf: Map<string, number>;
+  readonly batches: Map<string, Batch>;
+  /** Kernels chosen for measuring, in the order chosen. */
+  readonly waiting: string[];
+  /** Commands issued and not ended, by id, with the time of issue. */
+  readonly pending: Map<string, { readonly command: SearchCommand; readonly issuedAt: number }>;
+  readonly counts: SearchCounts;
+  readonly startedAt: number;
+  now: number;
+  spent: Spending;
+  nextBatch: number;
+  seedId: string;
+  incumbentId: string | undefined;
+  /** Batches in a row that brought no new candidate. */
+  barrenBatches: number;
+  ended: StopReason | undefined;
+}
+
+/** Fields of the incumbent that decisions need; the incumbent is always measured. */
+export function incumbentOf(state: SearchState): CandidateState & { readonly measurement: OkMeasurement } {
+  const incumbent = state.incumbentId === undefined ? undefined : state.candidates.get(state.incumbentId);
+  if (!incumbent?.measurement) throw new Error("the run has no incumbent yet");
+  return { ...incumbent, measurement: incumbent.measurement };
+}
+
+/** Screenings under way, waiting, or chosen and being compiled: what the budget of measurements must still cover. */
+export function committedMeasurements(state: SearchState): number {
+  let committed = state.waiting.length;
+  for (const { command } of state.pending.values()) {
+    if (command.type === "measure" && command.mode === "screen") committed++;
+    if (command.type === "compile") committed += command.kernelIds.length;
+  }
+  return committed;
+}
+
+/** The limits of what is spent; counts are limited when batches are opened and decided. */
+export function spendingLimits(state: SearchState): Budget {
+  const { measurements: _, candidates: __, ...limits } = state.config.budget;
+  return limits;
+}
+
+/** Machine code and launches together: the same code launched differently is another kernel. */
+export function machineCodeKey(candidate: CandidateState): string | undefined {
+  const code = candidate.evidence?.machineCodeSha256;
+  return code === undefined ? undefined : `${code} ${JSON.stringify(candidate.record.launches)}`;
+}
