@@ -1,0 +1,52 @@
+import { canonicalJson, KernelcastError, sha256Hex, type RunStore, type RunSummary } from "../domain/index.ts";
+import type { SearchConfig } from "./events.ts";
+
+export interface ChooseRunOptions {
+  /** A run that the user named: continued when it exists, else created. */
+  readonly runId?: string;
+  /** Start a new run even when an equal one is unfinished. */
+  readonly fresh?: boolean;
+  readonly createdAt: number;
+}
+
+/** Digest of a configuration: equal commands have equal keys. */
+export function configKey(config: SearchConfig): string {
+  return sha256Hex(canonicalJson(config));
+}
+
+/**
+ * The run that a command means: the one it names, else the newest unfinished run of an equal configuration, else a new
+ * one. Throws `KernelcastError("usage", …)` when the named run has another configuration.
+ */
+export function chooseRun(store: RunStore, config: SearchConfig, options: ChooseRunOptions): RunSummary {
+  const key = configKey(config);
+  const runs = store.runs();
+  const named = runs.find(({ runId }) => runId === options.runId);
+  if (named) return checkSame(named, config, key);
+  const unfinished = runs.findLast((run) => run.configKey === key && run.finishedAt === null);
+  if (options.runId === undefined && !options.fresh && unfinished) return unfinished;
+  const runId = options.runId ?? newRunId(config, key, new Set(runs.map((run) => run.runId)));
+  store.createRun({ runId, configKey: key, config, createdAt: options.createdAt });
+  return { runId, configKey: key, config, createdAt: options.createdAt, finishedAt: null };
+}
+
+function newRunId(config: SearchConfig, key: string, taken: ReadonlySet<string>): string {
+  const base = `${config.taskId}-${key.slice(0, 6)}`;
+  if (!taken.has(base)) return base;
+  let number = 2;
+  while (taken.has(`${base}-${number}`)) number++;
+  return `${base}-${number}`;
+}
+
+function checkSame(run: RunSummary, config: SearchConfig, key: string): RunSummary {
+  if (run.configKey === key) return run;
+  const before = run.config as Readonly<Record<string, unknown>>;
+  const changed = Object.entries(config).find(([name, value]) => canonicalJson(before[name]) !== canonicalJson(value));
+  const what = changed
+    ? `${changed[0]} was ${JSON.stringify(before[changed[0]])}, now ${JSON.stringify(changed[1])}`
+    : "other settings";
+  throw new KernelcastError(
+    "usage",
+    `run ${run.runId} was started differently (${what}); give it as before, or choose another --run`,
+  );
+}

@@ -1,0 +1,171 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createPolicy, type PolicyName } from "../decide/policies.ts";
+import { canonicalJson, type RunStore } from "../domain/index.ts";
+import { createMemoryRunStore } from "../store/memory-run-store.ts";
+import { syntheticDevice, syntheticForecaster, syntheticProposer, syntheticTask } from "../testing/synthetic.ts";
+import { chooseRun } from "./choose-run.ts";
+import type { SearchConfig } from "./events.ts";
+import { replayRun } from "./replay.ts";
+import { runSearch, type RunSearchOptions } from "./run-search.ts";
+import { summarise } from "./summary.ts";
+
+function config(policy: PolicyName, overrides: Partial<SearchConfig> = {}): SearchConfig {
+  return {
+    taskId: "synthetic",
+    taskSha256: "0",
+    device: "synthetic",
+    proposer: "synthetic",
+    forecaster: "synthetic",
+    policy,
+    seed: 1,
+    budget: { measurements: 24 },
+    winLog2: Math.log2(1.02),
+    measureConcurrency: 1,
+    openBatches: 1,
+    strategy: { explore: 1, archive: 1000 },
+    ...overrides,
+  };
+}
+
+function options(policy: PolicyName, store: RunStore, overrides: Partial<SearchConfig> = {}): RunSearchOptions {
+  const settings = config(policy, overrides);
+  const { runId } = chooseRun(store, settings, { createdAt: 0 });
+  const stages = {
+    task: syntheticTask(),
+    device: syntheticDevice(settings.measureConcurrency),
+    proposer: syntheticProposer(),
+    forecaster: syntheticForecaster(),
+  };
+  return { runId, config: settings, policy: createPolicy(policy), stages, store };
+}
+
+const log = (store: RunStore, runId: string): string[] => [...store.events(runId)].map((event) => canonicalJson(event));
+
+describe("runSearch", () => {
+  it.each(["measure-all", "random-subset", "top-k"] as const)(
+    "spends exactly its measurements under %s",
+    async (policy) => {
+      const store = createMemoryRunStore();
+      const { runId, ...rest } = options(policy, store);
+      const state = await runSearch({ runId, ...rest });
+      const summary = summarise(runId, state);
+      expect(summary.measured).toBe(24);
+      expect(summary.stopped).toBe("measurements");
+      expect(summary.considered).toBe(summary.measured - 1 + summary.skipped + summary.duplicates);
+      expect(summary.best?.speedup).toBeGreaterThan(1);
+      expect(summary.best?.confirmed).toBe(true);
+      expect(store.run(runId)?.finishedAt).not.toBeNull();
+    },
+  );
+
+  it("finds faster kernels by a good forecast than by measuring everything", async () => {
+    const best = async (policy: PolicyName, seed: number): Promise<number> => {
+      const run = options(policy, createMemoryRunStore(), { seed });
+      return summarise(run.runId, await runSearch(run)).best?.runtime_us ?? Number.NaN;
+    };
+    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+    const logRatios = await Promise.all(
+      seeds.map(async (seed) => Math.log2((await best("measure-all", seed)) / (await best("top-k", seed)))),
+    );
+    expect(logRatios.reduce((sum, ratio) => sum + ratio, 0) / seeds.length).toBeGreaterThan(0.1);
+  });
+
+  it("makes the same decisions twice, and others with another seed", async () => {
+    const run = async (seed: number): Promise<string[]> => {
+      const store = createMemoryRunStore();
+      const search = options("top-k", store, { seed });
+      await runSearch(search);
+      return log(store, search.runId);
+    };
+    const [first, second, other] = await Promise.all([run(7), run(7), run(8)]);
+    expect(first).toEqual(second);
+    expect(first).not.toEqual(other);
+  });
+
+  it("ends with the same log wherever it was cut off and continued", async () => {
+    const complete = createMemoryRunStore();
+    const search = options("top-k", complete, { measureConcurrency: 3, openBatches: 2 });
+    await runSearch(search);
+    const events = [...complete.events(search.runId)];
+    const inputs = events.filter(({ payload }) => JSON.stringify(payload).includes("commandId")).map(({ seq }) => seq);
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...inputs), async (cut) => {
+        const store = createMemoryRunStore();
+        const resumed = options("top-k", store, { measureConcurrency: 3, openBatches: 2 });
+        for (const { payload } of events) copySource(complete, store, payload);
+        store.append(
+          resumed.runId,
+          events.slice(0, cut).map(({ runId: _, ...event }) => event),
+        );
+        await runSearch(resumed);
+        expect(log(store, resumed.runId)).toEqual(log(complete, search.runId));
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it("refuses to continue a log that does not follow from itself", async () => {
+    const store = createMemoryRunStore();
+    const search = options("top-k", store);
+    await runSearch(search);
+    const forged = createMemoryRunStore();
+    forged.createRun({ runId: search.runId, configKey: "k", config: {}, createdAt: 0 });
+    const events = [...store.events(search.runId)].map(({ runId: _, ...event }) =>
+      event.type === "decision" ? { ...event, payload: { ...(event.payload as object), batchId: "b99" } } : event,
+    );
+    forged.append(search.runId, events);
+    expect(() => replayRun(forged, search.runId, createPolicy("top-k"))).toThrow(/does not follow/);
+  });
+
+  it("stops with what it has when a spending limit is reached", async () => {
+    const run = options("measure-all", createMemoryRunStore(), { budget: { gpuSeconds: 1 } });
+    const state = await runSearch(run);
+    expect(state.ended).toBe("gpuSeconds");
+    expect(state.spent.gpuSeconds).toBeLessThan(1.3);
+  });
+
+  it("stops when its proposer only repeats itself", async () => {
+    const run = options("measure-all", createMemoryRunStore(), { budget: {} });
+    const proposer = { name: "stuck", propose: () => syntheticProposer().propose(first) };
+    const first = {
+      task: run.stages.task,
+      parent: { kernel: run.stages.task.seedKernel, measurement: undefined as never },
+      firstIndex: 0,
+      count: 4,
+      seed: 1,
+    };
+    const state = await runSearch({ ...run, stages: { ...run.stages, proposer } });
+    expect(state.ended).toBe("no-more-proposals");
+    expect(state.counts.measured).toBe(5);
+  });
+
+  it("can be interrupted and continued", async () => {
+    const store = createMemoryRunStore();
+    const search = options("top-k", store);
+    const controller = new AbortController();
+    let steps = 0;
+    const listener = (): void => {
+      if (++steps === 20) controller.abort();
+    };
+    await expect(runSearch({ ...search, signal: controller.signal, listener })).rejects.toThrow(/same command again/);
+    expect(chooseRun(store, search.config, { createdAt: 1 }).runId).toBe(search.runId);
+    const state = await runSearch(search);
+    expect(state.counts.measured).toBe(24);
+    expect(chooseRun(store, search.config, { createdAt: 2 }).runId).toBe(`${search.runId}-2`);
+  });
+
+  it("names the setting that differs when a run is continued differently", () => {
+    const store = createMemoryRunStore();
+    const { runId } = options("top-k", store);
+    expect(() => chooseRun(store, config("measure-all"), { runId, createdAt: 0 })).toThrow(
+      /policy was "top-k", now "measure-all"/,
+    );
+  });
+});
+
+function copySource(from: RunStore, to: RunStore, payload: unknown): void {
+  for (const [, sha256] of JSON.stringify(payload).matchAll(/"sourceSha256":"([0-9a-f]{64})"/g)) {
+    to.putBlob(from.blob(sha256 as string) as string);
+  }
+}
