@@ -1,3 +1,4 @@
+import type { DeviceInfo } from "./device.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Evidence, MeasurementStatus, Runtime } from "./measurement.ts";
 import type { Split, Task } from "./task.ts";
@@ -38,6 +39,8 @@ export interface Recording {
   readonly name: string;
   /** Device names in order of first appearance. */
   readonly devices: readonly string[];
+  /** What is known of those devices, by name; may lack some. */
+  readonly deviceInfos?: ReadonlyMap<string, DeviceInfo>;
   readonly tasks: ReadonlyMap<string, RecordedTask>;
   /** In recorded order; empty for an unknown task. */
   kernels(taskId: string): readonly RecordedKernel[];

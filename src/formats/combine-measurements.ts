@@ -1,0 +1,74 @@
+import { canonicalJson, type MeasurementStatus, type RecordedMeasurement, type Runtime } from "../domain/index.ts";
+
+/**
+ * Which verdict stands when two differ: a kernel that failed once is not a working kernel, but a crash may have been the
+ * machine's.
+ */
+const precedence: readonly MeasurementStatus[] = [
+  "incorrect",
+  "suspicious",
+  "compile_error",
+  "launch_error",
+  "timeout",
+  "ok",
+  "crashed",
+];
+
+/**
+ * What became of the second of two measurements: `same` said nothing new; `added` gave the second pass; `surplus` was a
+ * third pass or more and is not kept; `conflict` disagreed in status.
+ */
+export type CombineOutcome = "same" | "added" | "surplus" | "conflict";
+
+export interface CombinedMeasurement {
+  readonly measurement: RecordedMeasurement;
+  readonly outcome: CombineOutcome;
+}
+
+/**
+ * Adds up two measurements of one kernel on one device. Runtimes fill pass 1, then pass 2, in order, equal ones once. Of
+ * two verdicts the one that stands first in: incorrect, suspicious, compile_error, launch_error, timeout, ok, crashed.
+ */
+export function combineMeasurements(first: RecordedMeasurement, second: RecordedMeasurement): CombinedMeasurement {
+  if (first.status !== second.status) return { measurement: verdict(first, second), outcome: "conflict" };
+  if (first.status !== "ok") return { measurement: first, outcome: "same" };
+  const distinct = distinctRuntimes([...runtimes(first), ...runtimes(second)]);
+  const outcome = distinct.length === runtimes(first).length ? "same" : distinct.length > 2 ? "surplus" : "added";
+  if (outcome === "same" || first.runtimePass2) return { measurement: first, outcome };
+  return { measurement: withPasses(first, second, distinct), outcome };
+}
+
+function verdict(first: RecordedMeasurement, second: RecordedMeasurement): RecordedMeasurement {
+  const rank = ({ status }: RecordedMeasurement): number => precedence.indexOf(status);
+  return rank(second) < rank(first) ? second : first;
+}
+
+function withPasses(
+  first: RecordedMeasurement,
+  second: RecordedMeasurement,
+  distinct: readonly Runtime[],
+): RecordedMeasurement {
+  const [runtime, runtimePass2] = distinct;
+  const contained = distinct.length === runtimes(second).length;
+  const gpuMs = contained ? second.gpuMs : sum(first.gpuMs, second.gpuMs);
+  return {
+    ...second,
+    ...first,
+    ...(runtime ? { runtime } : {}),
+    ...(runtimePass2 ? { runtimePass2 } : {}),
+    ...(first.evidence || second.evidence ? { evidence: { ...second.evidence, ...first.evidence } } : {}),
+    ...(gpuMs === undefined ? {} : { gpuMs }),
+  };
+}
+
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+}
+
+function runtimes({ runtime, runtimePass2 }: RecordedMeasurement): Runtime[] {
+  return [runtime, runtimePass2].filter((pass) => pass !== undefined);
+}
+
+function distinctRuntimes(passes: readonly Runtime[]): Runtime[] {
+  return [...new Map(passes.map((pass) => [canonicalJson(pass), pass])).values()];
+}
