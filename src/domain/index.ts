@@ -16,3 +16,4 @@ export * from "./recording.ts";
 export * from "./two-piece-normal.ts";
 export * from "./bins.ts";
 export * from "./statistics/index.ts";
+export * from "./cuda-lexer.ts";
