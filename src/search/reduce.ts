@@ -48,6 +48,7 @@ export function startSearch(
     nextBatch: 0,
     seedId: seedKernel.kernelId,
     incumbentId: undefined,
+    seedFailure: undefined,
     barrenBatches: 0,
     ended: undefined,
   };
@@ -129,7 +130,9 @@ function receiveScreening(
   if (measurement.status !== "ok") {
     candidate.status = "failed";
     state.counts.failed++;
-    if (kernelId === state.seedId) end(state, step, "seed-failed");
+    if (kernelId !== state.seedId) return;
+    state.seedFailure = `${measurement.status}: ${measurement.error}`;
+    end(state, step, "seed-failed");
     return;
   }
   candidate.status = "ok";

@@ -57,6 +57,8 @@ export interface SearchState {
   nextBatch: number;
   seedId: string;
   incumbentId: string | undefined;
+  /** Why the seed kernel could not be measured. */
+  seedFailure: string | undefined;
   /** Batches in a row that brought no new candidate. */
   barrenBatches: number;
   ended: StopReason | undefined;

@@ -1,0 +1,65 @@
+import type { Budget } from "../domain/index.ts";
+import { searchTask, type SearchRequest } from "../serve/search-task.ts";
+import { note, printJson, printLine, type CliContext } from "./context.ts";
+import { createProgress } from "./progress.ts";
+import { formatResult } from "./search-result.ts";
+
+export interface SearchFlags {
+  readonly device: string;
+  readonly policy: string;
+  readonly forecaster: string;
+  readonly proposer?: string;
+  readonly proposerRecording?: string;
+  readonly measurements?: number;
+  readonly gpuSeconds?: number;
+  readonly cpuSeconds?: number;
+  readonly wallSeconds?: number;
+  readonly seed: number;
+  readonly run?: string;
+  readonly fresh: boolean;
+  readonly workspace: string;
+  readonly python?: string;
+  readonly json: boolean;
+}
+
+/** Measurements of a search whose user set no limit at all. */
+const defaultMeasurements = 32;
+
+/** `kernelcast search`. */
+export async function search(this: CliContext, flags: SearchFlags, task: string): Promise<void> {
+  const progress = createProgress(this);
+  try {
+    const result = await searchTask({ ...toRequest(flags, task), signal: this.signal, listener: progress.listener });
+    progress.close();
+    if (flags.json) printJson(this, result);
+    else for (const line of formatResult(result)) printLine(this, line);
+    if (result.stopped === "no-more-proposals")
+      note(this, "the proposer had nothing more to propose before a limit was reached");
+  } finally {
+    progress.close();
+  }
+}
+
+function toRequest(flags: SearchFlags, task: string): SearchRequest {
+  const { device, policy, forecaster, proposer, proposerRecording, seed, run, fresh, workspace, python } = flags;
+  return {
+    task,
+    device,
+    policy,
+    forecaster,
+    proposer,
+    proposerRecording,
+    budget: toBudget(flags),
+    seed,
+    runId: run,
+    fresh,
+    workspace,
+    python,
+  };
+}
+
+function toBudget({ measurements, gpuSeconds, cpuSeconds, wallSeconds }: SearchFlags): Budget {
+  const limits = { measurements, gpuSeconds, cpuSeconds, wallSeconds };
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined);
+  return given.length === 0 ? { measurements: defaultMeasurements } : (Object.fromEntries(given) as Budget);
+}

@@ -1,0 +1,74 @@
+import { buildCommand, numberParser, type Command } from "@stricli/core";
+import { jsonFlag, text, type CliContext } from "./context.ts";
+import type { SearchFlags } from "./search-command.ts";
+
+const optionalText = { kind: "parsed", parse: text, optional: true } as const;
+const optionalNumber = { kind: "parsed", parse: positive, optional: true } as const;
+
+function positive(input: string): number {
+  const value = numberParser(input);
+  if (!(value > 0)) throw new Error(`${input} is not a positive number`);
+  return value;
+}
+
+function integer(input: string): number {
+  const value = numberParser(input);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${input} is not a whole number of at least 0`);
+  return value;
+}
+
+export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [string], CliContext>({
+  loader: async () => (await import("./search-command.ts")).search,
+  parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [
+        {
+          brief: "Task: a folder with a task.yaml, or the id of a task that is shipped or recorded",
+          parse: text,
+          placeholder: "task",
+        },
+      ],
+    },
+    flags: {
+      device: {
+        kind: "parsed",
+        parse: text,
+        brief: "recorded:PATH, local[:INDEX], ssh:HOST or command:LAUNCHER",
+        default: "recorded:atlas",
+      },
+      policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset or top-k", default: "top-k" },
+      forecaster: { kind: "parsed", parse: text, brief: "static, or static:MODEL", default: "static" },
+      proposer: {
+        ...optionalText,
+        brief: "recorded or tunables; by default the recording's kernels, else the task's tunables",
+      },
+      proposerRecording: { ...optionalText, brief: "Recording to propose from on a live device" },
+      measurements: {
+        kind: "parsed",
+        parse: integer,
+        optional: true,
+        brief: "Kernels to measure at most, the seed included (default 32 when nothing limits)",
+      },
+      gpuSeconds: { ...optionalNumber, brief: "GPU-seconds to spend at most" },
+      cpuSeconds: { ...optionalNumber, brief: "CPU-seconds to spend at most" },
+      wallSeconds: { ...optionalNumber, brief: "Seconds to take at most" },
+      seed: { kind: "parsed", parse: integer, brief: "Fixes every random draw", default: "1" },
+      run: { ...optionalText, brief: "Name of the run, to start or to continue" },
+      fresh: {
+        kind: "boolean",
+        brief: "Start anew even when an equal run is unfinished",
+        default: false,
+        withNegated: false,
+      },
+      workspace: { kind: "parsed", parse: text, brief: "Folder for runs and reports", default: ".kernelcast" },
+      python: { ...optionalText, brief: "Python on the machine of the GPU (default python3)" },
+      json: jsonFlag,
+    },
+  },
+  docs: {
+    brief: "Search for a faster kernel",
+    fullDescription:
+      "Proposes kernels for a task, forecasts them, measures those that matter, and writes a report. Give the same command again to continue a run that was interrupted.\n\nExample: kernelcast search tasks/softmax-f32 --device recorded:atlas --measurements 24 --seed 1",
+  },
+});

@@ -1,0 +1,41 @@
+import type { Device, Recording } from "../domain/index.ts";
+import { loadRecording } from "../formats/load-recording.ts";
+import { openWorkerDevice, workerDeviceKinds, type WorkerDeviceKind } from "../measure/open-worker-device.ts";
+import { recordedDevice } from "../measure/recorded-device.ts";
+import { parseSpecification } from "./specification.ts";
+
+/** A device with the recording behind it, where there is one. */
+export interface OpenedDevice {
+  readonly device: Device;
+  readonly recording: Recording | undefined;
+}
+
+export interface OpenDeviceOptions {
+  readonly python?: string | undefined;
+  /** Keeps a receipt's text; see `WorkerDeviceOptions`. */
+  readonly onReceipt?: (text: string) => void;
+}
+
+/** Kinds that `--device` takes. */
+export const deviceKinds: readonly string[] = ["recorded", ...workerDeviceKinds];
+
+/** Opens `recorded:PATH[#DEVICE]`, `local[:INDEX]`, `ssh:HOST` or `command:WORDS`. */
+export async function openDevice(text: string, options: OpenDeviceOptions = {}): Promise<OpenedDevice> {
+  const { kind, detail } = parseSpecification("device", text, deviceKinds);
+  if (kind === "recorded") return openRecorded(detail);
+  const { onReceipt, python } = options;
+  const device = await openWorkerDevice({
+    kind: kind as WorkerDeviceKind,
+    detail,
+    ...(python === undefined ? {} : { python }),
+    ...(onReceipt ? { onReceipt: (receipt) => onReceipt(receipt.text) } : {}),
+  });
+  return { device, recording: undefined };
+}
+
+async function openRecorded(detail: string): Promise<OpenedDevice> {
+  const [path = "", deviceName] = detail.split("#", 2);
+  const recording = await loadRecording(path === "" ? "atlas" : path);
+  const device = await recordedDevice(recording, deviceName === undefined ? {} : { device: deviceName });
+  return { device, recording };
+}

@@ -1,0 +1,19 @@
+import { KernelcastError, type Forecaster } from "../domain/index.ts";
+import { loadStaticForecaster } from "../forecast/static/load-static-forecaster.ts";
+import { packagePath } from "./package-paths.ts";
+import { parseSpecification } from "./specification.ts";
+
+export const forecasterKinds: readonly string[] = ["static"];
+
+/** Opens a forecaster by name. `static` takes an optional path of a model file. */
+export async function openForecaster(text: string): Promise<Forecaster> {
+  const { detail } = parseSpecification("forecaster", text, forecasterKinds);
+  const path = detail === "" ? packagePath("models/static-v0.json") : detail;
+  try {
+    return await loadStaticForecaster(path);
+  } catch (cause) {
+    if (KernelcastError.isInstance(cause)) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KernelcastError("model", `cannot load the forecaster's model ${path}: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,28 @@
+import { KernelcastError, type Proposer, type Recording, type Task } from "../domain/index.ts";
+import { recordedProposer } from "../propose/recorded-proposer.ts";
+import { tunablesProposer } from "../propose/tunables-proposer.ts";
+import { parseSpecification } from "./specification.ts";
+
+export const proposerKinds: readonly string[] = ["recorded", "tunables"];
+
+/** What proposes when the user names nothing: the recording's kernels, else the task's own parameter space. */
+export function defaultProposer(task: Task, recording: Recording | undefined): string {
+  if (recording) return "recorded";
+  if (task.tunables) return "tunables";
+  throw new KernelcastError(
+    "usage",
+    `task ${task.taskId} declares no tunables, so nothing proposes kernels for a live device: add tunables to its task.yaml, or name a --proposer (${proposerKinds.join(", ")})`,
+  );
+}
+
+/** Opens a proposer for a task. */
+export function openProposer(text: string, task: Task, recording: Recording | undefined): Proposer {
+  const { kind } = parseSpecification("proposer", text, proposerKinds);
+  if (kind === "tunables") return tunablesProposer(task);
+  if (!recording)
+    throw new KernelcastError(
+      "usage",
+      "--proposer recorded needs a recording: --device recorded:PATH or --proposer-recording PATH",
+    );
+  return recordedProposer(recording, task.taskId);
+}

@@ -1,0 +1,137 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
+import { canonicalJson, KernelcastError, sha256Hex, type Budget, type Task } from "../domain/index.ts";
+import { loadRecording } from "../formats/load-recording.ts";
+import { renderReport } from "../report/render-report.ts";
+import { chooseRun } from "../search/choose-run.ts";
+import type { SearchConfig } from "../search/events.ts";
+import type { StepListener } from "../search/replay.ts";
+import { runSearch } from "../search/run-search.ts";
+import { summarise, type SearchSummary } from "../search/summary.ts";
+import { openDevice, type OpenedDevice } from "./open-device.ts";
+import { openForecaster } from "./open-forecaster.ts";
+import { defaultProposer, openProposer } from "./open-proposer.ts";
+import { openTask } from "./open-task.ts";
+import { openWorkspace, type Workspace } from "./workspace.ts";
+
+/** What a user asks of a search; the same for the command line, the library and, later, the server. */
+export interface SearchRequest {
+  /** Task folder or id. */
+  readonly task: string;
+  readonly device: string;
+  readonly policy: string;
+  readonly forecaster: string;
+  readonly proposer?: string | undefined;
+  /** A recording to propose from on a live device. */
+  readonly proposerRecording?: string | undefined;
+  readonly budget: Budget;
+  readonly seed: number;
+  readonly workspace: string;
+  readonly runId?: string | undefined;
+  readonly fresh?: boolean | undefined;
+  readonly python?: string | undefined;
+  readonly signal?: AbortSignal;
+  readonly listener?: StepListener;
+}
+
+export type SearchResult = SearchSummary & { readonly report: string };
+
+/** A kernel must be this much faster than the incumbent to be a win. */
+const winRatio = 1.02;
+const liveConcurrency = 8;
+
+/** Runs or continues a search and writes its report. Rejects with `KernelcastError`; nothing acknowledged is lost. */
+export async function searchTask(request: SearchRequest): Promise<SearchResult> {
+  const workspace = openWorkspace(request.workspace);
+  try {
+    const opened = await openDevice(request.device, {
+      python: request.python,
+      onReceipt: (text) => void workspace.store.putBlob(text),
+    });
+    try {
+      return await searchOn(opened, workspace, request);
+    } finally {
+      await opened.device.close();
+    }
+  } finally {
+    workspace.store.close();
+  }
+}
+
+async function searchOn(opened: OpenedDevice, workspace: Workspace, request: SearchRequest): Promise<SearchResult> {
+  const proposals =
+    request.proposerRecording === undefined ? opened.recording : await loadRecording(request.proposerRecording);
+  const task = await openTask(request.task, opened.recording ?? proposals);
+  const config = configure(request, task, opened, request.proposer ?? defaultProposer(task, proposals));
+  const policy = createPolicy(policyName(request.policy));
+  const stages = {
+    task,
+    device: opened.device,
+    proposer: openProposer(config.proposer, task, proposals),
+    forecaster: policy.needsForecasts ? await openForecaster(request.forecaster) : undefined,
+  };
+  const { store } = workspace;
+  const { runId } = chooseRun(store, config, {
+    createdAt: Date.now() / 1000,
+    ...(request.runId === undefined ? {} : { runId: request.runId }),
+    ...(request.fresh === undefined ? {} : { fresh: request.fresh }),
+  });
+  const state = await runSearch({
+    runId,
+    config,
+    policy,
+    stages,
+    store,
+    ...(request.signal ? { signal: request.signal } : {}),
+    ...(request.listener ? { listener: request.listener } : {}),
+  });
+  const summary = summarise(runId, state);
+  if (state.ended === "seed-failed") throw seedFailed(task, state.seedFailure);
+  return { ...summary, report: await writeReport(workspace, runId, task) };
+}
+
+function configure(request: SearchRequest, task: Task, { device }: OpenedDevice, proposer: string): SearchConfig {
+  const virtual = device.time === "virtual";
+  return {
+    taskId: task.taskId,
+    taskSha256: sha256Hex(canonicalJson(task)),
+    device: request.device,
+    proposer: request.proposerRecording === undefined ? proposer : `${proposer}:${request.proposerRecording}`,
+    forecaster: request.forecaster,
+    policy: request.policy,
+    seed: request.seed,
+    budget: request.budget,
+    winLog2: Math.log2(winRatio),
+    measureConcurrency: Math.min(device.concurrency, liveConcurrency),
+    openBatches: virtual ? 1 : 2,
+    strategy: { explore: 1, archive: 1000 },
+  };
+}
+
+function policyName(name: string): PolicyName {
+  const known = policyNames.find((policy) => policy === name);
+  if (!known) throw new KernelcastError("usage", `--policy ${name}: unknown (known: ${policyNames.join(", ")})`);
+  return known;
+}
+
+function seedFailed(task: Task, failure: string | undefined): KernelcastError {
+  return new KernelcastError(
+    "task",
+    `the seed kernel of ${task.taskId} failed, so there is nothing to improve: ${failure ?? "unknown"}`,
+  );
+}
+
+async function writeReport(workspace: Workspace, runId: string, task: Task): Promise<string> {
+  const folder = workspace.runFolder(runId);
+  const path = join(folder, "report.html");
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(path, renderReport(workspace.store, runId, task));
+  } catch (cause) {
+    if (KernelcastError.isInstance(cause)) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KernelcastError("store", `cannot write the report ${path}: ${why} (the run itself is kept)`, { cause });
+  }
+  return path;
+}
