@@ -1,0 +1,138 @@
+"""Judges executions: guards, inputs, outputs, kept answers, determinism."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .execute import Comparison, Executor, Observation
+from .faults import Fault
+from .kernelimage import KernelImage
+from .workspace import InputSet, Workspace
+
+#: Fewer free slots than this: judge what is pending first.
+_LOW_SLOTS = 512
+
+
+def tolerance_of(tolerance: Mapping[str, Any]) -> Tuple[float, float]:
+    """(rtol, atol) for the comparison; zeros mean equal."""
+    if tolerance["type"] == "exact":
+        return 0.0, 0.0
+    return float(tolerance.get("rtol", 0.0)), float(tolerance.get("atol", 0.0))
+
+
+def passes(seen: Comparison, count: int, tolerance: Mapping[str, Any]) -> bool:
+    """Whether a comparison satisfies the task's tolerance."""
+    if tolerance["type"] == "mismatch_frac":
+        within = seen.mismatches <= float(tolerance["max_fraction"]) * count
+        return within and not seen.nonfinite and not seen.unwritten
+    return seen.mismatches == 0
+
+
+class Checker:
+    """Checks one kernel's executions on one workspace; observations are judged together, when the slots are collected."""
+
+    def __init__(self, executor: Executor, workspace: Workspace, sets: Sequence[InputSet], tolerance: Mapping[str, Any]) -> None:
+        self.executor, self.workspace, self.sets = executor, workspace, list(sets)
+        self.tolerance, self.limits = tolerance, tolerance_of(tolerance)
+        self._pending: List[Tuple[Observation, str]] = []
+        self.checked_sets: Dict[int, int] = {}
+        self.worst = {"abs": 0.0, "rel": 0.0, "mismatches": 0}
+        executor.harness.slots.clear()
+
+    def run(self, sequence: Sequence[Any], chosen: InputSet, limit_s: float, what: str, others: Sequence[InputSet] = ()) -> Observation:
+        """One checked execution."""
+        seen = self.executor.run(self.workspace, chosen, sequence, limit_s, self.limits, others)
+        self._pending.append((seen, what))
+        self.checked_sets[chosen.index] = self.checked_sets.get(chosen.index, 0) + 1
+        if self.executor.harness.slots.room < _LOW_SLOTS:
+            self.judge()
+        return seen
+
+    def judge(self) -> None:
+        """Judges what is pending; raises the first fault."""
+        if not self._pending:
+            return
+        self.executor.collect()
+        pending, self._pending = self._pending, []
+        for seen, what in pending:
+            self._judge_one(seen, what)
+        self.executor.harness.slots.clear()
+
+    def _judge_one(self, seen: Observation, what: str) -> None:
+        words = self.executor.harness.slots.words(seen.guard_slot)
+        if words[0]:
+            where = self.workspace.zone_owner((~words[3]) & 0xFFFFFFFFFFFFFFFF)
+            self.workspace.restore_guards()
+            raise Fault("out_of_bounds", f"{what}: {words[0]} words of guard zones written, the first {where}")
+        self._judge_inputs(seen, what)
+        for name, slot in seen.compare_slots.items():
+            comparison = self.executor.comparison(name, slot)
+            count = self._count(name)
+            self.worst["abs"] = max(self.worst["abs"], comparison.max_abs)
+            self.worst["rel"] = max(self.worst["rel"], comparison.max_rel)
+            self.worst["mismatches"] = max(self.worst["mismatches"], comparison.mismatches)
+            if not passes(comparison, count, self.tolerance):
+                raise self._output_fault(seen, comparison, count, what)
+
+    def _judge_inputs(self, seen: Observation, what: str) -> None:
+        expected = next(one.input_hashes for one in self.sets if one.index == seen.set_index)
+        for i, name in enumerate(self.workspace.inputs):
+            if self.executor.harness.slots.words(seen.hash_slot + i)[0] != expected[i]:
+                raise Fault("input_changed", f"{what}: the kernel changed its input {name}")
+
+    def _count(self, name: str) -> int:
+        from .dtypes import element_count
+
+        return element_count(self.workspace.arguments[name]["shape"])
+
+    def _output_fault(self, seen: Observation, comparison: Comparison, count: int, what: str) -> Fault:
+        name = comparison.output
+        if comparison.unwritten:
+            return Fault("unwritten_output", f"{what}: {comparison.unwritten} of {count} elements of {name} were left unwritten")
+        if self._is_stale(seen):
+            return Fault("kept_answer", f"{what}: {name} is the answer to an earlier call's input")
+        first = f"the first at index {comparison.first_bad}"
+        if comparison.nonfinite:
+            return Fault("non_finite", f"{what}: {comparison.nonfinite} of {count} elements of {name} are NaN or infinite, {first}")
+        return Fault(
+            "wrong_output",
+            f"{what}: {comparison.mismatches} of {count} elements of {name} are off, {first}; "
+            f"largest error {comparison.max_abs:.3g}, relative {comparison.max_rel:.3g}",
+        )
+
+    def _is_stale(self, seen: Observation) -> bool:
+        """Whether every output agrees with what another input set calls for."""
+        for slots in seen.stale_slots.values():
+            found = [(name, self.executor.comparison(name, slot)) for name, slot in slots.items()]
+            if found and all(passes(comparison, self._count(name), self.tolerance) for name, comparison in found):
+                return True
+        return False
+
+
+def check_correctness(
+    checker: Checker, image: KernelImage, launches: Sequence[Mapping[str, Any]], limit_s: float, label: str = ""
+) -> float:
+    """Two secret sets, then the first again, with the module's state kept; returns the fastest time seen in microseconds."""
+    sequence = image.sequence(checker.workspace, launches)
+    first, second = checker.sets[0], checker.sets[min(1, len(checker.sets) - 1)]
+    prefix = f"{label}, " if label else ""
+    times = [checker.run(sequence, first, limit_s, f"{prefix}set 0").us]
+    checker.judge()
+    times.append(checker.run(sequence, second, limit_s, f"{prefix}set 1", [first] if second is not first else []).us)
+    checker.judge()
+    times.append(checker.run(sequence, first, limit_s, f"{prefix}set 0 again", [second] if second is not first else []).us)
+    try:
+        checker.judge()
+    except Fault as fault:
+        if fault.word in ("wrong_output", "non_finite"):
+            raise Fault("nondeterministic", f"right, then wrong on the same input: {fault}") from fault
+        raise
+    return min(times)
+
+
+def check_record(name: str, checker: Optional[Checker], detail: str = "") -> Dict[str, Any]:
+    """A passed check for the receipt."""
+    if checker is not None:
+        worst = checker.worst
+        detail = f"largest error {worst['abs']:.3g}, relative {worst['rel']:.3g}, {worst['mismatches']} outside the tolerance"
+    return {"name": name, "ok": True, "detail": detail}

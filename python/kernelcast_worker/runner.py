@@ -1,0 +1,115 @@
+"""The runner process: holds the CUDA context, runs one job at a time, dies when the supervisor says so."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+from .childio import Pipe, die_with_parent
+from .measure import AnchorFault, Measurement
+from .probe import arch_of
+from .session import Session
+
+
+def open_driver(arguments: argparse.Namespace, pipe: Pipe) -> Any:
+    """The real driver, or the one that executes nothing."""
+    if arguments.fake is not None:
+        from .fake.driver import FakeDriver
+
+        return FakeDriver(arguments.fake, pipe.descriptor)
+    from .driver import Driver
+
+    return Driver(arguments.device, arguments.driver)
+
+
+def harness_image(arguments: argparse.Namespace, capability: str) -> bytes:
+    """The compiled harness, from the cache of this worker when it is there."""
+    if arguments.fake is not None:
+        return b'{"harness":true}'
+    arch = arch_of(capability)
+    cached = Path(arguments.work) / f"harness-{arch}.cubin"
+    if not cached.exists():
+        from .compiler import nvrtc_options
+        from .nvrtc import Nvrtc
+
+        source = Path(__file__).with_name("harness.cu").read_text()
+        image, _ = Nvrtc(arguments.nvrtc).compile(source, nvrtc_options([], arch))
+        part = cached.with_suffix(f".{os.getpid()}")
+        part.write_bytes(image)
+        part.replace(cached)
+    return cached.read_bytes()
+
+
+class Runner:
+    """Answers `describe` and `measure`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def handle(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        """One job's answer."""
+        if request["op"] == "describe":
+            device = self._session.describe(request.get("known"))
+            return {"device": device, "environment": self._session.environment.read(), "facts": self._session.facts}
+        try:
+            return {"result": Measurement(self._session, request["job"]).run()}
+        except AnchorFault as fault:
+            return {"refused": f"the anchor fails: {fault}"}
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The runner's flags."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--device", type=int, default=0)
+    parser.add_argument("--driver")
+    parser.add_argument("--nvrtc")
+    parser.add_argument("--fake")
+    return parser.parse_args(arguments)
+
+
+def start(arguments: argparse.Namespace, pipe: Pipe) -> Optional[Runner]:
+    """Opens the device; says why when it cannot."""
+    from .nvrtc import CompileError, NoCompiler
+
+    try:
+        driver = open_driver(arguments, pipe)
+        facts = driver.facts()
+        session = Session(driver, harness_image(arguments, f"{facts['major']}.{facts['minor']}"))
+        session.executor.wait(30.0, candidate=False)
+    except (NoCompiler, CompileError) as error:
+        pipe.send({"failed": "no_compiler", "message": str(error)})
+        return None
+    except Exception as error:
+        traceback.print_exc()
+        pipe.send({"failed": "no_device", "message": f"{type(error).__name__}: {error}".splitlines()[0]})
+        return None
+    pipe.send({"ready": True})
+    return Runner(session)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs as a child of the supervisor."""
+    os.environ.setdefault("CUDA_MODULE_LOADING", "EAGER")
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    pipe = Pipe()
+    die_with_parent()
+    runner = start(parse(arguments), pipe)
+    if runner is None:
+        sys.exit(1)
+    for request in pipe.receive():
+        try:
+            pipe.send(runner.handle(request))
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

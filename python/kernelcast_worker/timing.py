@@ -1,0 +1,110 @@
+"""Screening: few samples of one kernel, stopped early when clear; outputs of random timed runs are checked."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from .check import Checker
+from .faults import Fault
+from .kernelimage import KernelImage
+from .statistics import median, median_half_width
+from .workspace import InputSet
+
+KERNEL_WARMUP_S = 0.005
+LEAST, MOST, SLOW_AFTER = 5, 30, 3
+SLOW_RATIO = 4.0
+PRECISION = 0.01
+KEPT_RATIO = 1.5
+_CHECK_SHARE = 0.34
+_RANDOM = random.SystemRandom()
+
+
+@dataclass
+class Timed:
+    """A kernel being timed: how to run it once on a set, checked or not."""
+
+    checker: Checker
+    image: KernelImage
+    launches: Sequence[Mapping[str, Any]]
+    limit_s: float
+    last: Optional[InputSet] = None
+    stop_at: float = 0.0
+    warmup_s: float = 0.0
+    kept_us: List[float] = field(default_factory=list)
+
+    def sample(self, chosen: InputSet, checked: bool, fresh: bool = True) -> float:
+        """One timed run in microseconds; a module that keeps state is loaded afresh unless told otherwise."""
+        if fresh and self.image.keeps_state:
+            self.image.unload()
+        sequence = self.image.sequence(self.checker.workspace, self.launches)
+        others = [self.last] if self.last is not None and self.last is not chosen else []
+        self.last = chosen
+        if checked:
+            return self.checker.run(sequence, chosen, self.limit_s, "a timed run", others).us
+        return self.checker.executor.run(self.checker.workspace, chosen, sequence, self.limit_s).us
+
+    def warm_up(self, seconds: float = KERNEL_WARMUP_S) -> None:
+        """Runs the kernel unrecorded for a while."""
+        started = time.monotonic()
+        for chosen in _forever(self.checker.sets):
+            self.sample(chosen, checked=False, fresh=False)
+            self.warmup_s = time.monotonic() - started
+            if self.warmup_s >= seconds:
+                return
+
+
+def _forever(sets: Sequence[InputSet]) -> Any:
+    while True:
+        yield from sets
+
+
+def rotation(sets: Sequence[InputSet]) -> Callable[[int], InputSet]:
+    """Which set the n-th sample uses: all in turn, from a random start."""
+    start = _RANDOM.randrange(len(sets))
+    return lambda n: sets[(start + n) % len(sets)]
+
+
+def screen(timed: Timed, anchor_us: Optional[float]) -> List[float]:
+    """Samples until the median is known to 1 %, or the kernel is clearly slow, or the limits are met."""
+    timed.warm_up()
+    chosen = rotation(timed.checker.sets)
+    samples: List[float] = []
+    checked: Dict[int, int] = {}
+    while not _enough(samples, anchor_us, timed.stop_at):
+        one = chosen(len(samples))
+        check = _RANDOM.random() < _CHECK_SHARE
+        if check:
+            checked[one.index] = 1
+        samples.append(timed.sample(one, check))
+    for one in timed.checker.sets:
+        if one.index not in checked:
+            samples.append(timed.sample(one, True))
+    timed.checker.judge()
+    return samples
+
+
+def _enough(samples: Sequence[float], anchor_us: Optional[float], stop_at: float) -> bool:
+    if len(samples) < SLOW_AFTER:
+        return False
+    if anchor_us and median(samples) > SLOW_RATIO * anchor_us:
+        return True
+    if len(samples) >= MOST or time.monotonic() > stop_at:
+        return True
+    return len(samples) >= LEAST and median_half_width(samples) <= PRECISION
+
+
+def check_kept_state(timed: Timed, fresh_us: float) -> Optional[str]:
+    """Times a module that has writable memory with its state kept; a large gain is a kept answer."""
+    if not timed.image.keeps_state:
+        return None
+    for chosen in timed.checker.sets * 2:
+        timed.kept_us.append(timed.sample(chosen, True, fresh=False))
+    timed.checker.judge()
+    kept = median(timed.kept_us[len(timed.checker.sets) :])
+    if fresh_us > KEPT_RATIO * kept:
+        message = f"{kept:.1f} us when device state is kept, {fresh_us:.1f} us from a fresh module"
+        raise Fault("kept_answer", message, status="suspicious")
+    return f"{kept:.1f} us with state kept, {fresh_us:.1f} us afresh"
