@@ -30,6 +30,12 @@ export interface OpenWorkerDeviceOptions extends Partial<Omit<WorkerDeviceOption
 const assumedRemoteJobs = 16;
 const mostLookAhead = 32;
 const defaultSilenceMs = 600_000;
+/** By kind: a link that broke is given time before the next start; a launcher may queue for a machine before its worker speaks. */
+const patience: Readonly<Record<WorkerDeviceKind, Pick<WorkerDeviceOptions, "backOffMs" | "helloTimeoutMs">>> = {
+  local: { backOffMs: 250, helloTimeoutMs: 60_000 },
+  ssh: { backOffMs: 5000, helloTimeoutMs: 120_000 },
+  command: { backOffMs: 5000, helloTimeoutMs: 24 * 3_600_000 },
+};
 
 /**
  * A live device; its worker starts with the first call. Throws `KernelcastError("usage", …)` for a detail that makes no sense
@@ -41,6 +47,7 @@ export async function openWorkerDevice(options: OpenWorkerDeviceOptions): Promis
   const cores = jobs ?? (kind === "local" ? availableParallelism() : assumedRemoteJobs);
   return new WorkerDevice(command, {
     silenceMs: defaultSilenceMs,
+    ...patience[kind],
     ...options,
     name: detail === "" ? kind : `${kind}:${detail}`,
     lookAhead: lookAhead ?? Math.min(mostLookAhead, Math.max(2, 2 * cores)),

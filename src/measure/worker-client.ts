@@ -16,7 +16,7 @@ export interface WorkerClientOptions extends LifeOptions {
   /** One line for people: a death, a restart, a warning of the worker's. */
   readonly onNote?: (line: string) => void;
   readonly helloTimeoutMs?: number;
-  /** First pause before a restart; doubles with each death in a row, up to 5 s. */
+  /** Pause before the restart of a worker that has worked; doubles with each death in a row, up to 30 s. */
   readonly backOffMs?: number;
   /** How long a worker may take to shut down. */
   readonly closePatienceMs?: number;
@@ -31,7 +31,9 @@ export interface RequestLimits {
 const maxSends = 3;
 /** So many failed starts, or lost requests, in a row make the device unusable. */
 const maxFailuresInARow = 3;
-const longestBackOffMs = 5000;
+const longestBackOffMs = 30_000;
+/** A worker that never started is tried again soon: somebody waits for the message. */
+const firstBackOffMs = 250;
 
 /**
  * A worker that is restarted when it dies. Requests that were under way at a death are repeated with the same id, one at
@@ -133,7 +135,9 @@ export class WorkerClient {
   private async backOff(): Promise<void> {
     const { signal } = this.closing;
     if (this.deathsInARow > 0) {
-      const pause = Math.min((this.options.backOffMs ?? 250) * 2 ** (this.deathsInARow - 1), longestBackOffMs);
+      const wanted = this.options.backOffMs ?? firstBackOffMs;
+      const first = this.greeting ? wanted : Math.min(wanted, firstBackOffMs);
+      const pause = Math.min(first * 2 ** (this.deathsInARow - 1), longestBackOffMs);
       await sleep(pause, undefined, { signal }).catch(() => undefined);
     }
     if (signal.aborted) throw this.closedError();
@@ -152,7 +156,12 @@ export class WorkerClient {
       method: "hello",
       params: { protocol: workerProtocol },
     };
+    const waiting = setTimeout(
+      () => this.options.onNote?.(`waiting for ${this.command.where} to start the worker`),
+      10_000,
+    );
     const answer = await life.request(request, this.options.helloTimeoutMs ?? 60_000, this.closing.signal);
+    clearTimeout(waiting);
     if (answer.kind === "result") return this.acceptGreeting(life, answer.result);
     this.deathsInARow++;
     await life.close(0);

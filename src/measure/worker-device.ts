@@ -74,8 +74,10 @@ export class WorkerDevice implements Device {
   private readonly options: WorkerDeviceOptions;
   private readonly timeouts: Timeouts;
   private readonly client: WorkerClient;
-  /** The keys under which the living worker knows tasks, by the canonical JSON of the `task` request. */
-  private taskKeys = new Map<string, Promise<string>>();
+  /** The keys under which the worker knows tasks, by the canonical JSON of the `task` request. */
+  private readonly taskKeys = new Map<string, Promise<string>>();
+  /** The requests among them that were answered: what a restarted worker must be told. */
+  private readonly registered = new Set<string>();
   private description: Promise<Description> | undefined;
 
   constructor(command: WorkerCommand, options: WorkerDeviceOptions) {
@@ -203,9 +205,10 @@ export class WorkerDevice implements Device {
     const text = taskText(task);
     const known = this.taskKeys.get(text);
     if (known) return known;
-    const key = this.ask("task", JSON.parse(text), this.timeouts.task).then(
-      (result) => this.parse("task", taskAnswerSchema, result).task_key,
-    );
+    const key = this.ask("task", JSON.parse(text), this.timeouts.task).then((result) => {
+      this.registered.add(text);
+      return this.parse("task", taskAnswerSchema, result).task_key;
+    });
     this.taskKeys.set(text, key);
     key.catch(() => this.taskKeys.delete(text));
     return key;
@@ -214,7 +217,7 @@ export class WorkerDevice implements Device {
   /** Tells a worker that was started anew the tasks that its predecessor knew. */
   private async teach(life: WorkerLife): Promise<void> {
     let index = 0;
-    for (const text of this.taskKeys.keys()) {
+    for (const text of this.registered) {
       const request = { id: `teach-${index++}`, method: "task", params: JSON.parse(text) } as const;
       await life.request(request, this.timeouts.task);
     }

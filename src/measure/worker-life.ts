@@ -22,13 +22,13 @@ export type LifeAnswer =
 
 export interface LifeOptions {
   readonly onEvent?: (event: string, params: unknown) => void;
-  /** The worker is taken for hung when it says nothing for this long while a request waits. */
+  /** A worker that has spoken is taken for hung when it says nothing for this long while a request waits. */
   readonly silenceMs?: number;
   readonly lineLimit?: number;
   readonly graceMs?: number;
 }
 
-/** How a life ended. `lasting`: starting it again cannot help (the program does not exist). */
+/** How a life ended. `lasting`: starting it again is no use (the program does not exist, or it never spoke). */
 export interface LifeEnd {
   readonly reason: string;
   readonly lasting: boolean;
@@ -69,6 +69,7 @@ class Life implements WorkerLife {
   private readonly pending = new Map<string, Settle>();
   private silence: NodeJS.Timeout | undefined;
   private spoken = false;
+  private mute = false;
   private banner: string[] = [];
   private fault: string | undefined;
   private over = false;
@@ -87,10 +88,7 @@ class Life implements WorkerLife {
     if (signal?.aborted) return Promise.resolve({ kind: "aborted" });
     if (this.isOver()) return this.ended.then(({ reason }) => ({ kind: "lost", reason }));
     return new Promise((resolve) => {
-      const timer = setTimeout(
-        () => this.break(`no answer to ${request.method} within ${seconds(timeoutMs)}`),
-        timeoutMs,
-      );
+      const timer = setTimeout(() => this.expire(request, timeoutMs), timeoutMs);
       const abort = (): void => {
         this.post({ id: `cancel-${request.id}`, method: "cancel", params: { id: request.id } });
         this.settle(request.id, { kind: "aborted" });
@@ -151,8 +149,13 @@ class Life implements WorkerLife {
   private listen(): void {
     clearTimeout(this.silence);
     const { silenceMs } = this.options;
-    if (silenceMs === undefined || this.pending.size === 0) return;
+    if (silenceMs === undefined || !this.spoken || this.pending.size === 0) return;
     this.silence = setTimeout(() => this.break(`it said nothing for ${seconds(silenceMs)}`), silenceMs);
+  }
+
+  private expire(request: WorkerRequest, timeoutMs: number): void {
+    this.mute = !this.spoken;
+    this.break(`no answer to ${request.method} within ${seconds(timeoutMs)}`);
   }
 
   /** Ends a worker that cannot be trusted any more; what waits is lost once its processes are gone. */
@@ -164,7 +167,7 @@ class Life implements WorkerLife {
   private finish(exit: ChildExit): LifeEnd {
     this.over = true;
     clearTimeout(this.silence);
-    const end = { reason: this.reason(exit), lasting: exit.kind === "not_started" };
+    const end = { reason: this.reason(exit), lasting: exit.kind === "not_started" || this.mute };
     for (const id of this.pending.keys()) this.settle(id, { kind: "lost", reason: end.reason });
     return end;
   }
