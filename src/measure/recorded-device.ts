@@ -1,0 +1,116 @@
+import {
+  KernelcastError,
+  type CompileOutcome,
+  type Device,
+  type Kernel,
+  type Measurement,
+  type MeasurementCost,
+  type RecordedMeasurement,
+  type Recording,
+} from "../domain/index.ts";
+import { bothPasses, recordedConfirmation } from "./recorded-confirmation.ts";
+import { recordedDeviceInfo } from "./recorded-device-figures.ts";
+
+export interface RecordedDeviceOptions {
+  /** Name of one of the recording's devices, or a part that only one has (`H100`); the first by default. */
+  readonly device?: string;
+  /** How many measurements may overlap; a recording stands for one device, so 1 by default. */
+  readonly concurrency?: number;
+}
+
+/** Cost of a measurement whose recording does not say: fixed part and per sample (flush, refresh), in seconds. */
+const assumedCost = { fixedSeconds: 0.02, perSampleSeconds: 0.0005, compileSeconds: 0.3 } as const;
+
+/**
+ * A device that answers from a recording, in virtual time: `screen` gives the first pass, `confirm` both passes and their
+ * ratio to the anchor's. A kernel that was not measured on this device is wrong use and throws
+ * `KernelcastError("device", …)`.
+ */
+export function recordedDevice(recording: Recording, options: RecordedDeviceOptions = {}): Device {
+  const device = chooseDevice(recording, options.device);
+  const find = (taskId: string, kernelId: string): RecordedMeasurement => {
+    const found = recording.measurements(taskId, device).get(kernelId);
+    if (found) return found;
+    throw new KernelcastError(
+      "device",
+      `kernel ${kernelId} of task ${taskId} was not measured on ${device} in the recording ${recording.name}; ` +
+        "use --proposer recorded, or a live device",
+    );
+  };
+  return {
+    name: `recorded:${recording.name}${options.device === undefined ? "" : `#${options.device}`}`,
+    time: "virtual",
+    concurrency: options.concurrency ?? 1,
+    describe: () => Promise.resolve(recordedDeviceInfo(recording, device)),
+    compile: async (task, kernels, signal) => {
+      signal?.throwIfAborted();
+      return kernels.map((kernel) => toOutcome(kernel, find(task.taskId, kernel.kernelId)));
+    },
+    measure: async (request, signal) => {
+      signal?.throwIfAborted();
+      const { taskId } = request.task;
+      const measurement = find(taskId, request.kernel.kernelId);
+      const confirms = request.mode === "confirm" ? request.anchor : undefined;
+      return answer(measurement, confirms && find(taskId, confirms.kernel.kernelId));
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function chooseDevice(recording: Recording, wanted: string | undefined): string {
+  const { devices, name } = recording;
+  const known = devices.join(", ");
+  if (wanted === undefined) {
+    const [first] = devices;
+    if (first === undefined) throw new KernelcastError("device", `${name}: the recording holds no measurements`);
+    return first;
+  }
+  if (devices.includes(wanted)) return wanted;
+  const matches = devices.filter((device) => device.toLowerCase().includes(wanted.toLowerCase()));
+  if (matches.length === 1) return matches[0] as string;
+  const why = matches.length === 0 ? "is not in the recording" : "fits several devices of the recording";
+  throw new KernelcastError("device", `${name}: device "${wanted}" ${why} (it has: ${known})`);
+}
+
+function toOutcome({ kernelId }: Kernel, measurement: RecordedMeasurement): CompileOutcome {
+  return measurement.status === "compile_error"
+    ? { kernelId, ok: false, error: measurement.error ?? "compile: no message was recorded" }
+    : { kernelId, ok: true, evidence: measurement.evidence ?? {} };
+}
+
+/** `anchor` is present exactly when the request confirms. */
+function answer(measurement: RecordedMeasurement, anchor: RecordedMeasurement | undefined): Measurement {
+  const { kernelId, device, status, evidence } = measurement;
+  const cost = anchor ? confirmCost(measurement, anchor) : screenCost(measurement);
+  const base = { kernelId, device, cost, ...(evidence ? { evidence } : {}) };
+  const runtime = anchor ? bothPasses(measurement) : measurement.runtime;
+  if (status !== "ok") {
+    return { ...base, status, error: measurement.error ?? `${status}: no message was recorded` };
+  }
+  if (!runtime) throw new KernelcastError("recording", `kernel ${kernelId} is ok on ${device} but has no runtime`);
+  if (!anchor || anchor.status !== "ok") return { ...base, status, runtime };
+  return { ...base, status, runtime, confirmation: recordedConfirmation(measurement, anchor) };
+}
+
+function screenCost(measurement: RecordedMeasurement): MeasurementCost {
+  const passes = measurement.runtimePass2 ? 2 : 1;
+  const compileMs = measurement.evidence?.compileMs;
+  return {
+    gpuSeconds: gpuSeconds(measurement) / passes,
+    cpuSeconds: compileMs === undefined ? assumedCost.compileSeconds : compileMs / 1000,
+  };
+}
+
+/** A confirmation times the anchor as often as the kernel; both are compiled already. */
+function confirmCost(measurement: RecordedMeasurement, anchor: RecordedMeasurement): MeasurementCost {
+  return { gpuSeconds: gpuSeconds(measurement) + gpuSeconds(anchor), cpuSeconds: 0 };
+}
+
+/** Of all recorded passes. */
+function gpuSeconds(measurement: RecordedMeasurement): number {
+  if (measurement.gpuMs !== undefined) return measurement.gpuMs / 1000;
+  if (measurement.status === "compile_error") return 0;
+  const passes = [measurement.runtime, measurement.runtimePass2].filter((pass) => pass !== undefined);
+  const samples = passes.map(({ n, medianUs }) => n * (medianUs * 1e-6 + assumedCost.perSampleSeconds));
+  return samples.reduce((sum, seconds) => sum + seconds, assumedCost.fixedSeconds);
+}
