@@ -136,6 +136,8 @@ export interface RunStore {
   finishRun(runId: string, at: number): void;
   /** Stores text by content; returns its SHA-256 in hex. Idempotent. */
   putBlob(text: string): string;
+  /** Stores several texts at once, atomically; returns their SHA-256 in order. */
+  putBlobs(texts: readonly string[]): readonly string[];
   blob(sha256: string): string | undefined;
   close(): void;
 }

@@ -21,6 +21,7 @@ function draw(options: PlotOptions): string {
 /** Runtime of every measurement and of the incumbent, against the number of measurements. */
 export function progressChart({ measurements, summary }: ReportData): string {
   const screened = measurements.filter(({ mode, runtimeUs }) => mode === "screen" && runtimeUs !== undefined);
+  const winners = new Set(measurements.filter(({ isWin }) => isWin).map(({ kernelId }) => kernelId));
   const steps = measurements.filter(({ bestUs }) => Number.isFinite(bestUs));
   const seedUs = summary.seed_kernel.runtime_us;
   return draw({
@@ -36,7 +37,7 @@ export function progressChart({ measurements, summary }: ReportData): string {
         x: "number",
         y: "runtimeUs",
         r: 3.5,
-        fill: (row: { isWin: boolean }) => (row.isWin ? colours.win : colours.ok),
+        fill: (row: { kernelId: string }) => (winners.has(row.kernelId) ? colours.win : colours.ok),
         title: (row: { kernelId: string; runtimeUs: number }) => `${row.kernelId}: ${row.runtimeUs.toFixed(1)} µs`,
       }),
     ],

@@ -3,14 +3,18 @@ import { normaliseSource } from "../check/normalise.ts";
 import type { CandidateRecord } from "./events.ts";
 import type { SearchState } from "./state.ts";
 
-/** Stores a candidate's source by content and returns what events carry of it. */
-export function recordCandidate(store: RunStore, candidate: Candidate): CandidateRecord {
-  const { kernel, parentId, idea, origin } = candidate;
+/** Stores the candidates' sources by content and returns what events carry of them. */
+export function recordCandidates(store: RunStore, candidates: readonly Candidate[]): readonly CandidateRecord[] {
+  const sha256s = store.putBlobs(candidates.map(({ kernel }) => kernel.source));
+  return candidates.map((candidate, index) => toRecord(candidate, sha256s[index] ?? ""));
+}
+
+function toRecord({ kernel, parentId, idea, origin }: Candidate, sourceSha256: string): CandidateRecord {
   const { kernelId, source, launches, compileOptions } = kernel;
   return {
     kernelId,
     parentId,
-    sourceSha256: store.putBlob(source),
+    sourceSha256,
     normalisedSha256: sha256Hex(canonicalJson([normaliseSource(source), launches, compileOptions])),
     launches,
     compileOptions,

@@ -8,7 +8,7 @@ import type {
   Spending,
   Task,
 } from "../domain/index.ts";
-import { loadAnchor, loadKernel, recordCandidate } from "./catalog.ts";
+import { loadAnchor, loadKernel, recordCandidates } from "./catalog.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import type { SearchState } from "./state.ts";
 
@@ -61,7 +61,7 @@ async function propose(
   const { seed } = state.config;
   const parent = loadAnchor(store, state, parentId);
   const proposal = await stages.proposer.propose({ task: stages.task, parent, firstIndex, count, seed }, signal);
-  const candidates = proposal.candidates.map((candidate) => recordCandidate(store, candidate));
+  const candidates = recordCandidates(store, proposal.candidates);
   const spent = costIn(stages.device, proposal.cost);
   return { input: { type: "proposal-end", commandId, candidates, exhausted: proposal.exhausted, spent }, seconds: 0 };
 }

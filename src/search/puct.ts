@@ -55,15 +55,15 @@ export function createPuct(options: PuctOptions): Puct {
       const rankTotal = (ranked.length * (ranked.length + 1)) / 2;
       let best: TreeNode | undefined;
       let bestScore = Number.NEGATIVE_INFINITY;
-      ranked.forEach((node, rank) => {
-        if (node.exhausted) return;
+      for (let rank = 0; rank < ranked.length; rank++) {
+        const node = ranked[rank] as TreeNode;
+        if (node.exhausted) continue;
         const prior = (ranked.length - rank) / rankTotal;
         const score = (node.bestChildReward ?? node.reward) + (explore * prior) / (1 + node.visits);
-        if (score > bestScore && !isRelated(node, busy, nodes)) {
-          best = node;
-          bestScore = score;
-        }
-      });
+        if (score <= bestScore || isRelated(node, busy, nodes)) continue;
+        best = node;
+        bestScore = score;
+      }
       if (best) visitLineage(best);
       return best && { kernelId: best.kernelId, score: bestScore };
     },
@@ -102,11 +102,14 @@ function dropWorst(ranked: TreeNode[], capacity: number): void {
 
 /** Spread of the rewards other than the root's; 1 before there are two, so that exploration has a scale. */
 function rewardSpread(ranked: readonly TreeNode[]): number {
-  const rewards = ranked.filter(({ parentId }) => parentId !== null);
-  const first = rewards[0];
-  const last = rewards[rewards.length - 1];
+  const first = ranked.find(isNotRoot);
+  const last = ranked.findLast(isNotRoot);
   if (!first || !last) return 1;
   return first.reward - last.reward || 1;
+}
+
+function isNotRoot({ parentId }: TreeNode): boolean {
+  return parentId !== null;
 }
 
 function isRelated(node: TreeNode, busy: ReadonlySet<string>, nodes: ReadonlyMap<string, TreeNode>): boolean {

@@ -1,5 +1,5 @@
 import { KernelcastError, type DeviceInfo, type Policy, type RunStore } from "../domain/index.ts";
-import { recordCandidate } from "./catalog.ts";
+import { recordCandidates } from "./catalog.ts";
 import { carryOut, type EffectContext, type SearchStages } from "./effects.ts";
 import { eventVersion, type SearchCommand, type SearchConfig, type SearchInput } from "./events.ts";
 import { applyInput, startSearch } from "./reduce.ts";
@@ -50,7 +50,8 @@ export async function runSearch(options: RunSearchOptions): Promise<SearchState>
 function begin(options: RunSearchOptions, scheduler: Scheduler, log: Log): SearchState {
   const { config, policy, stages, store, listener } = options;
   const origin = "seed";
-  const seedKernel = recordCandidate(store, { kernel: stages.task.seedKernel, parentId: null, origin });
+  const [seedKernel] = recordCandidates(store, [{ kernel: stages.task.seedKernel, parentId: null, origin }]);
+  if (!seedKernel) throw new Error("the task has no seed kernel");
   const input: SearchInput = { type: "run-start", config, seedKernel };
   const at = scheduler.now();
   const { state, step } = startSearch(input, at, policy);

@@ -38,6 +38,9 @@ export function createMemoryRunStore(): RunStore {
       blobs.set(sha256, text);
       return sha256;
     },
+    putBlobs(texts) {
+      return texts.map((text) => this.putBlob(text));
+    },
     blob: (sha256) => blobs.get(sha256),
     close: () => undefined,
   };

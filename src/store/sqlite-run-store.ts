@@ -54,12 +54,14 @@ function createStore(path: string, database: SqliteDatabase): RunStore {
       }),
     events: (runId, fromSeq = 0) => guarded(path, () => readEvents(sql.events, runId, fromSeq)),
     finishRun: (runId, at) => guarded(path, () => void sql.finish.run(at, runId)),
-    putBlob: (text) =>
-      guarded(path, () => {
-        const sha256 = sha256Hex(text);
-        sql.putBlob.run(sha256, text);
-        return sha256;
-      }),
+    putBlob: (text) => guarded(path, () => putBlob(sql.putBlob, text)),
+    putBlobs: (texts) => {
+      let sha256s: readonly string[] = [];
+      transact(() => {
+        sha256s = texts.map((text) => putBlob(sql.putBlob, text));
+      });
+      return sha256s;
+    },
     blob: (sha256) => guarded(path, () => optional(sql.blob.get(sha256), (row) => String(row["content"]))),
     close: () => database.close(),
   };
@@ -76,6 +78,12 @@ function prepareStatements(database: SqliteDatabase) {
     putBlob: database.prepare("INSERT OR IGNORE INTO blob (sha256, content) VALUES (?, ?)"),
     blob: database.prepare("SELECT content FROM blob WHERE sha256 = ?"),
   };
+}
+
+function putBlob(statement: SqliteStatement, text: string): string {
+  const sha256 = sha256Hex(text);
+  statement.run(sha256, text);
+  return sha256;
 }
 
 const eventPage = 4096;

@@ -54,6 +54,7 @@ export function runStoreContract(name: string, open: () => RunStore, { describe,
       const sha256 = store.putBlob("__global__ void k() {}");
       expect(store.putBlob("__global__ void k() {}")).toBe(sha256);
       expect(store.blob(sha256)).toBe("__global__ void k() {}");
+      expect(store.putBlobs(["a", "__global__ void k() {}"])[1]).toBe(sha256);
       expect(store.blob("0".repeat(64))).toBe(undefined);
       store.close();
     });
