@@ -56,6 +56,25 @@ describe("requests", () => {
     expect(workerTaskKey(wire)).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it("knows the key that the worker gives to a task", () => {
+    const normal = { normal: { mean: 0, std: 0.5 } };
+    const key = workerTaskKey({
+      task_id: "ü",
+      workload: {
+        sizes: { n: 1024 },
+        args: [{ name: "x", dtype: "f32", shape: [1024], role: "in", draw: normal }],
+        flops: 68719476736,
+        bytes_min: 4096,
+      },
+      boundary_workloads: [],
+      tolerance: { type: "allclose", rtol: 0.00001, atol: 1.25e-7 },
+      precisions: ["f32"],
+      reference: 'def reference(inputs, sizes):\n    return {"y": 1}  # \u00b5\n',
+    });
+    // From the worker: hashlib.sha256(canonical(task).encode()).hexdigest().
+    expect(key).toBe("d682ab6af7c91dfc3aea0c68c70e48605bea946ffbdfc16e782be3b1651a7694");
+  });
+
   it("resolves launches for the workload and for each boundary workload", () => {
     const wire = toWorkerKernel(task.seedKernel, task);
     expect(wire.launches[0]).toEqual({

@@ -1,6 +1,5 @@
 /** The worker protocol's messages (docs/reference/worker-protocol.md): from domain values to its wire form. Pure. */
 import {
-  canonicalJson,
   isSpecialised,
   resolveLaunch,
   sha256Hex,
@@ -90,9 +89,28 @@ export function toWireTolerance(tolerance: Tolerance): Readonly<Record<string, u
   return { type, rtol, atol, max_fraction: maxFraction };
 }
 
-/** The key that a worker answers a `task` request with, for request files that are written before any answer is seen. */
+/**
+ * The key that a worker answers a `task` request with, for request files that are written before any answer is seen: the
+ * SHA-256 of the task's canonical JSON with numbers as the worker's Python writes them.
+ */
 export function workerTaskKey(task: WorkerTask): string {
-  return sha256Hex(canonicalJson(task));
+  return sha256Hex(canonicalPythonJson(task));
+}
+
+function canonicalPythonJson(value: unknown): string {
+  if (typeof value === "number") return pythonNumber(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalPythonJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalPythonJson(member)}`).join(",")}}`;
+}
+
+/** As JavaScript writes it, but that Python turns to exponents below 1e-4 and gives them two digits. */
+function pythonNumber(value: number): string {
+  if (value === 0 || Math.abs(value) >= 1e-4) return JSON.stringify(value);
+  return value.toExponential().replace(/e-(\d)$/, "e-0$1");
 }
 
 /**
