@@ -1,10 +1,26 @@
 import { buildCommand, type Command } from "@stricli/core";
-import { jsonFlag, type CliContext } from "./context.ts";
+import { jsonFlag, text, type CliContext } from "./context.ts";
+import type { DoctorFlags } from "./doctor-command.ts";
 
-export const doctorCommand: Command<CliContext> = buildCommand<{ readonly json: boolean }, [], CliContext>({
-  func() {
-    throw new Error("not built yet");
+export const doctorCommand: Command<CliContext> = buildCommand<DoctorFlags, [], CliContext>({
+  loader: async () => (await import("./doctor-command.ts")).doctor,
+  parameters: {
+    flags: {
+      device: { kind: "parsed", parse: text, brief: "local[:INDEX], ssh:HOST or command:LAUNCHER", default: "local" },
+      python: {
+        kind: "parsed",
+        parse: text,
+        brief: "Python on the machine of the GPU (default python3)",
+        optional: true,
+      },
+      workspace: { kind: "parsed", parse: text, brief: "Folder for runs and reports", default: "." },
+      quick: { kind: "boolean", brief: "Leave out the device's controls", default: false, withNegated: false },
+      json: jsonFlag,
+    },
   },
-  parameters: { flags: { json: jsonFlag } },
-  docs: { brief: "(being built)" },
+  docs: {
+    brief: "Say what a device is missing",
+    fullDescription:
+      "Looks at everything that measuring needs, from Node.js here to the controls on the device, and says how to mend what is missing. Exit code 0: the device can be used.\n\nExample: kernelcast doctor --device ssh:box",
+  },
 });
