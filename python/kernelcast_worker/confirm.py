@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import List
 
-from .statistics import mean, mean_interval
+from .stats import mean, mean_interval
 from .timing import Timed, rotation
 
 HALF_WIDTH = 0.005

@@ -380,8 +380,8 @@ class Driver:
         """Whether buffers can be mapped one by one."""
         return "cuMemAddressReserve" in self._functions and self._attribute(ATTRIBUTES["virtual_memory"]) == 1
 
-    def observe_workload(self, workload: Any) -> None:
-        """For drivers that execute nothing: what the working buffers are. A real device needs no telling."""
+    def observe(self, task: Any, workspaces: Any) -> None:
+        """For drivers that execute nothing: the task and its buffers. A real device needs no telling."""
 
 
 def _load(path: Optional[str]) -> Any:

@@ -14,7 +14,7 @@ from .faults import Fault
 from .floor import floor_us
 from .kernelimage import KernelImage
 from .session import Loaded, LoadedSets, Session
-from .statistics import median, summary
+from .stats import median, summary
 from .timing import Timed, check_kept_state, screen
 
 DEFAULT_TIMEOUT_S = 2.0
@@ -41,6 +41,7 @@ class Measurement:
         self.gpu_s = float(limits.get("gpu_s") or DEFAULT_GPU_S[self.mode])
         self._images: List[KernelImage] = []
         self._fresh: Optional[LoadedSets] = None
+        self._sets_used: Optional[LoadedSets] = None
 
     def run(self) -> Dict[str, Any]:
         """Never raises for what a kernel does."""
@@ -57,6 +58,9 @@ class Measurement:
             fault = device_fault(error)
             self._record(fault)
             fatal = fault.fatal
+        except AnchorFault:
+            self._clean_up()
+            raise
         if not fatal:
             fatal = self._clean_up()
         self.result["gpu_seconds"] = round(time.monotonic() - started, 6)
@@ -70,13 +74,20 @@ class Measurement:
         self.checks.append({"name": fault.word, "ok": False, "detail": str(fault)})
 
     def _clean_up(self) -> bool:
+        """Frees what the job holds; true when the runner has to be replaced."""
         try:
+            self.session.executor.wait(self.limit_s)
+            if self.result.get("status") != "ok" and self._sets_used is not None:
+                self.session.verify(self._sets_used)
             for image in self._images:
                 image.unload()
             if self._fresh is not None:
                 self._fresh.close()
-        except DriverError as error:
-            return error.sticky
+        except Fault as fault:
+            self.checks.append({"name": "after", "ok": False, "detail": str(fault)})
+            return True
+        except DriverError:
+            return True
         return False
 
     def _image(self, kernel: Mapping[str, Any], build: Mapping[str, Any]) -> KernelImage:
@@ -91,7 +102,7 @@ class Measurement:
         image = self._image(self.job["kernel"], self.job["build"])
         if facts.get("heap"):
             raise Fault("kept_answer", "the kernel uses the device heap, which outlives a launch", status="suspicious")
-        sets = self._sets(loaded)
+        sets = self._sets_used = self._sets(loaded)
         self.result["dataset"] = {key: sets.manifest[key] for key in ("seeds_sha256", "sets")}
         anchor = self._anchor(sets)
         checker = self.session.checker(sets, self.task["tolerance"])

@@ -8,7 +8,7 @@ from .execute import Executor
 from .floor import flop_ceilings
 from .harness import Harness
 from .memory import Buffer, Memory
-from .statistics import median
+from .stats import median
 
 _REPEATS = 12
 _LIMIT_S = 10.0

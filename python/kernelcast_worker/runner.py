@@ -20,7 +20,7 @@ def open_driver(arguments: argparse.Namespace, pipe: Pipe) -> Any:
     if arguments.fake is not None:
         from .fake.driver import FakeDriver
 
-        return FakeDriver(arguments.fake, pipe.descriptor)
+        return FakeDriver(arguments.fake, pipe.descriptor, arguments.work)
     from .driver import Driver
 
     return Driver(arguments.device, arguments.driver)

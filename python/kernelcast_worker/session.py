@@ -58,12 +58,14 @@ class Loaded:
     def __init__(self, session: "Session", task: Mapping[str, Any], datasets: Mapping[str, Any]) -> None:
         self.task = task
         self.workspace = session.workspace(task["workload"])
+        boundaries = [session.workspace(workload) for workload in task.get("boundary_workloads") or []]
+        session.driver.observe(task, [self.workspace, *boundaries])
         self.main: Optional[LoadedSets] = None
         if datasets.get("main"):
             self.main = LoadedSets(session.executor, self.workspace, datasets["main"])
         self.boundary: List[LoadedSets] = []
-        for workload, folder in zip(task.get("boundary_workloads") or [], datasets.get("boundary") or []):
-            self.boundary.append(LoadedSets(session.executor, session.workspace(workload), folder))
+        for workspace, folder in zip(boundaries, datasets.get("boundary") or []):
+            self.boundary.append(LoadedSets(session.executor, workspace, folder))
 
     def close(self) -> None:
         """Frees everything."""

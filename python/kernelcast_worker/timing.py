@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from .check import Checker
 from .faults import Fault
 from .kernelimage import KernelImage
-from .statistics import median, median_half_width
+from .stats import median, median_half_width
 from .workspace import InputSet
 
 KERNEL_WARMUP_S = 0.005

@@ -54,7 +54,6 @@ class Workspace:
         spans = [(self.working[name].address, self.working[name].size) for name in self.inputs]
         self.input_spans = self._keep(harness.spans(spans))
         harness.guards(self.zones, self.zone_count, write=True)
-        driver.observe_workload(self)
 
     def _keep(self, buffer: Buffer) -> Buffer:
         self._owned.append(buffer)

@@ -1,0 +1,75 @@
+"""What a candidate does on the fake device: the reference's answer, spoilt as its markers say."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Sequence
+
+from ..driver import DriverError
+from ..dtypes import FLOATING, STORAGE, store, widen
+from ..reference import load_reference
+
+
+def run_candidate(driver: Any, module: Any, values: Sequence[Any]) -> None:
+    """One launch of a candidate."""
+    marks = module.marks
+    if "launch_error" in marks:
+        raise DriverError(1, "CUDA_ERROR_INVALID_VALUE", "the launch")
+    _die(driver, marks)
+    if "hang" in marks:
+        driver.hung = True
+    elif "sticky_error" in marks:
+        driver.error = 700
+    elif "unwritten_output" not in marks:
+        _compute(driver, module, values)
+
+
+def _die(driver: Any, marks: Dict[str, str]) -> None:
+    if "die_mid_line" in marks:
+        driver.die(b'{"result":{"status":"o')
+    if "die_silently" in marks:
+        driver.die()
+    if "die_once" in marks:
+        flag = driver.work / "died-once"
+        if not flag.exists():
+            flag.touch()
+            driver.die()
+    if "nonsense" in marks:
+        os.write(driver.pipe, b"Segmentation fault (not really)\n")
+
+
+def _workspace(driver: Any, values: Sequence[Any]) -> Any:
+    for workspace in driver.workspaces:
+        if any(buffer.address in values for buffer in workspace.working.values()):
+            return workspace
+    return driver.workspaces[0]
+
+
+def _compute(driver: Any, module: Any, values: Sequence[Any]) -> None:
+    workspace = _workspace(driver, values)
+    names = load_reference(driver.task["reference"])
+    inputs = {}
+    for name, argument in workspace.arguments.items():
+        if argument["role"] in ("in", "inout"):
+            raw = driver.view(workspace.working[name].address, workspace.working[name].size).view(STORAGE[argument["dtype"]])
+            inputs[name] = widen(raw, argument["dtype"]).reshape(argument["shape"])
+    result = names["reference"](inputs, dict(workspace.workload["sizes"]))
+    for name in workspace.outputs:
+        stored = store(result[name], workspace.arguments[name]["dtype"]).reshape(-1)
+        if "kept_answer" in module.marks:
+            stored = module.state.setdefault(name, stored)
+        _write(driver, workspace, name, stored.copy(), module.marks)
+
+
+def _write(driver: Any, workspace: Any, name: str, stored: Any, marks: Dict[str, str]) -> None:
+    buffer, dtype = workspace.working[name], workspace.arguments[name]["dtype"]
+    if "nan" in marks and dtype in FLOATING:
+        stored[0] = 0x7FC0 if dtype == "bf16" else float("nan")
+    if "wrong_output" in marks:
+        stored[-1] = stored[-1] + 1
+    driver.view(buffer.address, buffer.size)[:] = stored.view("uint8")
+    if "out_of_bounds_write" in marks:
+        driver.view(buffer.address - 8, 8)[:] = 1
+    if "input_changed" in marks:
+        first = workspace.working[workspace.inputs[0]]
+        driver.view(first.address, 1)[:] ^= 1
