@@ -18,7 +18,7 @@ _PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 class Child:
     """A child that speaks JSON Lines; what it says and its end arrive as events in the supervisor's queue."""
 
-    def __init__(self, module: str, arguments: Sequence[str], events: "queue.Queue[Any]") -> None:
+    def __init__(self, module: str, arguments: Sequence[str], events: "queue.SimpleQueue[Any]") -> None:
         environment = dict(os.environ)
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = _PACKAGE_ROOT + (os.pathsep + known if known else "")
@@ -59,6 +59,11 @@ class Child:
             self._process.stdin.flush()
         except OSError:
             pass
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
 
     def kill(self) -> None:
         """Kills the child's whole group; its end still arrives as an event."""

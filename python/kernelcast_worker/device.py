@@ -38,6 +38,11 @@ class Device:
         """Whether a job is running."""
         return self._done is not None
 
+    @property
+    def pids(self) -> List[int]:
+        """The runner's process id, if one runs."""
+        return [self._child.pid] if self._child is not None else []
+
     def start(self) -> None:
         """Starts a runner unless one runs or the device is known not to work."""
         if self._child is None and self.failure is None:

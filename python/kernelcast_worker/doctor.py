@@ -17,7 +17,7 @@ from .nvrtc import NoCompiler, Nvrtc, find_headers
 _LEAST_DISK = 4 << 30
 
 
-def run_checks(options: Namespace, folder: Path) -> List[Dict[str, Any]]:
+def run_checks(options: Namespace, folder: Path, own: List[int]) -> List[Dict[str, Any]]:
     """All checks; a missing part is a failed check, never an exception."""
     nvml = None if options.fake is not None else open_nvml(index=options.device)
     return [
@@ -28,7 +28,7 @@ def run_checks(options: Namespace, folder: Path) -> List[Dict[str, Any]]:
         _headers(options),
         _module("numpy", "needed to measure: pip install numpy", optional=False),
         _module("torch", "", optional=True),
-        _others(nvml),
+        _others(nvml, own),
         _disk(folder),
     ]
 
@@ -78,8 +78,8 @@ def _module(name: str, fix: str, optional: bool) -> Dict[str, Any]:
     return _check(name, there or optional, detail, fix)
 
 
-def _others(nvml: Optional[Any]) -> Dict[str, Any]:
-    count = nvml.processes([os.getpid()]) if nvml else None
+def _others(nvml: Optional[Any], own: List[int]) -> Dict[str, Any]:
+    count = nvml.processes([os.getpid(), *own]) if nvml else None
     detail = "unknown" if count is None else f"{count} other compute processes"
     return _check("other processes", not count, detail, "end them: they disturb every timing")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from itertools import islice
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
 from .builds import Build, Builds
@@ -19,6 +20,8 @@ LOOK_AHEAD = 3
 MOST_OVERTAKING = 64
 ATTEMPTS = 2
 _OVERHEAD_S = 240.0
+#: How many waiting jobs are looked at after each event.
+_WINDOW = 256
 Answer = Callable[[Any], None]
 
 
@@ -85,14 +88,14 @@ class Jobs:
                 self._dispatch(job)
 
     def _begin_builds(self) -> None:
-        for job in self._waiting:
+        for job in islice(self._waiting, _WINDOW):
             if job.build is None:
                 job.build = self._builds.get(job.params["kernel"], self.arch())
                 if job.params["mode"] == "confirm":
                     job.anchor_build = self._builds.get(job.params["anchor"]["kernel"], self.arch())
 
     def _refuse_failed(self) -> None:
-        for job in list(self._waiting):
+        for job in list(islice(self._waiting, _WINDOW)):
             build, anchor = job.build, job.anchor_build
             if self.device.failure is not None:
                 self._finish(job, RequestError(self.device.failure["code"], self.device.failure["message"]))
@@ -118,7 +121,7 @@ class Jobs:
     def _prepare_data(self) -> None:
         needed: Dict[str, Job] = {}
         tasks: Dict[str, None] = {}
-        for job in ([self._running] if self._running else []) + list(self._waiting):
+        for job in ([self._running] if self._running else []) + list(islice(self._waiting, _WINDOW)):
             tasks.setdefault(job.params["task_key"])
             if len(tasks) > LOOK_AHEAD:
                 break
@@ -135,7 +138,7 @@ class Jobs:
         return built and all(self._datasets.folders(owner) is not None for owner in job.owners)
 
     def _next(self) -> Optional[Job]:
-        ready = [job for job in self._waiting if self._ready(job)]
+        ready = [job for job in islice(self._waiting, _WINDOW) if self._ready(job)]
         if not ready:
             return None
         same = next((job for job in ready if job.params["task_key"] == self._loaded_task), None)

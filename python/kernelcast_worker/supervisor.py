@@ -38,7 +38,7 @@ class Supervisor:
 
     def __init__(self, options: Namespace) -> None:
         self.options, self.output = options, Output()
-        self.events: "queue.Queue[Any]" = queue.Queue()
+        self.events: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
         self.folder = Path(tempfile.mkdtemp(prefix="kernelcast-", dir=_fast_folder()))
         self._tasks: Dict[str, Any] = {}
         self._open: Dict[str, str] = {}
@@ -215,7 +215,7 @@ class Supervisor:
 
         require(params.get("protocol", PROTOCOL) == PROTOCOL, f"this worker speaks protocol {PROTOCOL}")
         roles = ["compile", "measure"] if self.options.role == "both" else [self.options.role]
-        checks = run_checks(self.options, self.folder)
+        checks = run_checks(self.options, self.folder, self.device.pids)
         version = ".".join(str(part) for part in sys.version_info[:3])
         self.answer(
             identity,

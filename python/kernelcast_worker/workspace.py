@@ -82,7 +82,7 @@ class Workspace:
         for name, argument in self.arguments.items():
             target = self.working[name]
             if argument["role"] in ("in", "inout"):
-                values = np.fromfile(files["inputs"][name], dtype=STORAGE[argument["dtype"]])
+                values = np.memmap(files["inputs"][name], dtype=STORAGE[argument["dtype"]], mode="r")
                 if spare:
                     buffer, nonce = self._masked(values, target.size)
                     buffers.append(buffer)
@@ -93,7 +93,7 @@ class Workspace:
                 moves.append((target.address, 0, target.size, poison_byte(argument["dtype"])))
         expected: Dict[str, Expected] = {}
         for name in self.outputs:
-            values = np.fromfile(files["expected"][name], dtype=expected_storage(self.arguments[name]["dtype"]))
+            values = np.memmap(files["expected"][name], dtype=expected_storage(self.arguments[name]["dtype"]), mode="r")
             buffer, nonce = self._masked(values, values.nbytes)
             buffers.append(buffer)
             expected[name] = Expected(buffer, nonce)

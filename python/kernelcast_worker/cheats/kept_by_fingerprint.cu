@@ -11,7 +11,7 @@ extern "C" __global__ void scale(const float* x, float* out, int n) {
       return;
     }
   float a = x[i];
-  for (int k = 0; k < 4000; ++k) a = a * 0.999f + 0.001f;
+  for (int k = 0; k < 40000; ++k) a = a * 0.999f + 0.001f;
   out[i] = 2.0f * x[i] + 1.0f + (a == 12345.0f ? 1.0f : 0.0f);
 }
 extern "C" __global__ void keep(const float* x, const float* out, int n) {
