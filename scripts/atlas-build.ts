@@ -88,7 +88,7 @@ function report(): void {
   console.log(`${atlas.length} tasks, ${kernels.length} kernels, ${measured.size} measured, in ${values.out}`);
   console.log(`passes: ${JSON.stringify(collected.outcomes)}`);
   for (const { kernelId, statuses } of collected.conflicts) {
-    console.log(`conflict\t${taskOf.get(kernelId) ?? "?"}\t${kernelId}\t${statuses}`);
+    console.log(`conflict\t${taskOf.get(kernelId) ?? "?"}\t${kernelId}\t${statuses.join(", then ")}`);
   }
   for (const run of runs) {
     for (const { id, code, message } of run.errors) console.log(`refused\t${id}\t${code}\t${message}`);

@@ -64,7 +64,8 @@ function causeOf(error: Error): string {
   return error.cause instanceof Error ? `\ncaused by: ${error.cause.stack ?? error.cause.message}` : "";
 }
 
-function buildApp(env: CliProcess["env"]): Application<CliContext> {
+/** The application; `env` chooses colour and debugging. */
+export function buildApp(env: CliProcess["env"]): Application<CliContext> {
   const root = buildRouteMap<string, CliContext>({
     routes,
     docs: { brief: "Finds faster GPU kernels while using the GPU as little as it can" },

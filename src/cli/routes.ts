@@ -1,12 +1,16 @@
 import type { Command, RouteMap } from "@stricli/core";
 import type { CliContext } from "./context.ts";
+import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
+import { searchCommand } from "./search.ts";
 
 /** The commands by name; each loads its implementation when it runs. */
 export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
   init: initCommand,
+  search: searchCommand,
   measure: measureCommand,
   doctor: doctorCommand,
+  demo: demoCommand,
 };
