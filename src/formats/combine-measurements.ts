@@ -72,3 +72,38 @@ function runtimes({ runtime, runtimePass2 }: RecordedMeasurement): Runtime[] {
 function distinctRuntimes(passes: readonly Runtime[]): Runtime[] {
   return [...new Map(passes.map((pass) => [canonicalJson(pass), pass])).values()];
 }
+
+/** The sum of measurements, and what adding them up found. */
+export interface AddedMeasurements {
+  readonly measurements: readonly RecordedMeasurement[];
+  /** Second measurements of a kernel on a device, by what became of them. */
+  readonly outcomes: Readonly<Record<CombineOutcome, number>>;
+  readonly conflicts: readonly MeasurementConflict[];
+}
+
+/** A kernel whose measurements differ in status. */
+export interface MeasurementConflict {
+  readonly kernelId: string;
+  readonly device: string;
+  readonly statuses: readonly [MeasurementStatus, MeasurementStatus];
+}
+
+/** One measurement per kernel and device, in order of first appearance. */
+export function addUpMeasurements(all: readonly RecordedMeasurement[]): AddedMeasurements {
+  const sums = new Map<string, RecordedMeasurement>();
+  const outcomes = { same: 0, added: 0, surplus: 0, conflict: 0 };
+  const conflicts: MeasurementConflict[] = [];
+  for (const measurement of all) {
+    const { kernelId, device } = measurement;
+    const key = `${kernelId}\n${device}`;
+    const earlier = sums.get(key);
+    const combined = earlier && combineMeasurements(earlier, measurement);
+    sums.set(key, combined?.measurement ?? measurement);
+    if (!combined) continue;
+    outcomes[combined.outcome]++;
+    if (combined.outcome === "conflict") {
+      conflicts.push({ kernelId, device, statuses: [earlier.status, measurement.status] });
+    }
+  }
+  return { measurements: [...sums.values()], outcomes, conflicts };
+}

@@ -27,7 +27,7 @@ import {
   toWorkerLaunch,
   toWorkerTask,
 } from "../measure/worker-messages.ts";
-import { kernelParameters } from "./kernel-signature.ts";
+import { parseCudaKernels, type CudaKernel } from "./cuda-signature.ts";
 import type { Row } from "./parquet-table.ts";
 import type {
   KernelRow,
@@ -77,7 +77,12 @@ function toWorkload(row: WorkloadRow): Workload {
 
 function toTunables(row: NonNullable<TaskRow["tunables"]>): TunableSpace {
   const { parameters, constraints, launches, compile_options: compileOptions } = row;
-  return { parameters, constraints, launches: launches.map((launch) => toLaunch(launch, "")), compileOptions };
+  return {
+    parameters,
+    constraints,
+    launches: launches.map((launch) => toLaunch(launch, () => undefined)),
+    compileOptions,
+  };
 }
 
 function fromTunables({ parameters, constraints, launches, compileOptions }: TunableSpace): Row {
@@ -102,7 +107,7 @@ export function toRecordedKernel(row: KernelRow): RecordedKernel {
   const kernel: Kernel = {
     kernelId: row.kernel_id,
     source: row.source,
-    launches: row.launches.map((launch) => toLaunch(launch, row.source)),
+    launches: toLaunches(row),
     compileOptions: row.compile_options ?? [],
   };
   return {
@@ -115,13 +120,26 @@ export function toRecordedKernel(row: KernelRow): RecordedKernel {
   };
 }
 
-function toLaunch(row: LaunchRow, source: string): Launch {
+/** The source is parsed only when some argument needs its declared type. */
+function toLaunches({ source, launches }: KernelRow): Launch[] {
+  let parsed: readonly CudaKernel[] | undefined;
+  return launches.map((launch) => {
+    const name = launch.kernel.replace(/<.*$/, "").trim();
+    return toLaunch(launch, (index) => {
+      parsed ??= parseCudaKernels(source);
+      return parsed.find((kernel) => kernel.name === name)?.parameters[index]?.dtype;
+    });
+  });
+}
+
+/** `declared` gives the type of the kernel's parameter of an index. */
+function toLaunch(row: LaunchRow, declared: (index: number) => Dtype | undefined): Launch {
   return {
     kernel: row.kernel,
     grid: row.grid,
     block: row.block,
     smemBytes: row.smem_bytes ?? 0,
-    args: (row.args ?? []).map((argument, index) => toArgument(argument, () => parameterType(source, row, index))),
+    args: (row.args ?? []).map((argument, index) => toArgument(argument, () => declared(index))),
   };
 }
 
@@ -144,10 +162,6 @@ function typedScalar(argument: Readonly<Record<string, Expression>>): LaunchArgu
     throw new KernelcastError("recording", `launch argument ${JSON.stringify(argument)} is not {dtype: value}`);
   }
   return { [dtype]: entry[1] };
-}
-
-function parameterType(source: string, launch: LaunchRow, index: number): Dtype | undefined {
-  return kernelParameters(source, launch.kernel)?.[index]?.dtype;
 }
 
 /** A measurement of a row. Throws for an `ok` without a runtime. */

@@ -8,7 +8,7 @@ import {
   workerLineSchema,
   type MeasureAnswer,
 } from "../measure/worker-messages.ts";
-import { combineMeasurements, type CombineOutcome } from "./combine-measurements.ts";
+import { addUpMeasurements, type AddedMeasurements } from "./combine-measurements.ts";
 import { describeIssue } from "./load-task.ts";
 import type { Row } from "./parquet-table.ts";
 import { parseLine } from "./table-files.ts";
@@ -76,39 +76,13 @@ function readResult(result: unknown, place: string, run: Mutable<WorkerRun>, ans
   }
 }
 
-/** The measurements of several runs and what adding them up found. */
-export interface CollectedRuns {
-  readonly measurements: readonly RecordedMeasurement[];
-  /** Kernels whose passes disagree in status, with the statuses. */
-  readonly conflicts: readonly { readonly kernelId: string; readonly statuses: string }[];
-  readonly outcomes: Readonly<Record<CombineOutcome, number>>;
-}
-
 /**
  * One measurement per kernel and device from runs in order of pass. Within a pass a later answer replaces an earlier one
  * (a kernel measured again on purpose); across passes they add up.
  */
-export function collectRuns(runs: readonly WorkerRun[]): CollectedRuns {
-  const combined = new Map<string, RecordedMeasurement>();
-  const outcomes = { same: 0, added: 0, surplus: 0, conflict: 0 };
-  const conflicts: { kernelId: string; statuses: string }[] = [];
+export function collectRuns(runs: readonly WorkerRun[]): AddedMeasurements {
   const passes = [...new Set(runs.map(({ pass }) => pass))].sort((a, b) => a - b);
-  for (const pass of passes) {
-    for (const [key, measurement] of latest(runs.filter((run) => run.pass === pass))) {
-      const earlier = combined.get(key);
-      if (!earlier) {
-        combined.set(key, measurement);
-        continue;
-      }
-      const { measurement: sum, outcome } = combineMeasurements(earlier, measurement);
-      outcomes[outcome]++;
-      if (outcome === "conflict") {
-        conflicts.push({ kernelId: sum.kernelId, statuses: `${earlier.status}, then ${measurement.status}` });
-      }
-      combined.set(key, sum);
-    }
-  }
-  return { measurements: [...combined.values()], conflicts, outcomes };
+  return addUpMeasurements(passes.flatMap((pass) => [...latest(runs.filter((run) => run.pass === pass)).values()]));
 }
 
 function latest(runs: readonly WorkerRun[]): Map<string, RecordedMeasurement> {
@@ -188,11 +162,11 @@ function reduceChecks(checks: unknown): Row | undefined {
   return { passed, ...(Object.keys(failed).length > 0 ? { failed } : {}) };
 }
 
-/** Numbers of the environment that vary from kernel to kernel, such as clocks and temperature. */
+/** What varies from kernel to kernel of the environment: clocks, temperature, power, throttling; not who the device is. */
 function deviceState(environment: unknown): Row | undefined {
   if (typeof environment !== "object" || environment === null) return undefined;
-  const numbers = Object.entries(environment).filter(([, value]) => typeof value === "number");
-  return numbers.length > 0 ? Object.fromEntries(numbers) : undefined;
+  const varying = Object.entries(environment).filter(([, value]) => typeof value !== "string");
+  return varying.length > 0 ? Object.fromEntries(varying) : undefined;
 }
 
 function textOf(value: unknown): string | undefined {

@@ -50,7 +50,7 @@ export const wireDeviceSchema = z.object({
   flops: z.record(z.string(), count),
   launch_floor_us: count,
   driver: z.string().nullish(),
-  clocks: z.record(z.string(), z.number()).nullish(),
+  clocks: z.record(z.string(), z.number().nullable()).nullish(),
 });
 
 export type WireDevice = z.infer<typeof wireDeviceSchema>;
@@ -152,8 +152,12 @@ export function toDeviceInfo(device: WireDevice): DeviceInfo {
     flops: knownCeilings(device.flops),
     launchFloorUs: device.launch_floor_us,
     ...(device.driver ? { driver: device.driver } : {}),
-    ...(device.clocks ? { clocks: device.clocks } : {}),
+    ...(device.clocks ? { clocks: knownNumbers(device.clocks) } : {}),
   };
+}
+
+function knownNumbers(record: Readonly<Record<string, number | null>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(record).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 }
 
 function knownCeilings(flops: Readonly<Record<string, number>>): DeviceInfo["flops"] {

@@ -1,0 +1,182 @@
+import { recordedRuntimeUs, type RecordedMeasurement, type Recording, type Split } from "../domain/index.ts";
+import { constantFreeText } from "./kernel-structure.ts";
+
+/** Numbers of kernels by verdict. */
+export interface VerdictCounts {
+  readonly measured: number;
+  readonly ok: number;
+  readonly failed: number;
+}
+
+/** How well two passes of one device agree: |log ratio| of the medians as a share, for instance 0.004. */
+export interface PassAgreement {
+  readonly kernels: number;
+  readonly median: number | null;
+  readonly p90: number | null;
+  /** Kernels whose passes differ by more than 3 %. */
+  readonly over3Percent: number;
+}
+
+export interface TaskInfo extends VerdictCounts {
+  readonly taskId: string;
+  readonly family: string;
+  readonly split: Split | null;
+  readonly kernels: number;
+  readonly templates: number;
+  /** Share of kernels that differ from another one in numbers only. */
+  readonly constantShare: number;
+  /** Longest path from a root, in steps. */
+  readonly depth: number;
+  readonly seedUs: number | null;
+  readonly bestUs: number | null;
+  readonly worstUs: number | null;
+}
+
+export interface DeviceSummary extends VerdictCounts {
+  readonly passes: PassAgreement;
+}
+
+export interface SplitSummary {
+  readonly tasks: number;
+  readonly families: number;
+  readonly kernels: number;
+}
+
+/**
+ * Counts of a recording. `measured` counts kernels with a measurement on any device, `ok` those that are ok wherever
+ * they were measured; `byTask` looks at the first device.
+ */
+export interface RecordingInfo extends VerdictCounts {
+  readonly tasks: number;
+  readonly families: number;
+  readonly kernels: number;
+  readonly devices: Readonly<Record<string, DeviceSummary>>;
+  readonly splits: Readonly<Record<string, SplitSummary>>;
+  readonly byTask: readonly TaskInfo[];
+}
+
+export function recordingInfo(recording: Recording): RecordingInfo {
+  const taskIds = [...recording.tasks.keys()];
+  const verdicts = taskIds.flatMap((taskId) => [...kernelVerdicts(recording, taskId).values()]);
+  return {
+    tasks: taskIds.length,
+    families: new Set([...recording.tasks.values()].map(({ task }) => task.family)).size,
+    kernels: taskIds.reduce((sum, taskId) => sum + recording.kernels(taskId).length, 0),
+    ...countVerdicts(verdicts),
+    devices: Object.fromEntries(recording.devices.map((device) => [device, summariseDevice(recording, device)])),
+    splits: summariseSplits(recording),
+    byTask: taskIds.map((taskId) => summariseTask(recording, taskId)),
+  };
+}
+
+/** By kernel: whether it is ok on every device that measured it. */
+function kernelVerdicts(recording: Recording, taskId: string): Map<string, boolean> {
+  const verdicts = new Map<string, boolean>();
+  for (const device of recording.devices) {
+    for (const { kernelId, status } of recording.measurements(taskId, device).values()) {
+      verdicts.set(kernelId, (verdicts.get(kernelId) ?? true) && status === "ok");
+    }
+  }
+  return verdicts;
+}
+
+function countVerdicts(verdicts: readonly boolean[]): VerdictCounts {
+  const ok = verdicts.filter(Boolean).length;
+  return { measured: verdicts.length, ok, failed: verdicts.length - ok };
+}
+
+function measurementsOf(recording: Recording, device: string): RecordedMeasurement[] {
+  return [...recording.tasks.keys()].flatMap((taskId) => [...recording.measurements(taskId, device).values()]);
+}
+
+function summariseDevice(recording: Recording, device: string): DeviceSummary {
+  const measurements = measurementsOf(recording, device);
+  return {
+    ...countVerdicts(measurements.map(({ status }) => status === "ok")),
+    passes: passAgreement(measurements),
+  };
+}
+
+/** Agreement of the passes of those measurements that have two. */
+export function passAgreement(measurements: readonly RecordedMeasurement[]): PassAgreement {
+  const differences = measurements
+    .map(passDifference)
+    .filter((difference) => difference !== undefined)
+    .sort((a, b) => a - b);
+  const at = (share: number): number | null => differences[Math.floor(share * (differences.length - 1))] ?? null;
+  return {
+    kernels: differences.length,
+    median: at(0.5),
+    p90: at(0.9),
+    over3Percent: differences.filter((difference) => difference > 0.03).length,
+  };
+}
+
+/** How much the slower pass is above the faster one, for instance 0.004; undefined without two passes. */
+export function passDifference({ runtime, runtimePass2 }: RecordedMeasurement): number | undefined {
+  if (!runtime || !runtimePass2) return undefined;
+  const ratio = runtime.medianUs / runtimePass2.medianUs;
+  return Math.max(ratio, 1 / ratio) - 1;
+}
+
+function summariseSplits(recording: Recording): Record<string, SplitSummary> {
+  const splits: Record<string, SplitSummary> = {};
+  for (const name of ["train", "validation", "test"] as const) {
+    const tasks = [...recording.tasks.values()].filter(({ split }) => split === name);
+    if (tasks.length === 0) continue;
+    splits[name] = {
+      tasks: tasks.length,
+      families: new Set(tasks.map(({ task }) => task.family)).size,
+      kernels: tasks.reduce((sum, { task }) => sum + recording.kernels(task.taskId).length, 0),
+    };
+  }
+  return splits;
+}
+
+function summariseTask(recording: Recording, taskId: string): TaskInfo {
+  const recorded = recording.tasks.get(taskId);
+  const kernels = recording.kernels(taskId);
+  const measurements = recording.measurements(taskId, recording.devices[0] ?? "");
+  const structures = new Set(kernels.map(({ kernel }) => constantFreeText(kernel.source)));
+  return {
+    taskId,
+    family: recorded?.task.family ?? taskId,
+    split: recorded?.split ?? null,
+    kernels: kernels.length,
+    ...countVerdicts([...measurements.values()].map(({ status }) => status === "ok")),
+    templates: new Set(kernels.flatMap(({ templateId }) => templateId ?? [])).size,
+    constantShare: kernels.length === 0 ? 0 : 1 - structures.size / kernels.length,
+    depth: treeDepth(recording, taskId),
+    ...runtimeRange([...measurements.values()], recorded?.task.seedKernel.kernelId),
+  };
+}
+
+function runtimeRange(
+  measurements: readonly RecordedMeasurement[],
+  seedId: string | undefined,
+): Pick<TaskInfo, "seedUs" | "bestUs" | "worstUs"> {
+  const seed = measurements.find(({ kernelId }) => kernelId === seedId);
+  const runtimes = measurements
+    .map(recordedRuntimeUs)
+    .filter((us) => us !== undefined)
+    .sort((a, b) => a - b);
+  return {
+    seedUs: (seed && recordedRuntimeUs(seed)) ?? null,
+    bestUs: runtimes[0] ?? null,
+    worstUs: runtimes.at(-1) ?? null,
+  };
+}
+
+function treeDepth(recording: Recording, taskId: string): number {
+  const parents = new Map(recording.kernels(taskId).map(({ kernel, parentId }) => [kernel.kernelId, parentId]));
+  const depths = new Map<string, number>();
+  const depthOf = (id: string, seen: number): number => {
+    const known = depths.get(id);
+    if (known !== undefined) return known;
+    const parent = parents.get(id) ?? null;
+    const depth = parent === null || seen > parents.size ? 0 : depthOf(parent, seen + 1) + 1;
+    depths.set(id, depth);
+    return depth;
+  };
+  return Math.max(0, ...[...parents.keys()].map((id) => depthOf(id, 0)));
+}
