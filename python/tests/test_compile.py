@@ -1,0 +1,60 @@
+"""The real NVRTC, where one is found."""
+
+import pytest
+
+from kernelcast_worker.compiler import Compiler, nvrtc_options, refused_option
+from kernelcast_worker.controls import load_index
+from kernelcast_worker.nvrtc import NoCompiler, Nvrtc
+
+
+@pytest.fixture(scope="module")
+def nvrtc():
+    try:
+        return Nvrtc()
+    except NoCompiler as error:
+        print(f"skipped: {error}")
+        pytest.skip(f"no NVRTC here: {error}")
+
+
+def build(tmp_path, source, options=()):
+    job = {"source": source, "options": list(options), "arch": "sm_90a", "image": str(tmp_path / "k.cubin")}
+    return Compiler(None).handle(job)
+
+
+def test_facts_of_a_kernel(nvrtc, tmp_path):
+    source = '__device__ int state; extern "C" __global__ void f(float* a, int n) { __shared__ int s[8]; s[threadIdx.x & 7] = n;'
+    source += " __syncthreads(); state = s[n & 7]; a[threadIdx.x] = state; }"
+    facts = build(tmp_path, source)["facts"]
+    assert facts["functions"]["f"]["parameters"] == [8, 4]
+    assert facts["functions"]["f"]["regs"] > 0 and facts["functions"]["f"]["static_smem"] >= 32
+    assert facts["writable_globals"] == 4
+
+
+def test_an_error_is_one_line(nvrtc, tmp_path):
+    answer = build(tmp_path, 'extern "C" __global__ void f() { int a = b; }')
+    assert not answer["ok"] and answer["error"].startswith("compile: ") and "\n" not in answer["error"]
+    assert '"b" is undefined' in answer["error"]
+
+
+def test_options_that_choose_the_target_are_refused(tmp_path):
+    assert refused_option(["-DX=1", "--use_fast_math", "-maxrregcount=64"]) is None
+    assert refused_option(["-DX=1", "--gpu-architecture=sm_80"])
+    assert build(tmp_path, "", ["-arch=sm_80"])["error"].startswith("compile: the option")
+
+
+def test_the_harness_compiles(nvrtc):
+    from pathlib import Path
+
+    import kernelcast_worker
+
+    source = (Path(kernelcast_worker.__file__).parent / "harness.cu").read_text()
+    image, log = nvrtc.compile(source, nvrtc_options([], "sm_90a"))
+    assert image[:4] == b"\x7fELF" and "bytes gmem" not in log.replace(" 0 bytes gmem", "")
+
+
+def test_every_cheat_compiles(nvrtc, tmp_path):
+    for entry in load_index()["kernels"]:
+        answer = build(tmp_path, entry["source"])
+        assert answer["ok"], (entry["name"], answer)
+        names = answer["facts"]["functions"]
+        assert all(launch["kernel"] in names for launch in entry["launches"])

@@ -1,0 +1,209 @@
+"""Pure parts: statistics, floors, ELF facts, inputs, comparisons' model, occupancy."""
+
+import math
+import struct
+
+import numpy as np
+import pytest
+
+from kernelcast_worker import cubin, dtypes, floor, stats
+from kernelcast_worker.check import passes
+from kernelcast_worker.execute import Comparison
+from kernelcast_worker.fake import model
+from kernelcast_worker.inputs import DrawError, draw_array, draw_inputs
+from kernelcast_worker.memory import ALIGNMENT, Memory
+
+
+def test_quantiles_and_median():
+    assert stats.median([3, 1, 2]) == 2
+    assert stats.median([4, 1, 2, 3]) == 2.5
+    assert stats.quantile([0, 10], 0.1) == 1
+
+
+def test_t_quantiles_join_smoothly():
+    assert stats.t_975(1) == pytest.approx(12.706)
+    assert stats.t_975(31) == pytest.approx(2.0395, abs=2e-3)
+    assert stats.t_975(10**6) == pytest.approx(1.96, abs=1e-3)
+
+
+def test_mean_interval_covers_nineteen_times_of_twenty():
+    rng = np.random.default_rng(1)
+    hits = sum(low <= 0 <= high for low, high in (stats.mean_interval(list(rng.normal(size=8))) for _ in range(2000)))
+    assert 0.93 < hits / 2000 < 0.97
+
+
+def test_median_half_width_shrinks():
+    assert stats.median_half_width([5.0]) == math.inf
+    assert stats.median_half_width([100, 101, 99, 100, 100]) < 0.02
+
+
+DEVICE = {"flops": {"f32": 1e12, "f16": 8e12}, "bandwidth": 1e12, "l2_bytes": 1000}
+
+
+def workload(**more):
+    args = [
+        {"name": "x", "dtype": "f32", "shape": [1000], "role": "in"},
+        {"name": "out", "dtype": "f32", "shape": [1000], "role": "out"},
+    ]
+    return dict({"sizes": {}, "args": args, "flops": 0}, **more)
+
+
+def test_floor_counts_what_must_move():
+    assert floor.floor_us(workload(), ["f32"], DEVICE) == pytest.approx(0.9 * (4000 + 3000) / 1e12 * 1e6)
+    assert floor.floor_us(workload(bytes_min=4100), ["f32"], DEVICE) == pytest.approx(0.9 * (100 + 3000) / 1e12 * 1e6)
+
+
+def test_floor_uses_the_fastest_permitted_arithmetic():
+    work = workload(flops=8e6)
+    assert floor.floor_us(work, ["f16"], DEVICE) == pytest.approx(0.9)
+    assert floor.floor_us(work, ["f32"], DEVICE) == pytest.approx(2.7)
+
+
+def test_h100_ceilings():
+    flops = floor.flop_ceilings("9.0", 132, 1980)
+    assert flops["bf16"] == pytest.approx(1.0705e15, rel=1e-3)
+    assert flops["f32"] == pytest.approx(66.9e12, rel=1e-2)
+
+
+def test_bf16_rounds_to_even_and_keeps_nan():
+    values = np.array([1.0, 1.00390625, 1.01171875, -2.5, np.inf, -np.inf, 3.4e38], dtype=np.float32)
+    back = dtypes.from_bf16(dtypes.to_bf16(values))
+    assert back[:2].tolist() == [1.0, 1.0] and back[2] == 1.015625 and back[3] == -2.5
+    assert np.isposinf(back[4]) and np.isneginf(back[5]) and np.isposinf(back[6])
+    assert np.isnan(dtypes.from_bf16(dtypes.to_bf16(np.array([np.nan], dtype=np.float32))))[0]
+    tricky = np.array([0x7F800001], dtype=np.uint32).view(np.float32)
+    assert np.isnan(dtypes.from_bf16(dtypes.to_bf16(tricky)))[0]
+
+
+def test_scalars_are_packed_by_type():
+    assert dtypes.scalar("f16", 1.5) == ("u16", 0x3E00)
+    assert dtypes.scalar("bf16", 1.5) == ("u16", 0x3FC0)
+    assert dtypes.scalar("f16", 1e9) == ("u16", 0x7C00)
+    assert dtypes.scalar("i32", 7.0) == ("i32", 7)
+
+
+def test_expected_overflow_becomes_infinite():
+    assert np.isposinf(dtypes.expected_values(np.array([70000.0]), "f16", False))[0]
+    assert dtypes.expected_values(np.array([65519.0]), "f16", False)[0] == 65519
+
+
+@pytest.mark.parametrize("draw", [{"normal": {"mean": 1, "std": 2}}, {"uniform": {"low": 0, "high": 1}}, {"integers": {"low": 0, "high": 9}}])
+def test_draws_depend_on_the_seed_alone(draw):
+    argument = {"name": "x", "dtype": "f32", "shape": [3, 700000], "draw": draw}
+    one = draw_array(argument, np.random.SeedSequence(5), 1)
+    many = draw_array(argument, np.random.SeedSequence(5), 4)
+    other = draw_array(argument, np.random.SeedSequence(6), 4)
+    assert one.shape == (3, 700000) and np.array_equal(one, many) and not np.array_equal(one, other)
+
+
+def test_draws_have_the_declared_moments():
+    values = draw_array({"name": "x", "dtype": "f32", "shape": [1 << 20], "draw": {"normal": {"mean": 3, "std": 2}}}, np.random.SeedSequence(1), 2)
+    assert values.mean() == pytest.approx(3, abs=0.02) and values.std() == pytest.approx(2, abs=0.02)
+    assert (draw_array({"name": "x", "dtype": "u8", "shape": [4], "draw": {"constant": 7}}, np.random.SeedSequence(1), 1) == 7).all()
+
+
+def test_make_inputs_fills_what_has_no_draw():
+    load = {"sizes": {"n": 3}, "args": [{"name": "x", "dtype": "bf16", "shape": [3], "role": "in"}]}
+    made = draw_inputs(load, 1, 1, lambda sizes, rng: {"x": np.arange(sizes["n"])})
+    assert dtypes.from_bf16(made["x"]).tolist() == [0, 1, 2]
+    with pytest.raises(DrawError):
+        draw_inputs(load, 1, 1)
+
+
+def words(raw, expected, dtype, rtol=0.0, atol=0.0):
+    stored = raw if isinstance(raw, np.ndarray) and raw.dtype == dtypes.STORAGE[dtype] else dtypes.store(np.array(raw), dtype)
+    return model.compare(stored, np.array(expected, dtype=dtypes.expected_storage(dtype)), dtype, rtol, atol)
+
+
+def test_comparison_counts_and_finds_the_first():
+    found = words([1.0, 2.0, 3.5, 9.0], [1, 2, 3, 4], "f32", 1e-3, 1e-3)
+    assert found[0] == 2 and (~found[3]) & 0xFFFFFFFFFFFFFFFF == 2
+
+
+def test_nan_never_passes_where_a_number_is_wanted():
+    assert words([np.nan, np.inf], [1, 2], "f32", 1e9, 1e9)[:3] == [2, 2, 0]
+    assert words([np.nan], [np.nan], "f32", 1, 1)[0] == 0
+    assert words([np.inf, -np.inf], [np.inf, np.inf], "f32", 1, 1)[0] == 1
+
+
+@pytest.mark.parametrize("dtype", list(dtypes.STORAGE))
+def test_poison_is_unwritten(dtype):
+    byte = 0xFF if dtype in dtypes.FLOATING else 0xA5
+    raw = np.full(4 * dtypes.item_bytes(dtype), byte, dtype=np.uint8).view(dtypes.STORAGE[dtype])
+    assert words(raw, np.zeros(4), dtype, 1e-9, 1e-9)[:3] == [4, 0, 4]
+
+
+def test_exact_integers_beyond_float_precision():
+    assert words(np.array([2**60 + 1]), [2**60], "i64")[0] == 1
+
+
+def test_mismatch_fraction_never_excuses_nan():
+    rule = {"type": "mismatch_frac", "rtol": 0, "atol": 0, "max_fraction": 0.5}
+    assert passes(Comparison("out", 4, 0, 0, 0, 1, 1), 10, rule)
+    assert not passes(Comparison("out", 6, 0, 0, 0, 1, 1), 10, rule)
+    assert not passes(Comparison("out", 1, 1, 0, 0, 1, 1), 10, rule)
+
+
+def elf(named):
+    """A minimal ELF with the given sections (name, kind, bytes)."""
+    names, body, entries = b"\0", b"\0" * 64, [(0,) * 10]
+    for name, kind, content in [*named, (".shstrtab", 3, b"")]:
+        offset = len(names)
+        names += name.encode() + b"\0"
+        if name == ".shstrtab":
+            content = names
+        entries.append((offset, kind, 0, 0, len(body), len(content), 0, 0, 1, 0))
+        body += b"" if kind == 8 else content
+    table = len(body)
+    body += b"".join(struct.pack("<2I4Q2I2Q", *entry) for entry in entries)
+    head = b"\x7fELF" + bytes([2, 1, 1]) + b"\0" * 9
+    head = head.ljust(0x28, b"\0") + struct.pack("<Q", table)
+    head = head.ljust(0x3A, b"\0") + struct.pack("<3H", 64, len(entries), len(entries) - 1)
+    return head + body[64:]
+
+
+def test_elf_facts():
+    info = struct.pack("<BBHIHHI", 4, 0x17, 12, 0, 1, 8, 4 << 18) + struct.pack("<BBH", 3, 0x50, 0)
+    info += struct.pack("<BBHIHHI", 4, 0x17, 12, 0, 0, 0, 8 << 18)
+    image = elf([(".text.run", 1, b"code"), (".nv.info.run", 1, info), (".nv.global", 8, b"1234")])
+    log = (
+        "ptxas info    : Compiling entry function 'run' for 'sm_90a'\n"
+        "ptxas         .     16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\n"
+        "ptxas info    : Used 40 registers, used 1 barriers, 20 bytes smem, 400 bytes cmem[0]\n"
+    )
+    facts = cubin.facts_of(image, log)
+    assert facts["functions"]["run"] == {"parameters": [8, 4], "regs": 40, "static_smem": 20, "spill_bytes": 12}
+    assert facts["writable_globals"] == 4 and not facts["heap"]
+    assert facts["machine_code_sha256"] != cubin.facts_of(elf([(".text.run", 1, b"edoc")]), "")["machine_code_sha256"]
+
+
+@pytest.mark.parametrize(
+    "regs,threads,shared,expected",
+    [(32, 256, 0, 1.0), (64, 256, 0, 0.5), (255, 256, 0, 0.125), (32, 1024, 0, 1.0), (32, 128, 100 * 1024, 0.125), (16, 32, 0, 0.5)],
+)
+def test_occupancy(regs, threads, shared, expected):
+    assert cubin.occupancy(cubin.DEFAULT_LIMITS, regs, threads, shared) == expected
+
+
+class _Pages:
+    """Just enough of a driver to lay out buffers."""
+
+    has_virtual_memory = True
+
+    def granularity(self):
+        return 1 << 21
+
+    def reserve(self, size):
+        return 1 << 30
+
+    def map(self, address, size):
+        return 1
+
+
+@pytest.mark.parametrize("size", [1, 4, 255, 256, 1000, 1 << 21, (1 << 21) + 4])
+def test_buffers_end_at_the_end_of_their_mapping(size):
+    buffer = Memory(_Pages()).guarded(size)
+    end = buffer.base + buffer.mapped
+    assert buffer.address % ALIGNMENT == 0
+    assert 0 <= end - (buffer.address + size) < ALIGNMENT
+    assert sum(length for _, length in buffer.zones) == buffer.mapped - size
