@@ -4,6 +4,7 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
+import { recordingRoutes } from "./recording.ts";
 import { searchCommand } from "./search.ts";
 
 /** The commands by name; each loads its implementation when it runs. */
@@ -11,6 +12,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   init: initCommand,
   search: searchCommand,
   measure: measureCommand,
+  recording: recordingRoutes,
   doctor: doctorCommand,
   demo: demoCommand,
 };
