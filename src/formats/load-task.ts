@@ -14,6 +14,7 @@ import {
   type Tolerance,
   type Workload,
 } from "../domain/index.ts";
+import { incompleteMark } from "./init-task-reference.ts";
 import { taskFileSchema, type TaskFile } from "./task-schema.ts";
 
 /**
@@ -158,6 +159,12 @@ function checkArguments(file: TaskFile, reference: string): void {
 }
 
 function checkDraws(file: TaskFile, reference: string): void {
+  if (reference.startsWith(incompleteMark)) {
+    throw new KernelcastError(
+      "task",
+      `${file.reference} is still the template that init wrote; write its reference() and delete its first line`,
+    );
+  }
   if (!/^def reference\(/m.test(reference)) {
     throw new KernelcastError("task", `${file.reference} does not define reference(inputs, sizes)`);
   }
