@@ -34,11 +34,20 @@ export interface RowFilter {
 }
 
 // zlib's native decoders where Node has them, pure JavaScript for the rest (ZSTD, LZ4).
-const decompressors: Compressors = {
+const decompressors: Compressors = withEmptyPages({
   ...pureCompressors,
   BROTLI: (input) => new Uint8Array(brotliDecompressSync(input)),
   GZIP: (input) => new Uint8Array(gunzipSync(input)),
-};
+});
+
+/** Pages without values are compressed too, but not every decoder takes them. */
+function withEmptyPages(compressors: Compressors): Compressors {
+  const entries = Object.entries(compressors).map(([codec, decompress]) => [
+    codec,
+    (input: Uint8Array, length: number) => (length === 0 ? new Uint8Array(0) : decompress(input, length)),
+  ]);
+  return Object.fromEntries(entries) as Compressors;
+}
 
 function brotli(input: Uint8Array): Uint8Array {
   const params = {
