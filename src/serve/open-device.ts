@@ -14,6 +14,9 @@ export interface OpenDeviceOptions {
   readonly python?: string | undefined;
   /** Keeps a receipt's text; see `WorkerDeviceOptions`. */
   readonly onReceipt?: (text: string) => void;
+  /** One line for people: a worker that died, a warning of it. */
+  readonly onNote?: (line: string) => void;
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** Kinds that `--device` takes. */
@@ -23,11 +26,13 @@ export const deviceKinds: readonly string[] = ["recorded", ...workerDeviceKinds]
 export async function openDevice(text: string, options: OpenDeviceOptions = {}): Promise<OpenedDevice> {
   const { kind, detail } = parseSpecification("device", text, deviceKinds);
   if (kind === "recorded") return openRecorded(detail);
-  const { onReceipt, python } = options;
+  const { onReceipt, onNote, python, env } = options;
   const device = await openWorkerDevice({
     kind: kind as WorkerDeviceKind,
     detail,
     ...(python === undefined ? {} : { python }),
+    ...(onNote ? { onNote } : {}),
+    ...(env ? { env } : {}),
     ...(onReceipt ? { onReceipt: (receipt) => onReceipt(receipt.text) } : {}),
   });
   return { device, recording: undefined };
@@ -36,6 +41,6 @@ export async function openDevice(text: string, options: OpenDeviceOptions = {}):
 async function openRecorded(detail: string): Promise<OpenedDevice> {
   const [path = "", deviceName] = detail.split("#", 2);
   const recording = await loadRecording(path === "" ? "atlas" : path);
-  const device = await recordedDevice(recording, deviceName === undefined ? {} : { device: deviceName });
+  const device = recordedDevice(recording, deviceName === undefined ? {} : { device: deviceName });
   return { device, recording };
 }

@@ -1,0 +1,93 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseDocument } from "yaml";
+import { z } from "zod";
+import { KernelcastError, makeKernel, sha256Hex, type Launch, type Task } from "../domain/index.ts";
+import { describeIssue, toLaunch } from "../formats/load-task.ts";
+import { launchSchema } from "../formats/task-schema.ts";
+import { integerDefines } from "../measure/worker-messages.ts";
+import { openDevice } from "../serve/open-device.ts";
+import { openTask } from "../serve/open-task.ts";
+import { note, printJson, printLine, type CliContext } from "./context.ts";
+import { measureKernels, verdictOf, type NamedKernel } from "./measure-kernels.ts";
+import { measureDocument, measureTable } from "./measure-result.ts";
+
+export interface MeasureFlags {
+  readonly device: string;
+  readonly launches?: string;
+  readonly compileOption: readonly string[];
+  readonly receipts?: string;
+  readonly python?: string;
+  readonly json: boolean;
+}
+
+/** `kernelcast measure`. */
+export async function measure(this: CliContext, flags: MeasureFlags, ...words: string[]): Promise<void> {
+  const [taskName = "", ...files] = words;
+  const { device, recording } = await openDevice(flags.device, {
+    python: flags.python,
+    env: { ...this.process.env },
+    onNote: (line) => note(this, line),
+    ...(flags.receipts === undefined ? {} : { onReceipt: receiptWriter(resolve(this.process.cwd(), flags.receipts)) }),
+  });
+  try {
+    const task = await openTask(taskName, recording);
+    const kernels = await readKernels(this, flags, task, files);
+    const result = await measureKernels(device, task, kernels, this.signal);
+    if (flags.json) printJson(this, measureDocument(task, device.name, result));
+    else for (const line of measureTable(result)) printLine(this, line);
+    if (result.kernels.some((kernel) => verdictOf(kernel).status !== "ok")) this.process.exitCode = 1;
+  } finally {
+    await device.close();
+  }
+}
+
+/** One file per receipt, named by its content. Throws `KernelcastError("store", …)` when the folder cannot be written. */
+function receiptWriter(folder: string): (text: string) => void {
+  return (text) => {
+    try {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, `${sha256Hex(text)}.json`), text);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new KernelcastError("store", `cannot keep a receipt in ${folder}: ${reason}`, { cause });
+    }
+  };
+}
+
+async function readKernels(
+  context: CliContext,
+  flags: MeasureFlags,
+  task: Task,
+  files: readonly string[],
+): Promise<NamedKernel[]> {
+  const { seedKernel, workload } = task;
+  const launches = flags.launches === undefined ? seedKernel.launches : await readLaunches(context, flags.launches);
+  const compileOptions = flags.compileOption.length > 0 ? flags.compileOption : seedKernel.compileOptions;
+  const names = { ...integerDefines(compileOptions), ...workload.sizes };
+  const sources = await Promise.all(files.map((file) => readText(context, file, "kernel")));
+  return files.map((file, index) => ({
+    file,
+    kernel: makeKernel({ source: sources[index] ?? "", launches, compileOptions }, names),
+  }));
+}
+
+async function readLaunches(context: CliContext, path: string): Promise<readonly Launch[]> {
+  const document = parseDocument(await readText(context, path, "launches"));
+  const [fault] = document.errors;
+  if (fault) throw new KernelcastError("task", `${path}: ${fault.message.split("\n")[0]}`);
+  const parsed = z.array(launchSchema).min(1).safeParse(document.toJS());
+  if (!parsed.success) throw new KernelcastError("task", `${path}: ${describeIssue(parsed.error.issues[0])}`);
+  return parsed.data.map(toLaunch);
+}
+
+async function readText(context: CliContext, path: string, what: string): Promise<string> {
+  try {
+    return await readFile(resolve(context.process.cwd(), path), "utf8");
+  } catch (cause) {
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const reason = missing ? "no such file" : cause instanceof Error ? cause.message : String(cause);
+    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason}`, { cause });
+  }
+}
