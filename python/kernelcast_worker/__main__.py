@@ -10,7 +10,9 @@ from . import __version__
 
 def parse_arguments() -> argparse.Namespace:
     """The worker's flags."""
-    parser = argparse.ArgumentParser(prog="kernelcast_worker", description="The kernelcast GPU worker: JSON Lines on stdin and stdout.")
+    parser = argparse.ArgumentParser(
+        prog="kernelcast_worker", description="The kernelcast GPU worker: JSON Lines on stdin and stdout."
+    )
     parser.add_argument("--role", choices=["compile", "measure", "both"], default="both")
     parser.add_argument("--device", type=int, default=0, metavar="INDEX")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="compile processes; default: all cores")

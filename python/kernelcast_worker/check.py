@@ -39,7 +39,9 @@ class Checker:
         self.worst = {"abs": 0.0, "rel": 0.0, "mismatches": 0}
         executor.harness.slots.clear()
 
-    def run(self, sequence: Sequence[Any], chosen: InputSet, limit_s: float, what: str, others: Sequence[InputSet] = ()) -> Observation:
+    def run(
+        self, sequence: Sequence[Any], chosen: InputSet, limit_s: float, what: str, others: Sequence[InputSet] = ()
+    ) -> Observation:
         """One checked execution."""
         seen = self.executor.run(self.workspace, chosen, sequence, limit_s, self.limits, others)
         self._pending.append((seen, what))

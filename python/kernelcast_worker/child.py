@@ -18,7 +18,7 @@ _PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 class Child:
     """A child that speaks JSON Lines; what it says and its end arrive as events in the supervisor's queue."""
 
-    def __init__(self, module: str, arguments: Sequence[str], events: "queue.SimpleQueue[Any]") -> None:
+    def __init__(self, module: str, arguments: Sequence[str], events: queue.SimpleQueue[Any]) -> None:
         environment = dict(os.environ)
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = _PACKAGE_ROOT + (os.pathsep + known if known else "")
@@ -82,5 +82,3 @@ class Child:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             pass
-
-

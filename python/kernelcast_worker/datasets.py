@@ -90,4 +90,3 @@ class Datasets:
             if owner not in needed and done:
                 total -= sum(dataset.bytes for dataset in self._known[owner])
                 self.drop(owner)
-

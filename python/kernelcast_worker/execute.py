@@ -160,5 +160,3 @@ def device_fault(error: DriverError, candidate: bool = True) -> Fault:
 
 def _words(error: DriverError) -> str:
     return error.name.replace("CUDA_ERROR_", "").replace("_", " ").lower()
-
-

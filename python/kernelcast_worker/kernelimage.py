@@ -16,7 +16,9 @@ _SCALAR_BYTES.update({"u64": 8, "u32": 4, "u16": 2, "u8": 1})
 class KernelImage:
     """A compiled kernel: image, facts and what is loaded of it."""
 
-    def __init__(self, driver: Any, kernel: Mapping[str, Any], image: bytes, facts: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+    def __init__(
+        self, driver: Any, kernel: Mapping[str, Any], image: bytes, facts: Mapping[str, Any], limits: Mapping[str, Any]
+    ) -> None:
         self.driver, self.kernel, self.facts = driver, kernel, facts
         self._image, self._limits = image, limits
         self._module: Any = None

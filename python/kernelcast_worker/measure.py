@@ -55,9 +55,9 @@ class Measurement:
             self._record(fault)
             fatal = fault.fatal
         except DriverError as error:
-            fault = device_fault(error)
-            self._record(fault)
-            fatal = fault.fatal
+            verdict = device_fault(error)
+            self._record(verdict)
+            fatal = verdict.fatal
         except AnchorFault:
             self._clean_up()
             raise

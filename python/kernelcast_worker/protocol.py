@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 import threading
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional
 
 from .dtypes import STORAGE
 

@@ -24,7 +24,11 @@ _COPIED = ("samples_us", "anchor_samples_us", "blocks", "floor_us", "l2_flush_by
 
 
 def measurement(
-    params: Mapping[str, Any], device: str, verdict: Mapping[str, Any], evidence: Optional[Mapping[str, Any]], session: Mapping[str, Any]
+    params: Mapping[str, Any],
+    device: str,
+    verdict: Mapping[str, Any],
+    evidence: Optional[Mapping[str, Any]],
+    session: Mapping[str, Any],
 ) -> Dict[str, Any]:
     """The answer to `measure`."""
     kernel = params["kernel"]

@@ -55,7 +55,7 @@ class LoadedSets:
 class Loaded:
     """The current task on the device."""
 
-    def __init__(self, session: "Session", task: Mapping[str, Any], datasets: Mapping[str, Any]) -> None:
+    def __init__(self, session: Session, task: Mapping[str, Any], datasets: Mapping[str, Any]) -> None:
         self.task = task
         self.workspace = session.workspace(task["workload"])
         boundaries = [session.workspace(workload) for workload in task.get("boundary_workloads") or []]

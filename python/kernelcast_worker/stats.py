@@ -25,7 +25,7 @@ def quantile(values: Sequence[float], share: float) -> float:
     """A quantile with linear interpolation."""
     ordered = sorted(values)
     position = share * (len(ordered) - 1)
-    below = int(math.floor(position))
+    below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 

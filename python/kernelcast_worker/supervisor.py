@@ -38,11 +38,11 @@ class Supervisor:
 
     def __init__(self, options: Namespace) -> None:
         self.options, self.output = options, Output()
-        self.events: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.folder = Path(tempfile.mkdtemp(prefix="kernelcast-", dir=_fast_folder()))
         self._tasks: Dict[str, Any] = {}
         self._open: Dict[str, str] = {}
-        self._answers: "OrderedDict[str, Any]" = OrderedDict()
+        self._answers: OrderedDict[str, Any] = OrderedDict()
         self._describing: List[str] = []
         self._compiling = 0
         self._ended = self._stopping = False

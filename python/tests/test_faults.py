@@ -71,7 +71,11 @@ def test_confirm_with_a_bad_anchor_is_a_bad_request(worker):
 
 @pytest.mark.parametrize(
     "launch,word",
-    [({"kernel": "missing"}, "compile: no kernel named missing"), ({"block": [2048, 1, 1]}, "launch"), ({"smem_bytes": 300000}, "launch")],
+    [
+        ({"kernel": "missing"}, "compile: no kernel named missing"),
+        ({"block": [2048, 1, 1]}, "launch"),
+        ({"smem_bytes": 300000}, "launch"),
+    ],
 )
 def test_launches_that_cannot_be(worker, launch, word):
     result = worker.measure(kernel("impossible", launch=launch))["result"]

@@ -70,7 +70,8 @@ def test_compiling_nothing_is_answered(worker):
 
 
 def test_a_queued_measurement_can_be_cancelled(worker):
-    busy = worker.send("measure", worker.params(kernel("holds", "hang")))
+    worker.measure(kernel("holds", "hang"))
+    busy = worker.send("measure", dict(worker.params(kernel("holds", "hang")), limits={"timeout_s": 3}))
     params = worker.params(kernel("never"))
     waiting = worker.send("measure", params)
     assert worker.ask("cancel", {"id": waiting})["result"] == {"cancelled": True}

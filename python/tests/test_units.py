@@ -87,7 +87,9 @@ def test_expected_overflow_becomes_infinite():
     assert dtypes.expected_values(np.array([65519.0]), "f16", False)[0] == 65519
 
 
-@pytest.mark.parametrize("draw", [{"normal": {"mean": 1, "std": 2}}, {"uniform": {"low": 0, "high": 1}}, {"integers": {"low": 0, "high": 9}}])
+@pytest.mark.parametrize(
+    "draw", [{"normal": {"mean": 1, "std": 2}}, {"uniform": {"low": 0, "high": 1}}, {"integers": {"low": 0, "high": 9}}]
+)
 def test_draws_depend_on_the_seed_alone(draw):
     argument = {"name": "x", "dtype": "f32", "shape": [3, 700000], "draw": draw}
     one = draw_array(argument, np.random.SeedSequence(5), 1)
@@ -97,9 +99,13 @@ def test_draws_depend_on_the_seed_alone(draw):
 
 
 def test_draws_have_the_declared_moments():
-    values = draw_array({"name": "x", "dtype": "f32", "shape": [1 << 20], "draw": {"normal": {"mean": 3, "std": 2}}}, np.random.SeedSequence(1), 2)
+    values = draw_array(
+        {"name": "x", "dtype": "f32", "shape": [1 << 20], "draw": {"normal": {"mean": 3, "std": 2}}}, np.random.SeedSequence(1), 2
+    )
     assert values.mean() == pytest.approx(3, abs=0.02) and values.std() == pytest.approx(2, abs=0.02)
-    assert (draw_array({"name": "x", "dtype": "u8", "shape": [4], "draw": {"constant": 7}}, np.random.SeedSequence(1), 1) == 7).all()
+    assert (
+        draw_array({"name": "x", "dtype": "u8", "shape": [4], "draw": {"constant": 7}}, np.random.SeedSequence(1), 1) == 7
+    ).all()
 
 
 def test_make_inputs_fills_what_has_no_draw():
@@ -179,7 +185,14 @@ def test_elf_facts():
 
 @pytest.mark.parametrize(
     "regs,threads,shared,expected",
-    [(32, 256, 0, 1.0), (64, 256, 0, 0.5), (255, 256, 0, 0.125), (32, 1024, 0, 1.0), (32, 128, 100 * 1024, 0.125), (16, 32, 0, 0.5)],
+    [
+        (32, 256, 0, 1.0),
+        (64, 256, 0, 0.5),
+        (255, 256, 0, 0.125),
+        (32, 1024, 0, 1.0),
+        (32, 128, 100 * 1024, 0.125),
+        (16, 32, 0, 0.5),
+    ],
 )
 def test_occupancy(regs, threads, shared, expected):
     assert cubin.occupancy(cubin.DEFAULT_LIMITS, regs, threads, shared) == expected

@@ -81,7 +81,9 @@ def costs(session):
         allocated = time.perf_counter()
         session.memory.release(buffers)
         freed = time.perf_counter()
-        print(f"   guarded buffer of {size} bytes: {(allocated - started) * 1e3:.2f} ms, freed in {(freed - allocated) * 1e3:.2f} ms")
+        print(
+            f"   guarded buffer of {size} bytes: {(allocated - started) * 1e3:.2f} ms, freed in {(freed - allocated) * 1e3:.2f} ms"
+        )
     print("  ", session.memory.guard)
 
 
@@ -126,8 +128,10 @@ def throughput():
     results = [answer.get("result", answer) for answer in answers]
     held = sum(result["cost"]["gpu_seconds"] for result in results)
     medians = sorted(result["runtime_us"]["median"] for result in results if result["status"] == "ok")
-    print(f"   {len(results) / elapsed:.1f} kernels/s; runner {held / len(results) * 1e3:.1f} ms each; statuses "
-          f"{sorted({result['status'] for result in results})}; medians {medians[0]} .. {medians[-1]} us")
+    print(
+        f"   {len(results) / elapsed:.1f} kernels/s; runner {held / len(results) * 1e3:.1f} ms each; statuses "
+        f"{sorted({result['status'] for result in results})}; medians {medians[0]} .. {medians[-1]} us"
+    )
     show(results[-1])
     confirm = {"kernel": kernels[1], "mode": "confirm", "anchor": {"kernel": kernels[0], "runtime_us": medians[0]}}
     show(client.wait(client.send("measure", dict(params, **confirm, request_id="ab"))))
