@@ -1,7 +1,14 @@
 import type { KernelDraft, Options, Template } from "../kit/generator.ts";
 import { count, dimensions, gelu, on, pairMath, single, text, type Sizes } from "./fragments.ts";
 
-function writePairs(options: Options, sizes: Sizes): KernelDraft {
+interface PairLayout {
+  readonly body: string;
+  readonly grid: readonly [number, number];
+  readonly stage: string;
+  readonly smem: number;
+}
+
+function pairLayouts(options: Options, sizes: Sizes): Readonly<Record<string, PairLayout>> {
   const { rows, cols, n } = dimensions(sizes);
   const block = count(options, "block");
   const items = count(options, "items");
@@ -9,9 +16,7 @@ function writePairs(options: Options, sizes: Sizes): KernelDraft {
   const shared = on(options, "shared_bias");
   const bias = (col: string): string => (shared ? `bias_tile[${col}]` : `bias[${col}]`);
   const one = (at: string, col: string): string => `out[${at}] = fuse(x[${at}], ${col}, residual[${at}]);`;
-  const layouts: Readonly<
-    Record<string, { body: string; grid: readonly [number, number]; stage: string; smem: number }>
-  > = {
+  return {
     flat: {
       stage: "",
       smem: 0,
@@ -42,13 +47,18 @@ function writePairs(options: Options, sizes: Sizes): KernelDraft {
   }`,
     },
   };
-  const layout = layouts[text(options, "layout")];
+}
+
+function writePairs(options: Options, sizes: Sizes): KernelDraft {
+  const { cols, n } = dimensions(sizes);
+  const block = count(options, "block");
+  const layout = pairLayouts(options, sizes)[text(options, "layout")];
   if (!layout) throw new Error("unknown layout");
-  const usesTile = shared && layout.stage !== "";
+  const usesTile = on(options, "shared_bias") && layout.stage !== "";
   const q = on(options, "restrict") ? " __restrict__" : "";
   const source = `#include <cuda_fp16.h>
 
-constexpr int COLS2 = ${half2Cols};
+constexpr int COLS2 = ${cols / 2};
 constexpr int TOTAL2 = ${n / 2};
 
 ${pairMath(text(options, "math"), "fuse")}
@@ -94,41 +104,63 @@ function tableBuilder(lookup: string, into: string, index: string, step: string)
   return `for (int k = ${index}; k < ENTRIES; k += ${step}) ${into}[k] = ${value};`;
 }
 
-function writeTable(options: Options, sizes: Sizes): KernelDraft {
-  const { cols, n } = dimensions(sizes);
-  const block = count(options, "block");
-  const lookup = text(options, "lookup");
-  const place = text(options, "place");
-  const paired = on(options, "paired");
-  const entries = lookup === "bits" ? 65536 : lookup === "nearest" ? 8192 : count(options, "entries");
-  const element = lookup === "bits" ? "__half" : "float";
-  const bytes = entries * (lookup === "bits" ? 2 : 4);
-  const inShared = place !== "global";
-  const units = paired ? n / 2 : n;
-  const blocks = inShared ? 132 * Math.max(1, Math.min(Math.floor(2048 / block), Math.floor(220000 / bytes))) : 2112;
-  const type = paired ? "__half2" : "__half";
-  const step = paired
+function tableStep(paired: boolean): string {
+  return paired
     ? `float2 a = __half22float2(x[i]);
     float2 b = __half22float2(bias[i % WIDTH]);
     float2 r = __half22float2(residual[i]);
     out[i] = __floats2half2_rn(activate(lut, a.x + b.x) + r.x, activate(lut, a.y + b.y) + r.y);`
     : `float v = __half2float(x[i]) + __half2float(bias[i % WIDTH]);
     out[i] = __float2half_rn(activate(lut, v) + __half2float(residual[i]));`;
+}
+
+interface Table {
+  readonly lookup: string;
+  readonly entries: number;
+  readonly element: string;
+  readonly bytes: number;
+}
+
+function tableOf(options: Options): Table {
+  const lookup = text(options, "lookup");
+  const entries = lookup === "bits" ? 65536 : lookup === "nearest" ? 8192 : count(options, "entries");
+  const element = lookup === "bits" ? "__half" : "float";
+  const bytes = entries * (lookup === "bits" ? 2 : 4);
+  return { lookup, entries, element, bytes };
+}
+
+/** The kernel that fills the table in global memory. */
+function tableKernel({ lookup, element }: Table): string {
+  return `extern "C" __global__ void build_table(${element}* table) {
+  ${tableBuilder(lookup, "table", "blockIdx.x * blockDim.x + threadIdx.x", "gridDim.x * blockDim.x")}
+}
+
+`;
+}
+
+/** Statements that make `lut` the table, in shared memory or in global memory. */
+function preparedTable({ lookup, element }: Table, place: string): string {
   const fill =
     place === "shared-copied"
       ? "for (int k = threadIdx.x; k < ENTRIES; k += blockDim.x) lut[k] = table[k];"
       : tableBuilder(lookup, "lut", "threadIdx.x", "blockDim.x");
-  const usesGlobal = place !== "shared";
-  const build = usesGlobal
-    ? `extern "C" __global__ void build_table(${element}* table) {
-  ${tableBuilder(lookup, "table", "blockIdx.x * blockDim.x + threadIdx.x", "gridDim.x * blockDim.x")}
-}
-
-`
-    : "";
-  const prepare = inShared
+  return place !== "global"
     ? `extern __shared__ ${element} lut[];\n  ${fill}\n  __syncthreads();`
     : `const ${element}* lut = table;`;
+}
+
+function writeTable(options: Options, sizes: Sizes): KernelDraft {
+  const { cols, n } = dimensions(sizes);
+  const block = count(options, "block");
+  const table = tableOf(options);
+  const { entries, element, bytes } = table;
+  const place = text(options, "place");
+  const paired = on(options, "paired");
+  const inShared = place !== "global";
+  const units = paired ? n / 2 : n;
+  const blocks = inShared ? 132 * Math.max(1, Math.min(Math.floor(2048 / block), Math.floor(220000 / bytes))) : 2112;
+  const type = paired ? "__half2" : "__half";
+  const usesGlobal = place !== "shared";
   const source = `#include <cuda_fp16.h>
 
 #define ENTRIES ${entries}
@@ -136,13 +168,13 @@ function writeTable(options: Options, sizes: Sizes): KernelDraft {
 #define TABLE_SPACE const ${element}*${on(options, "restrict") ? " __restrict__" : ""}
 
 ${gelu(text(options, "gelu"), "gelu")}
-${lookups[lookup]}
+${lookups[table.lookup]}
 
-${build}extern "C" __global__ void apply_table(const ${type}* x, const ${type}* bias, const ${type}* residual, ${type}* out,
+${usesGlobal ? tableKernel(table) : ""}extern "C" __global__ void apply_table(const ${type}* x, const ${type}* bias, const ${type}* residual, ${type}* out,
                                        ${usesGlobal ? `TABLE_SPACE table, ` : ""}int n) {
-  ${prepare}
+  ${preparedTable(table, place)}
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {
-    ${step}
+    ${tableStep(paired)}
   }
 }
 `;

@@ -1,6 +1,31 @@
 import type { KernelDraft, Options, Template } from "../kit/generator.ts";
 import { count, dimensions, eightMath, on, pairMath, single, text, type Sizes } from "./fragments.ts";
 
+/** Statements that turn the arrived tile `t` into results. */
+function consumeTile(options: Options, index: string): string {
+  const mode = text(options, "consume");
+  return mode === "pairs"
+    ? `const __half2* sx = reinterpret_cast<const __half2*>(ring[slot].x);
+    const __half2* sr = reinterpret_cast<const __half2*>(ring[slot].r);
+    const __half2* b2 = reinterpret_cast<const __half2*>(bias);
+    __half2* y2 = reinterpret_cast<__half2*>(out) + (size_t)${index} * (TILE * 4);
+    for (int i = threadIdx.x; i < TILE * 4; i += THREADS) {
+      y2[i] = pair(sx[i], b2[(${index} * (TILE * 4) + i) % (ROW_VECTORS * 4)], sr[i]);
+    }`
+    : `${on(options, "unroll") ? "#pragma unroll\n    " : ""}for (int v = 0; v < VECTORS; ++v) {
+      const int i = v * THREADS + ${mode === "mirrored" ? "THREADS - 1 - threadIdx.x" : "threadIdx.x"};
+      const int at = ${index} * TILE + i;
+      ${on(options, "streaming_store") ? "__stcs(out + at, eight(ring[slot].x[i], bias[at % ROW_VECTORS], ring[slot].r[i]))" : "out[at] = eight(ring[slot].x[i], bias[at % ROW_VECTORS], ring[slot].r[i])"};
+    }`;
+}
+
+const stripIndex = `// Consecutive steps of a block go down one strip of columns.
+__device__ __forceinline__ int tile_index(int t) {
+  return (t % (TILES / STRIPS)) * STRIPS + t / (TILES / STRIPS);
+}
+
+`;
+
 /** Tiles of x and residual go through shared memory in a ring of asynchronous copies. */
 function writeStaged(options: Options, sizes: Sizes): KernelDraft {
   const { cols, n } = dimensions(sizes);
@@ -14,28 +39,6 @@ function writeStaged(options: Options, sizes: Sizes): KernelDraft {
   const tiles = n / 8 / tile;
   const index = strips ? "tile_index(t)" : "t";
   const sync = mode === "own" ? "" : "\n    __syncthreads();";
-  const outs =
-    mode === "pairs"
-      ? `const __half2* sx = reinterpret_cast<const __half2*>(ring[slot].x);
-    const __half2* sr = reinterpret_cast<const __half2*>(ring[slot].r);
-    const __half2* b2 = reinterpret_cast<const __half2*>(bias);
-    __half2* y2 = reinterpret_cast<__half2*>(out) + (size_t)${index} * (TILE * 4);
-    for (int i = threadIdx.x; i < TILE * 4; i += THREADS) {
-      y2[i] = pair(sx[i], b2[(${index} * (TILE * 4) + i) % (ROW_VECTORS * 4)], sr[i]);
-    }`
-      : `${on(options, "unroll") ? "#pragma unroll\n    " : ""}for (int v = 0; v < VECTORS; ++v) {
-      const int i = v * THREADS + ${mode === "mirrored" ? "THREADS - 1 - threadIdx.x" : "threadIdx.x"};
-      const int at = ${index} * TILE + i;
-      ${on(options, "streaming_store") ? "__stcs(out + at, eight(ring[slot].x[i], bias[at % ROW_VECTORS], ring[slot].r[i]))" : "out[at] = eight(ring[slot].x[i], bias[at % ROW_VECTORS], ring[slot].r[i])"};
-    }`;
-  const indexer = strips
-    ? `// Consecutive steps of a block go down one strip of columns.
-__device__ __forceinline__ int tile_index(int t) {
-  return (t % (TILES / STRIPS)) * STRIPS + t / (TILES / STRIPS);
-}
-
-`
-    : "";
   const source = `#include <cuda_fp16.h>
 #include <cuda_pipeline.h>
 
@@ -53,7 +56,7 @@ struct Slot {
 
 ${pairMath(text(options, "math"), "pair")}
 ${mode === "pairs" ? "" : eightMath("eight", text(options, "unpack"))}
-${indexer}__device__ __forceinline__ void fetch(Slot& slot, const uint4* x, const uint4* residual, int t) {
+${strips ? stripIndex : ""}__device__ __forceinline__ void fetch(Slot& slot, const uint4* x, const uint4* residual, int t) {
   if (t < TILES) {
     for (int i = threadIdx.x; i < TILE; i += THREADS) {
       __pipeline_memcpy_async(&slot.x[i], x + ${index} * TILE + i, 16);
@@ -73,7 +76,7 @@ extern "C" __global__ void ${on(options, "bounded") ? "__launch_bounds__(THREADS
   for (int t = blockIdx.x; t < TILES; t += gridDim.x) {
     fetch(ring[(slot + STAGES - 1) % STAGES], x, residual, t + (STAGES - 1) * gridDim.x);
     __pipeline_wait_prior(STAGES - 1);${sync}
-    ${outs}${sync}
+    ${consumeTile(options, index)}${sync}
     slot = (slot + 1) % STAGES;
   }
 }
