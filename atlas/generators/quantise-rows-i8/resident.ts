@@ -22,23 +22,12 @@ ${packFour(text(options, "pack"), "pack4", "toInt8")}${reduce.includes("warpMax"
   return { head, declare, reduce };
 }
 
-/** The row stays in registers between the search for its largest entry and the rounding. */
-function writeRegisters(options: Options, sizes: Sizes): KernelDraft {
-  const { rows, cols } = shape(sizes);
-  const threads = count(options, "threads");
-  const each = cols / 4 / threads;
-  const { head, declare, reduce } = preamble(options, threads);
-  const type = packedType(text(options, "pack"));
-  const quads = on(options, "sixteen_bytes") && each % 4 === 0;
-  const at = quads ? "threadIdx.x * 4 + (i / 4) * (4 * kThreads) + i % 4" : "threadIdx.x + i * kThreads";
-  const read = (row: string): string => {
-    const address = `in + (size_t)${row} * kRowVectors + ${at}`;
-    return on(options, "streaming") ? `__ldcs(${address})` : `*(${address})`;
-  };
+/** The statements that round and write the thread's part of a row. */
+function emitRow(options: Options, quads: boolean): string {
   const put = on(options, "streaming_store")
     ? (a: string, v: string) => `__stcs(${a}, ${v})`
     : (a: string, v: string) => `*(${a}) = ${v}`;
-  const emit = quads
+  return quads
     ? `#pragma unroll
   for (int i = 0; i < kEach; i += 4) {
     const uint4 word = make_uint4(pack4(v[i], k), pack4(v[i + 1], k), pack4(v[i + 2], k), pack4(v[i + 3], k));
@@ -48,16 +37,24 @@ function writeRegisters(options: Options, sizes: Sizes): KernelDraft {
   for (int i = 0; i < kEach; ++i) {
     ${put("out + (size_t)row * kRowVectors + threadIdx.x + i * kThreads", "pack4(v[i], k)")};
   }`;
+}
+
+function registerWalks(options: Options, reduce: string, quads: boolean): Readonly<Record<string, string>> {
+  const at = quads ? "threadIdx.x * 4 + (i / 4) * (4 * kThreads) + i % 4" : "threadIdx.x + i * kThreads";
+  const read = (row: string): string => {
+    const address = `in + (size_t)${row} * kRowVectors + ${at}`;
+    return on(options, "streaming") ? `__ldcs(${address})` : `*(${address})`;
+  };
   const finish = `float m = 0.0f;
 #pragma unroll
   for (int i = 0; i < kEach; ++i) m = largest4(m, v[i]);
   ${reduce}
   if (threadIdx.x == 0) scale[row] = m / 127.0f;
   const float k = ${factorOf(text(options, "factor"), "m")};
-  ${emit}`;
+  ${emitRow(options, quads)}`;
   const loadRow = (row: string, into: string): string => `#pragma unroll
   for (int i = 0; i < kEach; ++i) ${into}[i] = ${read(row)};`;
-  const walks: Readonly<Record<string, string>> = {
+  return {
     once: `const int row = blockIdx.x;
   float4 v[kEach];
   ${loadRow("row", "v")}
@@ -81,6 +78,16 @@ function writeRegisters(options: Options, sizes: Sizes): KernelDraft {
   __syncthreads();
   }`,
   };
+}
+
+/** The row stays in registers between the search for its largest entry and the rounding. */
+function writeRegisters(options: Options, sizes: Sizes): KernelDraft {
+  const { rows, cols } = shape(sizes);
+  const threads = count(options, "threads");
+  const each = cols / 4 / threads;
+  const { head, declare, reduce } = preamble(options, threads);
+  const type = packedType(text(options, "pack"));
+  const quads = on(options, "sixteen_bytes") && each % 4 === 0;
   const walk = text(options, "walk");
   const source = `constexpr int kRows = ${rows};
 constexpr int kRowVectors = ${cols / 4};
@@ -90,7 +97,7 @@ constexpr int kEach = kRowVectors / kThreads;
 ${head}
 extern "C" __global__ void ${on(options, "bounded") ? "__launch_bounds__(kThreads) " : ""}quantizeResident(const float4* __restrict__ in, ${quads ? "unsigned int" : type}* __restrict__ out, float* __restrict__ scale) {
   ${declare}
-  ${walks[walk]}
+  ${registerWalks(options, reduce, quads)[walk]}
 }
 `;
   const grid =
@@ -109,17 +116,8 @@ extern "C" __global__ void ${on(options, "bounded") ? "__launch_bounds__(kThread
   };
 }
 
-/** Rows go through a ring in shared memory, filled by asynchronous copies or by plain ones. */
-function writeShared(options: Options, sizes: Sizes): KernelDraft {
-  const { rows, cols } = shape(sizes);
-  const threads = count(options, "threads");
-  const stages = on(options, "ring") ? count(options, "stages") : 1;
-  const { head, declare, reduce } = preamble(options, threads);
-  const type = packedType(text(options, "pack"));
-  const copy = on(options, "asynchronous")
-    ? "__pipeline_memcpy_async(&tile[i], in + (size_t)row * ROW_VECTORS + i, 16);"
-    : "tile[i] = in[(size_t)row * ROW_VECTORS + i];";
-  const commit = on(options, "asynchronous") ? "\n  __pipeline_commit();" : "";
+/** The loop over a block's rows. */
+function ringLoop(options: Options, stages: number, reduce: string): string {
   const wait = on(options, "asynchronous") ? `__pipeline_wait_prior(${stages - 1});\n  ` : "";
   const shifted = on(options, "shifted");
   const slot = shifted ? `(THREADS - 1 - threadIdx.x)` : `threadIdx.x`;
@@ -131,20 +129,32 @@ function writeShared(options: Options, sizes: Sizes): KernelDraft {
   const float k = ${factorOf(text(options, "factor"), "m")};
   ${unroll}for (int i = ${slot}; i < ROW_VECTORS; i += THREADS) out[(size_t)row * ROW_VECTORS + i] = pack4(tile[i], k);
   __syncthreads();`;
-  const loop =
-    stages > 1
-      ? `for (int s = 0; s < STAGES - 1; ++s) fetch(ring + s * ROW_VECTORS, in, blockIdx.x + s * gridDim.x);
+  return stages > 1
+    ? `for (int s = 0; s < STAGES - 1; ++s) fetch(ring + s * ROW_VECTORS, in, blockIdx.x + s * gridDim.x);
   int step = 0;
   for (int row = blockIdx.x; row < ROWS; row += gridDim.x, ++step) {
   fetch(ring + (step + STAGES - 1) % STAGES * ROW_VECTORS, in, row + (STAGES - 1) * gridDim.x);
   const float4* tile = ring + step % STAGES * ROW_VECTORS;
   ${consume}
   }`
-      : `const float4* tile = ring;
+    : `const float4* tile = ring;
   for (int row = blockIdx.x; row < ROWS; row += gridDim.x) {
   fetch(ring, in, row);
   ${consume}
   }`;
+}
+
+/** Rows go through a ring in shared memory, filled by asynchronous copies or by plain ones. */
+function writeShared(options: Options, sizes: Sizes): KernelDraft {
+  const { rows, cols } = shape(sizes);
+  const threads = count(options, "threads");
+  const stages = on(options, "ring") ? count(options, "stages") : 1;
+  const { head, declare, reduce } = preamble(options, threads);
+  const type = packedType(text(options, "pack"));
+  const copy = on(options, "asynchronous")
+    ? "__pipeline_memcpy_async(&tile[i], in + (size_t)row * ROW_VECTORS + i, 16);"
+    : "tile[i] = in[(size_t)row * ROW_VECTORS + i];";
+  const commit = on(options, "asynchronous") ? "\n  __pipeline_commit();" : "";
   const source = `${on(options, "asynchronous") ? "#include <cuda_pipeline.h>\n\n" : ""}#define ROWS ${rows}
 #define ROW_VECTORS ${cols / 4}
 #define THREADS ${threads}
@@ -162,7 +172,7 @@ __device__ __forceinline__ void fetch(float4* tile, const float4* in, int row) {
 extern "C" __global__ void quantise_staged(const float4* __restrict__ in, ${type}* __restrict__ out, float* __restrict__ scale) {
   extern __shared__ float4 ring[];
   ${declare}
-  ${loop}
+  ${ringLoop(options, stages, reduce)}
 }
 `;
   const bytes = stages * cols * 4;

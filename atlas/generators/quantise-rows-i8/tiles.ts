@@ -1,21 +1,20 @@
 import type { KernelDraft, Options, Template } from "../kit/generator.ts";
 import { count, factorOf, on, rounding, shape, text, type Sizes } from "./fragments.ts";
 
-/** A block takes 32 rows, tile by tile through shared memory; each thread follows one row of the tile. */
-function writeTiles(options: Options, sizes: Sizes): KernelDraft {
-  const { rows, cols } = shape(sizes);
-  const width = count(options, "width");
-  const slices = count(options, "slices");
-  const factor = text(options, "factor");
-  const padded = on(options, "padded");
-  const load = `for (int r = threadIdx.y; r < 32; r += blockDim.y)
+const load = `for (int r = threadIdx.y; r < 32; r += blockDim.y)
       for (int c = threadIdx.x; c < WIDTH; c += 32)
         tile[r][c] = x[(size_t)(row0 + r) * cols + c0 + c];
     __syncthreads();`;
-  const span = on(options, "interleaved")
+
+function spanOf(options: Options): string {
+  return on(options, "interleaved")
     ? "int c = threadIdx.y; c < WIDTH; c += SLICES"
     : "int c = threadIdx.y * (WIDTH / SLICES); c < (threadIdx.y + 1) * (WIDTH / SLICES); c++";
-  const seconds: Readonly<Record<string, string>> = {
+}
+
+/** The ways to round the rows once their factors are known. */
+function secondPasses(options: Options): Readonly<Record<string, string>> {
+  return {
     direct: `for (int r = threadIdx.y; r < 32; r += blockDim.y) {
     const float k = factor[r];
     ${on(options, "unroll") ? "#pragma unroll 4\n    " : ""}for (int c = threadIdx.x; c < cols; c += 32) {
@@ -25,7 +24,7 @@ function writeTiles(options: Options, sizes: Sizes): KernelDraft {
   }`,
     tile: `for (int c0 = 0; c0 < cols; c0 += WIDTH) {
     ${load}
-    for (${span}) q[(size_t)(row0 + threadIdx.x) * cols + c0 + c] = (signed char)round_one(tile[threadIdx.x][c], factor[threadIdx.x]);
+    for (${spanOf(options)}) q[(size_t)(row0 + threadIdx.x) * cols + c0 + c] = (signed char)round_one(tile[threadIdx.x][c], factor[threadIdx.x]);
     __syncthreads();
   }`,
     words: `for (int r = threadIdx.y; r < 32; r += blockDim.y) {
@@ -38,7 +37,11 @@ function writeTiles(options: Options, sizes: Sizes): KernelDraft {
     }
   }`,
   };
-  const merge = on(options, "atomic_merge")
+}
+
+/** Statements that leave the largest entry of row `threadIdx.x` in `m`, in an open block. */
+function mergeSlices(options: Options): string {
+  return on(options, "atomic_merge")
     ? `atomicMax(&merged[threadIdx.x], __float_as_int(best));
   __syncthreads();
   if (threadIdx.y == 0) {
@@ -48,6 +51,15 @@ function writeTiles(options: Options, sizes: Sizes): KernelDraft {
   if (threadIdx.y == 0) {
     float m = best;
     for (int s = 1; s < SLICES; s++) m = fmaxf(m, merged[s][threadIdx.x]);`;
+}
+
+/** A block takes 32 rows, tile by tile through shared memory; each thread follows one row of the tile. */
+function writeTiles(options: Options, sizes: Sizes): KernelDraft {
+  const { rows, cols } = shape(sizes);
+  const width = count(options, "width");
+  const slices = count(options, "slices");
+  const factor = text(options, "factor");
+  const padded = on(options, "padded");
   const source = `#define WIDTH ${width}
 #define SLICES ${slices}
 
@@ -60,15 +72,15 @@ extern "C" __global__ void tiled_quantise(const float* ${on(options, "restrict")
   float best = 0.0f;
 ${on(options, "atomic_merge") ? "  if (threadIdx.y == 0) merged[threadIdx.x] = 0;\n" : ""}  for (int c0 = 0; c0 < cols; c0 += WIDTH) {
     ${load}
-    for (${span}) best = fmaxf(best, fabsf(tile[threadIdx.x][c]));
+    for (${spanOf(options)}) best = fmaxf(best, fabsf(tile[threadIdx.x][c]));
     __syncthreads();
   }
-  ${merge}
+  ${mergeSlices(options)}
     scale[row0 + threadIdx.x] = m / 127.0f;
     factor[threadIdx.x] = ${factorOf(factor, "m")};
   }
   __syncthreads();
-  ${seconds[text(options, "second")]}
+  ${secondPasses(options)[text(options, "second")]}
 }
 `;
   return {
