@@ -60,5 +60,5 @@ export function isSpecialised(launches: readonly Launch[]): boolean {
 export function makeKernel(parts: Omit<Kernel, "kernelId">, names: Names): Kernel {
   const resolved = parts.launches.map((launch) => resolveLaunch(launch, names));
   const identity = canonicalJson([parts.source, resolved, parts.compileOptions]);
-  return { kernelId: sha256Hex(identity).slice(0, 16), ...parts };
+  return { ...parts, kernelId: sha256Hex(identity).slice(0, 16) };
 }

@@ -25,8 +25,9 @@ export interface ExamineOptions extends OpenWorkerDeviceOptions {
   readonly nodeVersion?: string;
 }
 
-/** Checks of the worker that nothing depends on. */
+/** Checks of the worker that nothing depends on; whether the device can be used is seen when it is described. */
 const optionalChecks: ReadonlySet<string> = new Set([
+  "device",
   "torch",
   "processes",
   "other_processes",

@@ -65,6 +65,7 @@ const defaultTimeouts: Timeouts = {
 const noCost = { gpuSeconds: 0, cpuSeconds: 0 };
 /** A measurement is sent again when the worker has forgotten its task, but not for ever. */
 const maxTaskSends = 3;
+const rememberedAnswers = 1000;
 
 /** A device behind a worker process. Besides the port it gives the worker's greeting and its full description. */
 export class WorkerDevice implements Device {
@@ -79,6 +80,8 @@ export class WorkerDevice implements Device {
   /** The requests among them that were answered: what a restarted worker must be told. */
   private readonly registered = new Set<string>();
   private description: Promise<Description> | undefined;
+  /** Answers by request id, the latest ones: a repeated request is not measured again. */
+  private readonly answers = new Map<string, Promise<Measurement>>();
 
   constructor(command: WorkerCommand, options: WorkerDeviceOptions) {
     this.name = options.name;
@@ -127,6 +130,17 @@ export class WorkerDevice implements Device {
 
   async measure(request: MeasureRequest, signal?: AbortSignal): Promise<Measurement> {
     signal?.throwIfAborted();
+    const known = this.answers.get(request.requestId);
+    if (known) return untilAborted(known, signal);
+    const answer = this.measureAnew(request, signal);
+    this.answers.set(request.requestId, answer);
+    answer.catch(() => this.answers.delete(request.requestId));
+    const [oldest] = this.answers.keys();
+    if (this.answers.size > rememberedAnswers && oldest !== undefined) this.answers.delete(oldest);
+    return answer;
+  }
+
+  private async measureAnew(request: MeasureRequest, signal: AbortSignal | undefined): Promise<Measurement> {
     const kernel = this.prepare(request.kernel, request.task);
     if (!kernel.ok) return this.failed(request, "launch_error", kernel.error);
     for (let sends = 1; ; sends++) {
@@ -263,6 +277,16 @@ interface Parser<T> {
         readonly success: false;
         readonly error: { readonly issues: readonly { path: PropertyKey[]; message: string }[] };
       };
+}
+
+/** Waits for somebody else's work without being able to stop it. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 const taskTexts = new WeakMap<Task, string>();
