@@ -49,9 +49,12 @@ function withEmptyPages(compressors: Compressors): Compressors {
   return Object.fromEntries(entries) as Compressors;
 }
 
+/** The highest quality is eleven times as slow and saves one percent more. */
+const brotliQuality = 9;
+
 function brotli(input: Uint8Array): Uint8Array {
   const params = {
-    [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+    [constants.BROTLI_PARAM_QUALITY]: brotliQuality,
     [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
     [constants.BROTLI_PARAM_SIZE_HINT]: input.length,
   };
