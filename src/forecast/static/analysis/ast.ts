@@ -1,0 +1,85 @@
+/** What a name or expression is declared as; enough to know widths, spaces and whether arithmetic is floating. */
+export interface TypeName {
+  /** Base name without qualifiers or template arguments, for example `float4` or `wmma::fragment`. */
+  readonly name: string;
+  readonly pointers: number;
+  /** Of a pointer to an array, `T (*)[N][M]`: the extents of the array. */
+  readonly rows?: readonly Expression[];
+}
+
+export type Expression =
+  | { readonly kind: "number"; readonly value: number; readonly floating: boolean }
+  | { readonly kind: "text" }
+  | { readonly kind: "name"; readonly name: string }
+  | { readonly kind: "member"; readonly object: Expression; readonly name: string }
+  | { readonly kind: "index"; readonly object: Expression; readonly index: Expression }
+  | {
+      readonly kind: "call";
+      readonly callee: Expression;
+      readonly templateArguments: readonly Expression[];
+      readonly arguments: readonly Expression[];
+    }
+  | { readonly kind: "unary"; readonly operator: string; readonly operand: Expression; readonly postfix: boolean }
+  | { readonly kind: "binary"; readonly operator: string; readonly left: Expression; readonly right: Expression }
+  | { readonly kind: "assign"; readonly operator: string; readonly target: Expression; readonly value: Expression }
+  | { readonly kind: "choice"; readonly condition: Expression; readonly yes: Expression; readonly no: Expression }
+  | { readonly kind: "cast"; readonly type: TypeName; readonly operand: Expression }
+  | { readonly kind: "sizeof"; readonly type: TypeName }
+  | { readonly kind: "list"; readonly items: readonly Expression[] }
+  | { readonly kind: "lambda"; readonly definition: FunctionDefinition };
+
+export interface Declarator {
+  readonly name: string;
+  readonly type: TypeName;
+  /** Array extents; an empty list for scalars, `undefined` for `[]`. */
+  readonly extents: readonly (Expression | undefined)[];
+  readonly initial?: Expression;
+}
+
+export interface Declaration {
+  readonly shared: boolean;
+  readonly declarators: readonly Declarator[];
+}
+
+export type Statement =
+  | { readonly kind: "block"; readonly body: readonly Statement[] }
+  | { readonly kind: "if"; readonly condition: Expression; readonly yes: Statement; readonly no?: Statement }
+  | {
+      readonly kind: "loop";
+      readonly initial?: Statement;
+      readonly condition?: Expression;
+      readonly step?: Expression;
+      readonly body: Statement;
+      /** From `#pragma unroll`: undefined without one, 0 for no number. */
+      readonly unroll?: number;
+    }
+  | { readonly kind: "switch"; readonly value: Expression; readonly body: Statement }
+  | { readonly kind: "return"; readonly value?: Expression }
+  | { readonly kind: "declaration"; readonly declaration: Declaration }
+  | { readonly kind: "expression"; readonly expression: Expression }
+  | { readonly kind: "assembly"; readonly text: string; readonly operands: readonly Expression[] }
+  | { readonly kind: "nothing" };
+
+export interface Parameter {
+  readonly name: string;
+  readonly type: TypeName;
+  readonly reference: boolean;
+}
+
+export interface FunctionDefinition {
+  readonly name: string;
+  readonly templateParameters: readonly string[];
+  readonly parameters: readonly Parameter[];
+  readonly returns: TypeName;
+  readonly body: Statement;
+}
+
+/** A parsed source. What could not be parsed is left out and counted. */
+export interface Program {
+  readonly functions: ReadonlyMap<string, FunctionDefinition>;
+  readonly globals: readonly Declaration[];
+  /** Bytes of user-defined structures. */
+  readonly structures: ReadonlyMap<string, number>;
+  readonly aliases: ReadonlyMap<string, TypeName>;
+  readonly skipped: number;
+}

@@ -1,0 +1,213 @@
+import type { CudaToken } from "../../../domain/index.ts";
+import type { Declaration, FunctionDefinition, Program, TypeName } from "./ast.ts";
+import { elementType } from "./element-types.ts";
+import { StatementParser } from "./parse-statement.ts";
+import { parseType } from "./parse-type.ts";
+import { TokenCursor } from "./token-cursor.ts";
+
+/** Parses a preprocessed source. Never fails: what is not understood is skipped and counted. */
+export function parseProgram(tokens: readonly CudaToken[]): Program {
+  return new ProgramParser(tokens).parse();
+}
+
+class ProgramParser {
+  readonly #cursor: TokenCursor;
+  readonly #statements: StatementParser;
+  readonly #functions = new Map<string, FunctionDefinition>();
+  readonly #globals: Declaration[] = [];
+  readonly #structures = new Map<string, number>();
+  readonly #aliases = new Map<string, TypeName>();
+  #templateParameters: string[] = [];
+  #skipped = 0;
+
+  constructor(tokens: readonly CudaToken[]) {
+    this.#cursor = new TokenCursor(tokens);
+    this.#statements = new StatementParser(this.#cursor, new Set());
+  }
+
+  parse(): Program {
+    while (!this.#cursor.done) {
+      const start = this.#cursor.position;
+      try {
+        this.#parseTop();
+      } catch {
+        this.#skipped++;
+        this.#cursor.position = start;
+        this.#cursor.skipStatement();
+      }
+      if (this.#cursor.position === start) this.#cursor.next();
+    }
+    return {
+      functions: this.#functions,
+      globals: this.#globals,
+      structures: this.#structures,
+      aliases: this.#aliases,
+      skipped: this.#skipped + this.#statements.skipped,
+    };
+  }
+
+  #parseTop(): void {
+    const cursor = this.#cursor;
+    const word = cursor.peek();
+    const keyword = this.#keywords.get(word);
+    if (keyword) keyword();
+    else if (word === ";" || word === "}" || word.startsWith("#")) cursor.next();
+    else if (this.#opensScope()) while (cursor.next() !== "{");
+    else this.#parseDefinition();
+  }
+
+  readonly #keywords = new Map<string, () => void>([
+    ["template", () => this.#parseTemplate()],
+    ["using", () => this.#parseUsing()],
+    ["typedef", () => this.#parseTypedef()],
+    ["struct", () => this.#parseStructure()],
+    ["class", () => this.#parseStructure()],
+    ["union", () => this.#parseStructure()],
+    ["enum", () => this.#parseEnumeration()],
+    ["static_assert", () => this.#cursor.skipStatement()],
+  ]);
+
+  /** `namespace x {` and `extern "C" {`: their contents are read as if outside. */
+  #opensScope(): boolean {
+    const cursor = this.#cursor;
+    if (cursor.peek() === "extern" && cursor.kind(1) === "string") return cursor.peek(2) === "{";
+    return cursor.peek() === "namespace" && (cursor.peek(1) === "{" || cursor.peek(2) === "{");
+  }
+
+  #parseTemplate(): void {
+    const cursor = this.#cursor;
+    cursor.next();
+    const end = cursor.templateEnd(0) ?? cursor.position;
+    const words = cursor.tokens.slice(cursor.position, end);
+    this.#templateParameters = [];
+    words.forEach(({ kind, text }, index) => {
+      const [previous, follows] = [words[index - 1]?.text ?? "", words[index + 1]?.text ?? ""];
+      if (kind !== "identifier" || !/^[,>=]$/.test(follows) || previous === "=") return;
+      this.#templateParameters.push(text);
+      if (previous === "typename" || previous === "class") this.#statements.names.add(text);
+    });
+    cursor.position = end;
+  }
+
+  #parseUsing(): void {
+    const cursor = this.#cursor;
+    cursor.next();
+    if (cursor.kind() === "identifier" && cursor.peek(1) === "=") {
+      const name = cursor.next();
+      cursor.next();
+      const parsed = parseType(cursor, this.#statements);
+      if (parsed) this.#addAlias(name, parsed.type);
+    }
+    cursor.skipStatement();
+  }
+
+  #parseTypedef(): void {
+    const cursor = this.#cursor;
+    cursor.next();
+    const parsed = parseType(cursor, this.#statements);
+    if (parsed && cursor.kind() === "identifier") this.#addAlias(cursor.next(), parsed.type);
+    cursor.skipStatement();
+  }
+
+  #addAlias(name: string, type: TypeName): void {
+    this.#aliases.set(name, type);
+    this.#statements.names.add(name);
+  }
+
+  /** Adds up the plain fields; methods are parsed as free functions. */
+  #parseStructure(): void {
+    const cursor = this.#cursor;
+    cursor.next();
+    while (cursor.peek() === "__align__" || cursor.peek() === "alignas") {
+      cursor.next();
+      cursor.skipGroup();
+    }
+    const name = cursor.kind() === "identifier" ? cursor.next() : "";
+    this.#statements.names.add(name);
+    while (!["{", ";", ""].includes(cursor.peek())) cursor.next();
+    if (!cursor.accept("{")) return;
+    let bytes = 0;
+    while (!cursor.done && cursor.peek() !== "}") bytes += this.#parseMember();
+    cursor.skipStatement();
+    cursor.accept("}");
+    cursor.accept(";");
+    this.#structures.set(name, Math.max(1, bytes));
+  }
+
+  #parseMember(): number {
+    const cursor = this.#cursor;
+    const start = cursor.position;
+    const parsed = parseType(cursor, this.#statements);
+    if (parsed && cursor.kind() === "identifier" && cursor.peek(1) === "(") {
+      this.#parseFunction(parsed.type);
+      return 0;
+    }
+    cursor.position = start;
+    const declaration = this.#statements.parseDeclaration();
+    if (!declaration) {
+      cursor.skipStatement();
+      if (cursor.position === start) cursor.next();
+      return 0;
+    }
+    return declaration.declarators.reduce((sum, { type, extents }) => {
+      const count = extents.reduce((product, extent) => product * (extent?.kind === "number" ? extent.value : 1), 1);
+      return sum + count * (type.pointers > 0 ? 8 : (elementType(type.name)?.bytes ?? 4));
+    }, 0);
+  }
+
+  #parseEnumeration(): void {
+    const cursor = this.#cursor;
+    while (!["{", ";", ""].includes(cursor.peek())) cursor.next();
+    if (!cursor.accept("{")) return;
+    let value = 0;
+    while (!cursor.done && cursor.peek() !== "}") {
+      const name = cursor.identifier();
+      if (cursor.accept("=")) value = Number(cursor.next());
+      this.#globals.push({
+        shared: false,
+        declarators: [
+          {
+            name,
+            type: { name: "int", pointers: 0 },
+            extents: [],
+            initial: { kind: "number", value, floating: false },
+          },
+        ],
+      });
+      value++;
+      if (!cursor.accept(",")) break;
+    }
+    cursor.skipStatement();
+    cursor.accept("}");
+    cursor.accept(";");
+  }
+
+  #parseDefinition(): void {
+    const cursor = this.#cursor;
+    const start = cursor.position;
+    const parsed = parseType(cursor, this.#statements);
+    if (parsed && cursor.kind() === "identifier" && cursor.peek(1) === "(") {
+      this.#parseFunction(parsed.type);
+      return;
+    }
+    cursor.position = start;
+    const declaration = this.#statements.parseDeclaration();
+    if (declaration) this.#globals.push(declaration);
+    else {
+      this.#skipped++;
+      cursor.skipStatement();
+    }
+  }
+
+  #parseFunction(returns: TypeName): void {
+    const cursor = this.#cursor;
+    const name = cursor.identifier();
+    const parameters = this.#statements.parseParameters();
+    while (!cursor.done && !["{", ";"].includes(cursor.peek())) cursor.next();
+    const templateParameters = this.#templateParameters;
+    this.#templateParameters = [];
+    if (cursor.peek() === ";") return;
+    const body = this.#statements.parseBlock();
+    this.#functions.set(name, { name, templateParameters, parameters, returns, body });
+  }
+}

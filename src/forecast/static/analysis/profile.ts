@@ -1,0 +1,93 @@
+import type { MemorySpace } from "./values.ts";
+
+/** What is counted, in instructions issued per warp of the launch, averaged over its warps. */
+export const operationNames = [
+  "f16",
+  "f32",
+  "f64",
+  "integer",
+  "division",
+  "conversion",
+  "special",
+  "precise",
+  "shuffle",
+  "vote",
+  "barrier",
+  "warpBarrier",
+  "globalLoad",
+  "globalStore",
+  "globalAtomic",
+  "sharedLoad",
+  "sharedStore",
+  "sharedAtomic",
+  "asyncCopy",
+  "asyncWait",
+  "matrix",
+  "matrixLoad",
+  "branch",
+  "call",
+] as const;
+
+export type OperationName = (typeof operationNames)[number];
+
+/** One access of the source to global memory, as often as it runs. */
+export interface GlobalSite {
+  readonly buffer: string;
+  readonly write: boolean;
+  readonly atomic: boolean;
+  readonly asynchronous: boolean;
+  /** Bytes per lane. */
+  readonly bytes: number;
+  /** Requests per warp. */
+  readonly issues: number;
+  /** Sectors per request, and bytes asked for per request. */
+  readonly sectors: number;
+  readonly requestedBytes: number;
+  /** Distinct sectors that one warp, one block and the whole launch touch by it over all its iterations. */
+  readonly warpSectors: number;
+  readonly blockSectors: number;
+  readonly gridSectors: number;
+  readonly known: boolean;
+  /** Lanes of a warp per distinct address. */
+  readonly lanesPerAddress: number;
+}
+
+/** What one launch does, per warp or thread, as read from the source alone. */
+export interface LaunchProfile {
+  readonly threadsPerBlock: number;
+  readonly warpsPerBlock: number;
+  readonly blocks: number;
+  readonly operations: Readonly<Record<OperationName, number>>;
+  /** Operations of the tensor cores per warp, a multiply-add counted as two. */
+  readonly matrixFlops: number;
+  readonly globalSites: readonly GlobalSite[];
+  /** Passes through shared memory per warp, and those that bank conflicts add. */
+  readonly sharedWavefronts: number;
+  readonly sharedConflicts: number;
+  readonly staticSharedBytes: number;
+  readonly dynamicSharedBytes: number;
+  /** Bytes of a thread's local arrays. */
+  readonly localBytes: number;
+  readonly loops: number;
+  readonly deepestLoop: number;
+  readonly unknownLoops: number;
+  /** Requests per warp to global and to shared memory that wait for one another: what unrolling overlaps counts once. */
+  readonly dependentLoads: number;
+  readonly dependentShared: number;
+  /** Accesses seen to leave their buffer, and names used that nothing declares. */
+  readonly outOfBounds: number;
+  readonly unresolved: number;
+  /** False where the source could not be read to the end. */
+  readonly complete: boolean;
+}
+
+export function noOperations(): Record<OperationName, number> {
+  return Object.fromEntries(operationNames.map((name) => [name, 0])) as Record<OperationName, number>;
+}
+
+/** Names of the counters of plain loads and stores by space; local memory counts nothing. */
+export function accessCounter(space: MemorySpace, write: boolean): OperationName | undefined {
+  if (space === "global") return write ? "globalStore" : "globalLoad";
+  if (space === "shared") return write ? "sharedStore" : "sharedLoad";
+  return undefined;
+}
