@@ -145,15 +145,19 @@ describe("a worker that fails at work", () => {
     expect(notes.join()).toContain("exited with code 9");
   });
 
-  it.each(["mid-line", "nonsense", "huge-line"])(
-    "%s: the kernel is crashed after three sends, in one line",
-    async (behaviour) => {
-      const worker = scriptedWorker(behaviour);
-      const measurement = await open(worker, { lineLimit: 1 << 24 }).measure(screening("r1"));
-      expect(measurement).toMatchObject({ status: "crashed", error: expect.stringMatching(/^crash: /) as string });
-      expect(counts(worker)).toMatchObject({ start: 3, measure: 3 });
-    },
-  );
+  it.each(["mid-line", "nonsense"])("%s: the kernel is crashed after three sends, in one line", async (behaviour) => {
+    const worker = scriptedWorker(behaviour);
+    const measurement = await open(worker, { lineLimit: 1 << 24 }).measure(screening("r1"));
+    expect(measurement).toMatchObject({ status: "crashed", error: expect.stringMatching(/^crash: /) as string });
+    expect(counts(worker)).toMatchObject({ start: 3, measure: 3 });
+  });
+
+  it("is restarted when it sends a line of 100 MB, of which no more than the limit is kept", async () => {
+    const worker = scriptedWorker("huge-line:1");
+    const measurement = await open(worker, { lineLimit: 1 << 20 }).measure(screening("r1"));
+    expect(measurement.status).toBe("ok");
+    expect(notes.join()).toContain("sent a line of 104857600 bytes");
+  });
 
   it("blames the kernel that kills it, and measures those beside it", async () => {
     const worker = scriptedWorker("die-on:poison");

@@ -70,8 +70,9 @@ const faults = {
   nonsense: ({ method }) => method === "measure" && process.stdout.write("Segmentation fault (core dumped)\n"),
   wrong: ({ id, method }) => method === "measure" && (send({ id, result: { status: "splendid" } }), true),
   silent: ({ method }) => method === "measure",
+  "stubborn-silent": ({ method }) => method === "measure",
   "huge-line": ({ method }) => {
-    if (method !== "measure") return false;
+    if (method !== "measure" || starts() > Number(detail)) return false;
     for (let i = 0; i < 100; i++) process.stdout.write("x".repeat(1 << 20));
     process.stdout.write("\n");
     return true;
@@ -96,7 +97,7 @@ function answer(request) {
   if (method !== "hello" && method !== "shutdown" && faults[behaviour]?.(request)) return undefined;
   send({ id, result: methods[method](params) });
   if (behaviour === "twice") send({ id, result: methods[method](params) });
-  if (method === "shutdown") process.exit(0);
+  if (method === "shutdown" && !stubborn) process.exit(0);
   return undefined;
 }
 
@@ -108,13 +109,17 @@ const atStart = {
   },
   mute: () => setInterval(() => undefined, 1000),
   banner: () => process.stdout.write("Welcome to the cluster!\nYour quota: 3 %\n"),
-  stubborn: () => process.on("SIGTERM", () => undefined),
 };
 atStart[behaviour]?.();
+const stubborn = behaviour.startsWith("stubborn");
+if (stubborn) {
+  process.on("SIGTERM", () => undefined);
+  // Not for ever: a test that kills its parent must leave nothing behind.
+  setTimeout(() => process.exit(0), 15_000);
+}
 
 if (behaviour !== "mute") {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => answer(JSON.parse(line)));
-  lines.on("close", () => behaviour !== "stubborn" && process.exit(0));
+  lines.on("close", () => stubborn || process.exit(0));
 }
-if (behaviour === "stubborn") setInterval(() => undefined, 1000);
