@@ -109,7 +109,7 @@ function toRecorded(answer: MeasureAnswer): RecordedMeasurement {
 /** The row of a run in `runs.jsonl`: who measured, on what, with which controls. */
 export function toRunRow(run: WorkerRun): Row {
   const first = run.answers[0]?.receipt ?? {};
-  const times = run.answers.map(({ receipt }) => textOf(receipt?.["started_at"]) ?? "").sort();
+  const times = (name: string): string[] => run.answers.flatMap(({ receipt }) => textOf(receipt?.[name]) ?? []).sort();
   return {
     run: run.run,
     pass: run.pass,
@@ -123,8 +123,8 @@ export function toRunRow(run: WorkerRun): Row {
     warmup_ms: first["warmup_ms"],
     kernels: run.answers.length,
     errors: run.errors.length,
-    started_at: times[0],
-    finished_at: times.at(-1),
+    started_at: times("started_at")[0],
+    finished_at: times("finished_at").at(-1),
   };
 }
 
