@@ -59,6 +59,7 @@ describe("the process", () => {
     setTimeout(() => child.kill("SIGINT"), 300);
     expect((await end).code).toBe(130);
     expect(Date.now() - before).toBeLessThan(4000);
+    expect(workersOf(worker)).toBe("");
   });
 
   it("survives a reader that goes away", async () => {

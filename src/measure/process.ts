@@ -40,9 +40,14 @@ type Spawned = ChildProcessByStdio<Writable, Readable, Readable>;
 const liveGroups = new Set<number>();
 /** Output pipes that a stray grandchild holds open are waited for this long after the group was killed. */
 const drainMs = 1000;
+const lastGraceMs = 300;
 
+/** What is left when the program ends at once is asked to end, and made to. */
 process.on("exit", () => {
+  if (liveGroups.size === 0) return;
   for (const group of liveGroups) signalGroup(group, "SIGTERM");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lastGraceMs);
+  for (const group of liveGroups) signalGroup(group, "SIGKILL");
 });
 
 /** Starts a program; a program that cannot be started is an `exited` of `not_started`, not an exception. */
