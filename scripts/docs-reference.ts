@@ -1,6 +1,6 @@
 /** `npm run docs:reference`: writes the parts of docs/reference that are generated from the code. */
 import { writeFileSync } from "node:fs";
-import { generateHelpTextForAllCommands } from "@stricli/core";
+import { generateHelpTextForAllCommands, type Application, type CommandContext } from "@stricli/core";
 import { z } from "zod";
 import { buildApp } from "../src/cli/app.ts";
 import { taskFileSchema } from "../src/formats/task-schema.ts";
@@ -13,7 +13,7 @@ writeFileSync(
   `${JSON.stringify({ ...schema, title: "kernelcast task.yaml" }, null, 2)}\n`,
 );
 
-const commands = generateHelpTextForAllCommands(buildApp({ NO_COLOR: "1" }))
+const commands = generateHelpTextForAllCommands(buildApp({ NO_COLOR: "1" }) as unknown as Application<CommandContext>)
   .filter(([route]) => route !== "kernelcast")
   .map(([route, help]) => `## \`${route}\`\n\n\`\`\`text\n${help.trim()}\n\`\`\`\n`);
 const preface =

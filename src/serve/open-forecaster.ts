@@ -1,5 +1,4 @@
 import { KernelcastError, type Forecaster } from "../domain/index.ts";
-import { loadStaticForecaster } from "../forecast/static/load-static-forecaster.ts";
 import { packagePath } from "./package-paths.ts";
 import { parseSpecification } from "./specification.ts";
 
@@ -10,6 +9,7 @@ export async function openForecaster(text: string): Promise<Forecaster> {
   const { detail } = parseSpecification("forecaster", text, forecasterKinds);
   const path = detail === "" ? packagePath("models/static-v0.json") : detail;
   try {
+    const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
     return await loadStaticForecaster(path);
   } catch (cause) {
     if (KernelcastError.isInstance(cause)) throw cause;
