@@ -98,7 +98,7 @@ function summariseDevice(recording: Recording, device: string): DeviceSummary {
 }
 
 /** Agreement of the passes of those measurements that have two. */
-export function passAgreement(measurements: readonly RecordedMeasurement[]): PassAgreement {
+function passAgreement(measurements: readonly RecordedMeasurement[]): PassAgreement {
   const differences = measurements
     .map(passDifference)
     .filter((difference) => difference !== undefined)
@@ -113,7 +113,7 @@ export function passAgreement(measurements: readonly RecordedMeasurement[]): Pas
 }
 
 /** How much the slower pass is above the faster one, for instance 0.004; undefined without two passes. */
-export function passDifference({ runtime, runtimePass2 }: RecordedMeasurement): number | undefined {
+function passDifference({ runtime, runtimePass2 }: RecordedMeasurement): number | undefined {
   if (!runtime || !runtimePass2) return undefined;
   const ratio = runtime.medianUs / runtimePass2.medianUs;
   return Math.max(ratio, 1 / ratio) - 1;

@@ -1,5 +1,5 @@
 import { readFile, readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { KernelcastError } from "../domain/index.ts";
 import { readParquet, type Row, type RowFilter, type TableFile } from "./parquet-table.ts";
 
@@ -119,9 +119,4 @@ export function parseLine(line: string, place: string): Row {
     throw new KernelcastError("recording", `${place}: not a JSON object`);
   }
   return value as Row;
-}
-
-/** The last part of a path, for messages that have named the folder already. */
-export function fileName(path: string): string {
-  return basename(path);
 }

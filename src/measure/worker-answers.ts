@@ -73,7 +73,7 @@ export const describeAnswerSchema = z.object({
 
 export const taskAnswerSchema = z.object({ task_key: z.string() });
 
-export const wireEvidenceSchema = z.object({
+const wireEvidenceSchema = z.object({
   regs: count.nullish(),
   static_smem: count.nullish(),
   spill_bytes: count.nullish(),
@@ -94,7 +94,7 @@ export const compileAnswerSchema = z.object({
   ),
 });
 
-export const wireRuntimeSchema = z.object({
+const wireRuntimeSchema = z.object({
   median: z.number().positive(),
   p10: z.number().positive(),
   p90: z.number().positive(),
@@ -102,7 +102,7 @@ export const wireRuntimeSchema = z.object({
   samples: z.array(z.number()).nullish(),
 });
 
-export type WireRuntime = z.infer<typeof wireRuntimeSchema>;
+type WireRuntime = z.infer<typeof wireRuntimeSchema>;
 
 const measurementBase = {
   request_id: z.string(),
@@ -197,7 +197,7 @@ export function toEvidence(wire: WireEvidence): Evidence {
   };
 }
 
-export function toRuntime(wire: WireRuntime): Runtime {
+function toRuntime(wire: WireRuntime): Runtime {
   return { medianUs: wire.median, p10Us: wire.p10, p90Us: wire.p90, n: wire.n, samplesUs: wire.samples ?? [] };
 }
 
