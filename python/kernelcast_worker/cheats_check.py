@@ -12,7 +12,7 @@ import time
 from typing import Any, Dict, List
 
 from .client import Client
-from .controls import as_kernel, judge_cheat, load_index
+from .controls import as_kernel, judge_cheat, judge_honest, load_index
 
 
 def run_all(client: Client) -> List[Dict[str, Any]]:
@@ -35,12 +35,7 @@ def run_all(client: Client) -> List[Dict[str, Any]]:
 def judge(entry: Dict[str, Any], answer: Dict[str, Any]) -> Dict[str, Any]:
     """A corpus entry's result with the whole answer."""
     content = answer.get("result") or {"status": "error", "error": f"{answer['error']['code']}: {answer['error']['message']}"}
-    if entry.get("expect"):
-        result = judge_cheat(entry, content)
-    else:
-        ok = content["status"] == "ok"
-        result = {"name": entry["name"], "expected": "ok", "got": content["status"], "ok": ok}
-        result["detail"] = f"{content['runtime_us']['median']} us" if ok else str(content.get("error"))
+    result = judge_cheat(entry, content) if entry.get("expect") else judge_honest(entry, content)
     result["answer"] = content
     return result
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .execute import Comparison, Executor, Observation
+from .dtypes import element_count
+from .execute import Comparison, Executor, Observation, Poisoning
 from .faults import Fault
+from .harness import COMPARE_MARKS, WRITE_MARKS
 from .kernelimage import KernelImage
 from .workspace import InputSet, Workspace
 
@@ -28,6 +30,11 @@ def passes(seen: Comparison, count: int, tolerance: Mapping[str, Any]) -> bool:
     return seen.mismatches == 0
 
 
+_PLAIN = Poisoning()
+#: Two executions on one input set, poisoned differently: what holds its poison after both was not written.
+_MARKED, _COMPARED = Poisoning(0, WRITE_MARKS), Poisoning(1, COMPARE_MARKS)
+
+
 class Checker:
     """Checks one kernel's executions on one workspace; observations are judged together, when the slots are collected."""
 
@@ -37,13 +44,20 @@ class Checker:
         self._pending: List[Tuple[Observation, str]] = []
         self.checked_sets: Dict[int, int] = {}
         self.worst = {"abs": 0.0, "rel": 0.0, "mismatches": 0}
+        self.suspects = 0
         executor.harness.slots.clear()
 
     def run(
-        self, sequence: Sequence[Any], chosen: InputSet, limit_s: float, what: str, others: Sequence[InputSet] = ()
+        self,
+        sequence: Sequence[Any],
+        chosen: InputSet,
+        limit_s: float,
+        what: str,
+        others: Sequence[InputSet] = (),
+        poisoning: Poisoning = _PLAIN,
     ) -> Observation:
         """One checked execution."""
-        seen = self.executor.run(self.workspace, chosen, sequence, limit_s, self.limits, others)
+        seen = self.executor.run(self.workspace, chosen, sequence, limit_s, self.limits, others, poisoning)
         self._pending.append((seen, what))
         self.checked_sets[chosen.index] = self.checked_sets.get(chosen.index, 0) + 1
         if self.executor.harness.slots.room < _LOW_SLOTS:
@@ -74,6 +88,7 @@ class Checker:
             self.worst["rel"] = max(self.worst["rel"], comparison.max_rel)
             self.worst["mismatches"] = max(self.worst["mismatches"], comparison.mismatches)
             if not passes(comparison, count, self.tolerance):
+                self.suspects = comparison.suspects
                 raise self._output_fault(seen, comparison, count, what)
 
     def _judge_inputs(self, seen: Observation, what: str) -> None:
@@ -83,8 +98,6 @@ class Checker:
                 raise Fault("input_changed", f"{what}: the kernel changed its input {name}")
 
     def _count(self, name: str) -> int:
-        from .dtypes import element_count
-
         return element_count(self.workspace.arguments[name]["shape"])
 
     def _output_fault(self, seen: Observation, comparison: Comparison, count: int, what: str) -> Fault:
@@ -118,18 +131,35 @@ def check_correctness(
     sequence = image.sequence(checker.workspace, launches)
     first, second = checker.sets[0], checker.sets[min(1, len(checker.sets) - 1)]
     prefix = f"{label}, " if label else ""
-    times = [checker.run(sequence, first, limit_s, f"{prefix}set 0").us]
-    checker.judge()
-    times.append(checker.run(sequence, second, limit_s, f"{prefix}set 1", [first] if second is not first else []).us)
-    checker.judge()
-    times.append(checker.run(sequence, first, limit_s, f"{prefix}set 0 again", [second] if second is not first else []).us)
-    try:
+
+    def run(chosen: InputSet, what: str, others: Sequence[InputSet] = (), poisoning: Poisoning = _PLAIN) -> float:
+        seen = checker.run(sequence, chosen, limit_s, prefix + what, [one for one in others if one is not chosen], poisoning)
         checker.judge()
+        return seen.us
+
+    try:
+        times = [run(first, "set 0", (), _MARKED)]
+    except Fault as fault:
+        if fault.word == "wrong_output" and checker.suspects:
+            _look_for_unwritten(run, first)
+        raise
+    times.append(run(second, "set 1", [first]))
+    try:
+        times.append(run(first, "set 0 again", [second], _COMPARED))
     except Fault as fault:
         if fault.word in ("wrong_output", "non_finite"):
             raise Fault("nondeterministic", f"right, then wrong on the same input: {fault}") from fault
         raise
     return min(times)
+
+
+def _look_for_unwritten(run: Callable[..., float], chosen: InputSet) -> None:
+    """Wrong integers that hold their poison: once more with another poison, which tells a wrong answer from none."""
+    try:
+        run(chosen, "set 0", (), _COMPARED)
+    except Fault as fault:
+        if fault.fatal or fault.word == "unwritten_output":
+            raise
 
 
 def check_record(name: str, checker: Optional[Checker], detail: str = "") -> Dict[str, Any]:

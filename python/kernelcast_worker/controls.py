@@ -11,7 +11,8 @@ from .protocol import RequestError
 CHEATS = Path(__file__).parent / "cheats"
 SAME_WITHIN = 0.03
 SLOW_AT_LEAST = 2.0
-HANG_LIMIT_S = 0.5
+#: Honest controls whose times are compared.
+_TIMED = ("honest", "slow")
 
 
 def load_index() -> Dict[str, Any]:
@@ -69,6 +70,8 @@ class Controls:
         for entry in self._wanted:
             if entry.get("expect"):
                 self.results.append(judge_cheat(entry, self._answers[f"{entry['name']}#0"]))
+            elif entry["name"] not in _TIMED:
+                self.results.append(judge_honest(entry, self._answers[f"{entry['name']}#0"]))
         self.results += self._judge_times()
         self.ok = all(result["ok"] for result in self.results)
         if not self.ok:
@@ -93,6 +96,12 @@ class Controls:
         """The failed controls in one line."""
         failed = [f"{one['name']}: expected {one['expected']}, got {one['got']}" for one in self.results if not one["ok"]]
         return "; ".join(failed)
+
+
+def judge_honest(entry: Dict[str, Any], answer: Any) -> Dict[str, Any]:
+    """Whether a kernel that does nothing wrong passed."""
+    got = _describe_answer(answer)
+    return {"name": entry["name"], "expected": "ok", "got": got.split(",")[0], "ok": got.startswith("ok,"), "detail": got}
 
 
 def judge_cheat(entry: Dict[str, Any], answer: Any) -> Dict[str, Any]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from .driver import ADDRESS_ERRORS, DriverError
+from .dtypes import item_bytes
 from .faults import Fault
+from .harness import IGNORE_MARKS, poison_byte
 from .workspace import InputSet, Workspace
 
 _SPIN_S = 0.002
@@ -26,6 +28,16 @@ class Comparison:
     first_bad: Optional[int]
     max_abs: float
     max_rel: float
+    #: Integers that are off and hold their poison: unwritten, if another poison is left there as well.
+    suspects: int = 0
+
+
+@dataclass(frozen=True)
+class Poisoning:
+    """Which poison an execution's integer outputs get, and what its comparisons do with the marks."""
+
+    variant: int = 0
+    marking: int = IGNORE_MARKS
 
 
 @dataclass
@@ -38,6 +50,9 @@ class Observation:
     guard_slot: int = -1
     compare_slots: Dict[str, int] = field(default_factory=dict)
     stale_slots: Dict[int, Dict[str, int]] = field(default_factory=dict)
+
+
+_PLAIN = Poisoning()
 
 
 class Executor:
@@ -70,13 +85,12 @@ class Executor:
         limit_s: float,
         tolerance: Optional[Tuple[float, float]] = None,
         others: Sequence[InputSet] = (),
-        settle: bool = True,
+        poisoning: Poisoning = _PLAIN,
     ) -> Observation:
         """Refreshes, poisons, settles, times the sequence; with a tolerance, checks everything after it."""
         driver = self.driver
-        workspace.refresh(chosen)
-        if settle:
-            self.harness.settle(len(sequence))
+        workspace.refresh(chosen, poisoning.variant)
+        self.harness.settle(len(sequence))
         driver.record(self._begin)
         try:
             for launch in sequence:
@@ -86,20 +100,26 @@ class Executor:
         driver.record(self._end)
         observation = Observation(0.0, chosen.index)
         if tolerance is not None:
-            self._enqueue_checks(workspace, chosen, tolerance, others, observation)
+            self._enqueue_checks(workspace, chosen, tolerance, others, poisoning, observation)
         self.wait(limit_s)
         observation.us = driver.elapsed_us(self._begin, self._end)
         return observation
 
     def _enqueue_checks(
-        self, workspace: Workspace, chosen: InputSet, tolerance: Tuple[float, float], others: Sequence[InputSet], seen: Observation
+        self,
+        workspace: Workspace,
+        chosen: InputSet,
+        tolerance: Tuple[float, float],
+        others: Sequence[InputSet],
+        poisoning: Poisoning,
+        seen: Observation,
     ) -> None:
         harness = self.harness
         seen.hash_slot = harness.hash(workspace.input_spans, len(workspace.inputs)) if workspace.inputs else -1
         seen.guard_slot = harness.guards(workspace.zones, workspace.zone_count)
-        seen.compare_slots = compare_outputs(workspace, chosen, tolerance)
+        seen.compare_slots = compare_outputs(workspace, chosen, tolerance, poisoning)
         for other in others:
-            seen.stale_slots[other.index] = compare_outputs(workspace, other, tolerance)
+            seen.stale_slots[other.index] = compare_outputs(workspace, other, tolerance, Poisoning(poisoning.variant))
 
     def collect(self) -> None:
         """Brings the slots to the host."""
@@ -120,26 +140,27 @@ class Executor:
         """Reads a comparison's slot."""
         words = self.harness.slots.words(slot)
         first = (~words[3]) & 0xFFFFFFFFFFFFFFFF if words[0] else None
-        return Comparison(output, words[0], words[1], words[2], first, _double(words[4]), _double(words[5]))
+        return Comparison(output, words[0], words[1], words[2], first, _double(words[4]), _double(words[5]), words[6])
 
 
-def compare_outputs(workspace: Workspace, chosen: InputSet, tolerance: Tuple[float, float]) -> Dict[str, int]:
+def compare_outputs(
+    workspace: Workspace, chosen: InputSet, tolerance: Tuple[float, float], poisoning: Poisoning
+) -> Dict[str, int]:
     """Enqueues the comparison of every output with a set's expected values."""
     slots = {}
     for name in workspace.outputs:
-        argument, expected = workspace.arguments[name], chosen.expected[name]
-        count = workspace.working[name].size // _width(argument["dtype"])
-        address = workspace.working[name].address
+        dtype, expected, buffer = workspace.arguments[name]["dtype"], chosen.expected[name], workspace.working[name]
+        marks = workspace.marks.get(name)
+        poison = (poison_byte(dtype, poisoning.variant), poisoning.marking, marks.address) if marks else None
         slots[name] = workspace.harness.compare(
-            argument["dtype"], address, expected.buffer.address, count, tolerance, expected.nonce
+            dtype,
+            buffer.address,
+            (expected.buffer.address, expected.nonce),
+            buffer.size // item_bytes(dtype),
+            tolerance,
+            poison or (poison_byte(dtype, poisoning.variant), IGNORE_MARKS, 0),
         )
     return slots
-
-
-def _width(dtype: str) -> int:
-    from .dtypes import item_bytes
-
-    return item_bytes(dtype)
 
 
 def _double(bits: int) -> float:

@@ -159,57 +159,78 @@ template <class U, class S> struct Whole { typedef U raw; typedef U wide; enum {
   static __device__ double want(U v) { return (double)(S)v; } };
 
 struct Tally {
-  u64 mismatches, nonfinite, unwritten, first, max_abs, max_rel;
+  u64 mismatches, nonfinite, unwritten, first, max_abs, max_rel, suspects;
 };
 
+// What is known of the poison: the byte that outputs were filled with, and one bit per element that says whether an earlier
+// execution with another byte left poison there too. A NaN's bits are never a result, but any integer may be: an integer
+// counts as unwritten only if it held its poison both times.
+struct Poison {
+  u32 byte;
+  u32 marking;  // 0: ignore the marks, 1: write them, 2: compare with them
+  u16* marks;
+};
+enum { IGNORE_MARKS, WRITE_MARKS, COMPARE_MARKS };
+
+// Judges one element; returns whether it holds the poison.
 template <class T>
-__device__ __forceinline__ void judge(typename T::raw raw, typename T::wide wide, u64 index, double rtol, double atol, Tally& t) {
-  const typename T::raw poison = T::floating ? (typename T::raw)~0ull : (typename T::raw)0xA5A5A5A5A5A5A5A5ull;
+__device__ __forceinline__ bool judge(typename T::raw raw, typename T::wide wide, u64 index, double rtol, double atol, u32 byte,
+                                      bool marked, Tally& t) {
+  const typename T::raw poison = (typename T::raw)(byte * 0x0101010101010101ull);
+  bool poisoned = raw == poison, unwritten = poisoned && (T::floating || marked);
   double g = T::got(raw), e = T::want(wide), error = 0, relative = 0;
   bool bad;
-  if (T::floating && (raw == poison || isnan(e) || isinf(e) || isnan(g) || isinf(g))) {
-    bad = raw == poison || (isnan(e) ? !isnan(g) : !(g == e));
+  if (T::floating && (unwritten || isnan(e) || isinf(e) || isnan(g) || isinf(g))) {
+    bad = unwritten || (isnan(e) ? !isnan(g) : !(g == e));
     error = bad ? __longlong_as_double(0x7FF0000000000000ll) : 0.0;
     relative = error;
   } else {
     bool same = T::floating ? g == e : raw == (typename T::raw)wide;
     error = same ? 0.0 : fabs(g - e);
     relative = error == 0.0 ? 0.0 : (double)((float)error / fmaxf((float)fabs(e), 1e-30f));
-    bad = !same && !(error <= atol + rtol * fabs(e) && (rtol > 0 || atol > 0));
+    bad = unwritten || (!same && !(error <= atol + rtol * fabs(e) && (rtol > 0 || atol > 0)));
   }
   if (bad) {
     ++t.mismatches;
-    if (raw == poison) ++t.unwritten;
+    if (unwritten) ++t.unwritten;
+    else if (!T::floating && poisoned) ++t.suspects;
     else if (T::floating && (isnan(g) || isinf(g))) ++t.nonfinite;
     t.first = ~index > t.first ? ~index : t.first;
   }
   u64 absolute_bits = (u64)__double_as_longlong(error), relative_bits = (u64)__double_as_longlong(relative);
   t.max_abs = absolute_bits > t.max_abs ? absolute_bits : t.max_abs;
   t.max_rel = relative_bits > t.max_rel ? relative_bits : t.max_rel;
+  return poisoned;
 }
 
 template <class T>
-__device__ void compare(const void* got, const void* expected, u64 n, double rtol, double atol, u64 nonce, u32 k0, u32 k1, u64* slot) {
+__device__ void compare(const void* got, const void* expected, u64 n, double rtol, double atol, u64 nonce, u32 k0, u32 k1, Poison poison,
+                        u64* slot) {
   const int per = 16 / sizeof(typename T::wide);
   struct __align__(sizeof(typename T::raw) * per) Pack { typename T::raw v[per]; };
-  Tally t = {0, 0, 0, 0, 0, 0};
+  Tally t = {0, 0, 0, 0, 0, 0, 0};
   u64 units = (n + per - 1) / per;
   for (u64 u = THREAD; u < units; u += THREADS) {
     union { uint4 bits; typename T::wide v[per]; } want;
     want.bits = masked(((const uint4*)expected)[u], philox(u, nonce, k0, k1));
+    u32 marks = !T::floating && poison.marking == COMPARE_MARKS ? poison.marks[u] : 0, found = 0;
     if ((u + 1) * per <= n) {
       Pack pack = ((const Pack*)got)[u];
 #pragma unroll(per > 4 ? 4 : per)
-      for (int i = 0; i < per; ++i) judge<T>(pack.v[i], want.v[i], u * per + i, rtol, atol, t);
+      for (int i = 0; i < per; ++i)
+        found |= (u32)judge<T>(pack.v[i], want.v[i], u * per + i, rtol, atol, poison.byte, marks >> i & 1, t) << i;
     } else {
 #pragma unroll 1
       for (int i = 0; i < per && u * per + i < n; ++i)
-        judge<T>(((const typename T::raw*)got)[u * per + i], want.v[i], u * per + i, rtol, atol, t);
+        found |= (u32)judge<T>(((const typename T::raw*)got)[u * per + i], want.v[i], u * per + i, rtol, atol, poison.byte,
+                               marks >> i & 1, t) << i;
     }
+    if (!T::floating && poison.marking == WRITE_MARKS) poison.marks[u] = (u16)found;
   }
   t.mismatches = warp_sum(t.mismatches);
   t.nonfinite = warp_sum(t.nonfinite);
   t.unwritten = warp_sum(t.unwritten);
+  t.suspects = warp_sum(t.suspects);
   t.first = warp_max(t.first);
   t.max_abs = warp_max(t.max_abs);
   t.max_rel = warp_max(t.max_rel);
@@ -219,16 +240,17 @@ __device__ void compare(const void* got, const void* expected, u64 n, double rto
       atomicAdd(&slot[1], t.nonfinite);
       atomicAdd(&slot[2], t.unwritten);
       atomicMax(&slot[3], t.first);
+      atomicAdd(&slot[6], t.suspects);
     }
     if (t.max_abs) atomicMax(&slot[4], t.max_abs);
     if (t.max_rel) atomicMax(&slot[5], t.max_rel);
   }
 }
 
-#define COMPARE(name, type)                                                                                                  \
+#define COMPARE(name, type)                                                                                                    \
   extern "C" __global__ void compare_##name(const void* got, const void* expected, u64 n, double rtol, double atol, u64 nonce, \
-                                            u32 k0, u32 k1, u64* slot) {                                                     \
-    compare<type>(got, expected, n, rtol, atol, nonce, k0, k1, slot);                                                        \
+                                            u32 k0, u32 k1, u32 byte, u32 marking, u16* marks, u64* slot) {                    \
+    compare<type>(got, expected, n, rtol, atol, nonce, k0, k1, Poison{byte, marking, marks}, slot);                            \
   }
 typedef Whole<u64, long long> I64; typedef Whole<u32, int> I32; typedef Whole<u16, short> I16; typedef Whole<u8, signed char> I8;
 typedef Whole<u64, u64> U64; typedef Whole<u32, u32> U32; typedef Whole<u16, u16> U16; typedef Whole<u8, u8> U8;

@@ -15,12 +15,16 @@ SPAN = struct.Struct("<2Q")
 COMPARED = ("f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8")
 _NAMES = ["prepare", "hash_spans", "guard_zones", "read_units", "copy_units", "fill_random", "scrub_shared", "delay", "nothing"]
 FLOATING = frozenset({"f64", "f32", "f16", "bf16"})
-POISON_FLOAT, POISON_INTEGER = 0xFF, 0xA5
+POISON_FLOAT = 0xFF
+#: Any integer may be a right answer, so integers are poisoned with one byte or the other: 128 apart, signed or not.
+POISON_INTEGER = (0xA5, 0x25)
+#: What a comparison does with the marks of elements that held the poison.
+IGNORE_MARKS, WRITE_MARKS, COMPARE_MARKS = 0, 1, 2
 
 
-def poison_byte(dtype: str) -> int:
+def poison_byte(dtype: str, variant: int = 0) -> int:
     """The byte that outputs and scratch of this type are filled with: NaN for floating types."""
-    return POISON_FLOAT if dtype in FLOATING else POISON_INTEGER
+    return POISON_FLOAT if dtype in FLOATING else POISON_INTEGER[variant]
 
 
 class Slots:
@@ -140,12 +144,21 @@ class Harness:
         self._driver.launch(self._launch("guard_zones", parameters, self._multiprocessors))
         return index
 
-    def compare(self, dtype: str, got: int, expected: int, count: int, tolerance: Tuple[float, float], nonce: int) -> int:
-        """Enqueues a comparison with masked expected values; returns the slot's index."""
+    def compare(
+        self,
+        dtype: str,
+        got: int,
+        expected: Tuple[int, int],
+        count: int,
+        tolerance: Tuple[float, float],
+        poison: Tuple[int, int, int],
+    ) -> int:
+        """Enqueues a comparison with masked expected values (address, nonce); poison is (byte, marking, address of the marks)."""
         index, address = self.slots.take()
         low, high = self._key
-        parameters = [("ptr", got), ("ptr", expected), ("u64", count), ("f64", tolerance[0]), ("f64", tolerance[1])]
-        parameters += [("u64", nonce), ("u32", low), ("u32", high), ("ptr", address)]
+        parameters = [("ptr", got), ("ptr", expected[0]), ("u64", count), ("f64", tolerance[0]), ("f64", tolerance[1])]
+        parameters += [("u64", expected[1]), ("u32", low), ("u32", high)]
+        parameters += [("u32", poison[0]), ("u32", poison[1]), ("ptr", poison[2]), ("ptr", address)]
         self._driver.launch(self._launch(f"compare_{dtype}", parameters))
         return index
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from .check import Checker
+from .execute import Poisoning
 from .faults import Fault
 from .kernelimage import KernelImage
 from .stats import median, median_half_width
@@ -42,9 +43,10 @@ class Timed:
         sequence = self.image.sequence(self.checker.workspace, self.launches)
         others = [self.last] if self.last is not None and self.last is not chosen else []
         self.last = chosen
+        poisoning = Poisoning(_RANDOM.randrange(self.checker.workspace.variants))
         if checked:
-            return self.checker.run(sequence, chosen, self.limit_s, "a timed run", others).us
-        return self.checker.executor.run(self.checker.workspace, chosen, sequence, self.limit_s).us
+            return self.checker.run(sequence, chosen, self.limit_s, "a timed run", others, poisoning).us
+        return self.checker.executor.run(self.checker.workspace, chosen, sequence, self.limit_s, poisoning=poisoning).us
 
     def warm_up(self, seconds: float = KERNEL_WARMUP_S) -> None:
         """Runs the kernel unrecorded for a while."""

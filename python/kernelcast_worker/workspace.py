@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 
 from .dtypes import STORAGE, element_count, expected_storage, item_bytes
-from .harness import Harness, poison_byte
+from .harness import FLOATING, POISON_INTEGER, Harness, poison_byte
 from .memory import Buffer, Memory
 
 
@@ -24,10 +24,10 @@ class Expected:
 
 @dataclass
 class InputSet:
-    """One secret input set on the device; `refresh` unmasks it into the working buffers and poisons the outputs."""
+    """One secret input set on the device; `refreshes` unmask it into the working buffers and poison the outputs."""
 
     index: int
-    refresh: Any
+    refreshes: List[Any]
     expected: Dict[str, Expected]
     buffers: List[Buffer]
     uploads: List[Tuple[int, Any]] = field(default_factory=list)
@@ -53,7 +53,17 @@ class Workspace:
         self.outputs = [name for name, argument in self.arguments.items() if argument["role"] in ("out", "inout")]
         spans = [(self.working[name].address, self.working[name].size) for name in self.inputs]
         self.input_spans = self._keep(harness.spans(spans))
+        self.variants = 1 if all(self.arguments[name]["dtype"] in FLOATING for name in self.outputs) else len(POISON_INTEGER)
+        self.marks: Dict[str, Buffer] = {name: self._keep(self._marks(name)) for name in self.outputs if self._is_marked(name)}
         harness.guards(self.zones, self.zone_count, write=True)
+
+    def _is_marked(self, name: str) -> bool:
+        argument = self.arguments[name]
+        return argument["role"] == "out" and argument["dtype"] not in FLOATING
+
+    def _marks(self, name: str) -> Buffer:
+        """Room for one bit per element of an integer output: two bytes for every 16 bytes of it."""
+        return self.memory.plain(2 * -(-self.working[name].size // 16))
 
     def _keep(self, buffer: Buffer) -> Buffer:
         self._owned.append(buffer)
@@ -77,6 +87,7 @@ class Workspace:
         """Uploads an input set; plain text stays only in the working buffers until the next refresh."""
         buffers: List[Buffer] = []
         moves: List[Tuple[int, int, int, int]] = []
+        poisoned: List[Tuple[int, int, str]] = []
         uploads: List[Tuple[int, Any]] = []
         spare = self._spare(files)
         for name, argument in self.arguments.items():
@@ -90,15 +101,20 @@ class Workspace:
                 else:
                     uploads.append((target.address, values))
             else:
-                moves.append((target.address, 0, target.size, poison_byte(argument["dtype"])))
+                poisoned.append((target.address, target.size, argument["dtype"]))
         expected: Dict[str, Expected] = {}
         for name in self.outputs:
             values = np.memmap(files["expected"][name], dtype=expected_storage(self.arguments[name]["dtype"]), mode="r")
             buffer, nonce = self._masked(values, values.nbytes)
             buffers.append(buffer)
             expected[name] = Expected(buffer, nonce)
-        table, refresh = self.harness.table(moves)
-        return InputSet(index, refresh, expected, [*buffers, table], uploads)
+        refreshes: List[Any] = []
+        for variant in range(self.variants):
+            fills = [(address, 0, size, poison_byte(dtype, variant)) for address, size, dtype in poisoned]
+            table, refresh = self.harness.table(moves + fills)
+            buffers.append(table)
+            refreshes.append(refresh)
+        return InputSet(index, refreshes, expected, buffers, uploads)
 
     def _spare(self, files: Mapping[str, Any]) -> bool:
         """Whether pristine copies of this set fit on the device beside a reserve of an eighth."""
@@ -122,11 +138,11 @@ class Workspace:
         while not self.driver.idle():
             pass
 
-    def refresh(self, chosen: InputSet) -> None:
-        """Enqueues fresh inputs and poisoned outputs."""
+    def refresh(self, chosen: InputSet, variant: int = 0) -> None:
+        """Enqueues fresh inputs and outputs poisoned with one of the variants."""
         for address, values in chosen.uploads:
             self.driver.upload(address, values.ctypes.data, values.nbytes)
-        self.driver.launch(chosen.refresh)
+        self.driver.launch(chosen.refreshes[variant % self.variants])
 
     def drop_set(self, chosen: InputSet) -> None:
         """Frees an input set."""

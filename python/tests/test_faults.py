@@ -101,6 +101,40 @@ def test_every_dtype_survives_the_round_trip(worker, dtype, kind):
     assert spoilt["error"].startswith("wrong_output")
 
 
+def bytes_task(name, **tolerance):
+    args = [dict(arg, dtype="i8") for arg in TASK["workload"]["args"]]
+    args[0]["draw"] = {"integers": {"low": -100, "high": 100}}
+    workload = dict(TASK["workload"], args=args, bytes_min=0)
+    copy = "def reference(inputs, sizes):\n    return {'out': inputs['x']}\n"
+    return dict(TASK, task_id=f"bytes-{name}", workload=workload, tolerance=tolerance, reference=copy)
+
+
+CLOSE = bytes_task("close", type="allclose", rtol=0, atol=1)
+FRACTION = bytes_task("fraction", type="mismatch_frac", rtol=0, atol=0, max_fraction=0.6)
+EXACT = bytes_task("exact", type="exact")
+LOOSE = bytes_task("loose", type="allclose", rtol=0, atol=300)
+
+
+@pytest.mark.parametrize("task", [CLOSE, FRACTION], ids=["close", "fraction"])
+def test_a_permitted_tie_that_equals_a_poison_is_no_fault(worker, task):
+    result = worker.measure(kernel("ties", "rounds_down"), task=task)["result"]
+    assert result["status"] == "ok", result.get("error")
+    assert float(result["receipt"]["checks"][1]["detail"].split()[2].strip(",")) == 1
+
+
+@pytest.mark.parametrize("task", [CLOSE, FRACTION, EXACT, LOOSE], ids=["close", "fraction", "exact", "loose"])
+@pytest.mark.parametrize("mark", ["unwritten_output", "skips_each=2", "skips_each=500", "skips_value=-91", "skips_value=37"])
+def test_a_skipped_part_of_a_byte_output_is_unwritten(worker, task, mark):
+    result = worker.measure(kernel(f"skips-{mark}", mark), task=task)["result"]
+    assert (result["status"], result["error"].split(":")[0]) == ("incorrect", "unwritten_output")
+
+
+@pytest.mark.parametrize("value", [-91, 37, 5])
+def test_a_wrong_constant_is_wrong_even_if_it_is_a_poison(worker, value):
+    result = worker.measure(kernel(f"constant-{value}", f"constant={value}"), task=CLOSE)["result"]
+    assert (result["status"], result["error"].split(":")[0]) == ("incorrect", "wrong_output")
+
+
 def test_boundary_workloads_are_checked(worker):
     small = {"sizes": {"n": 7}, "args": [dict(arg, shape=[7]) for arg in TASK["workload"]["args"]], "flops": 7, "bytes_min": 56}
     task = dict(TASK, task_id="bounded", boundary_workloads=[small])

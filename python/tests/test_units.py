@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from kernelcast_worker import cubin, dtypes, floor, stats
+from kernelcast_worker import cubin, dtypes, floor, harness, stats
 from kernelcast_worker.check import passes
 from kernelcast_worker.execute import Comparison
 from kernelcast_worker.fake import model
@@ -118,7 +118,8 @@ def test_make_inputs_fills_what_has_no_draw():
 
 def words(raw, expected, dtype, rtol=0.0, atol=0.0):
     stored = raw if isinstance(raw, np.ndarray) and raw.dtype == dtypes.STORAGE[dtype] else dtypes.store(np.array(raw), dtype)
-    return model.compare(stored, np.array(expected, dtype=dtypes.expected_storage(dtype)), dtype, rtol, atol)
+    poison = model.Poison(0xFF if dtype in dtypes.FLOATING else 0xA5)
+    return model.compare(stored, np.array(expected, dtype=dtypes.expected_storage(dtype)), dtype, (rtol, atol), poison)
 
 
 def test_comparison_counts_and_finds_the_first():
@@ -132,11 +133,44 @@ def test_nan_never_passes_where_a_number_is_wanted():
     assert words([np.inf, -np.inf], [np.inf, np.inf], "f32", 1, 1)[0] == 1
 
 
-@pytest.mark.parametrize("dtype", list(dtypes.STORAGE))
-def test_poison_is_unwritten(dtype):
-    byte = 0xFF if dtype in dtypes.FLOATING else 0xA5
-    raw = np.full(4 * dtypes.item_bytes(dtype), byte, dtype=np.uint8).view(dtypes.STORAGE[dtype])
-    assert words(raw, np.zeros(4), dtype, 1e-9, 1e-9)[:3] == [4, 0, 4]
+def filled(dtype, byte, count=4):
+    return np.full(count * dtypes.item_bytes(dtype), byte, dtype=np.uint8).view(dtypes.STORAGE[dtype])
+
+
+@pytest.mark.parametrize("dtype", sorted(dtypes.FLOATING))
+def test_the_poison_of_floating_types_is_unwritten(dtype):
+    assert words(filled(dtype, 0xFF), np.zeros(4), dtype, 1e-9, 1e-9)[:3] == [4, 0, 4]
+
+
+INTEGERS = [dtype for dtype in dtypes.STORAGE if dtype not in dtypes.FLOATING]
+
+
+def twice(dtype, first, second, expected, atol=0.0):
+    """The slots of two executions on one input with the two poisons."""
+    marks = np.zeros(2 * -(-first.nbytes // 16), dtype=np.uint8)
+    wanted = np.array(expected, dtype=dtypes.STORAGE[dtype])
+    poisons = [model.Poison(byte, 1 + i, marks) for i, byte in enumerate(harness.POISON_INTEGER)]
+    return [model.compare(raw, wanted, dtype, (0.0, atol), poison) for raw, poison in zip((first, second), poisons)]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_that_hold_two_poisons_were_not_written(dtype):
+    first, second = filled(dtype, harness.POISON_INTEGER[0], 37), filled(dtype, harness.POISON_INTEGER[1], 37)
+    seen = twice(dtype, first, second, np.zeros(37))
+    assert (seen[0][0], seen[0][2], seen[0][6]) == (37, 0, 37)
+    assert (seen[1][0], seen[1][2], seen[1][6]) == (37, 37, 0)
+    assert twice(dtype, first, second, first)[0][0] == 0
+    assert twice(dtype, first, second, first)[1][2] == 37
+    assert twice(dtype, first, second, second)[1][2] == 37
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_an_answer_that_equals_a_poison_is_an_answer(dtype):
+    for byte in harness.POISON_INTEGER:
+        right = filled(dtype, byte, 5)
+        assert [seen[:3] for seen in twice(dtype, right, right, right)] == [[0, 0, 0]] * 2
+        assert [seen[:3] for seen in twice(dtype, right, right, right + 1, atol=1)] == [[0, 0, 0]] * 2
+        assert [seen[2] for seen in twice(dtype, right, right, right + 1)] == [0, 0]
 
 
 def test_exact_integers_beyond_float_precision():

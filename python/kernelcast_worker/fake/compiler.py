@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__\w+__\s*\([^)]*\)\s*)?(\w+)\s*\(')
-MARKER = re.compile(r"//\s*fake:\s*(\w+)(?:=([\w.]+))?")
+MARKER = re.compile(r"//\s*fake:\s*(\w+)(?:=([\w.-]+))?")
 
 
 def markers(source: str) -> Dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..dtypes import expected_storage, item_bytes
 from ..harness import MOVE, SPAN
-from .model import canary, compare, fingerprint, keystream, typed
+from .model import Poison, canary, compare, fingerprint, keystream, typed
 
 
 class HarnessModel:
@@ -64,9 +64,10 @@ class HarnessModel:
         self._words(slot, [changed, 0, 0, lowest, 0, 0, 0, 0])
 
     def _compare(self, dtype: str, values: Sequence[Any]) -> None:
-        got, expected, count, rtol, atol, nonce, low, high, slot = values
+        got, expected, count, rtol, atol, nonce, low, high, byte, marking, marks, slot = values
         raw = typed(self._driver.view(got, count * item_bytes(dtype)), dtype)
         size = count * np.dtype(expected_storage(dtype)).itemsize
         padded = -(-size // 16) * 16
         plain = (self._driver.view(expected, padded) ^ keystream(padded, nonce, (low, high)))[:size]
-        self._words(slot, compare(raw, typed(plain, dtype, expected=True), dtype, rtol, atol))
+        bits = self._driver.view(marks, 2 * -(-size // 16)) if marking else None
+        self._words(slot, compare(raw, typed(plain, dtype, expected=True), dtype, (rtol, atol), Poison(byte, marking, bits)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Sequence
 
+import numpy as np
+
 from ..driver import DriverError
 from ..dtypes import FLOATING, STORAGE, store, widen
 from ..reference import load_reference
@@ -61,13 +63,28 @@ def _compute(driver: Any, module: Any, values: Sequence[Any]) -> None:
         _write(driver, workspace, name, stored.copy(), module.marks)
 
 
+def _skipped(stored: Any, marks: Dict[str, str]) -> Any:
+    """Which elements the kernel leaves alone: every n-th, or those whose answer is a certain value."""
+    if "skips_each" in marks:
+        return np.arange(stored.size) % int(marks["skips_each"]) == 0
+    if "skips_value" in marks:
+        return stored == int(marks["skips_value"])
+    return np.zeros(stored.size, dtype=bool)
+
+
 def _write(driver: Any, workspace: Any, name: str, stored: Any, marks: Dict[str, str]) -> None:
     buffer, dtype = workspace.working[name], workspace.arguments[name]["dtype"]
     if "nan" in marks and dtype in FLOATING:
         stored[0] = 0x7FC0 if dtype == "bf16" else float("nan")
     if "wrong_output" in marks:
         stored[-1] = stored[-1] + 1
-    driver.view(buffer.address, buffer.size)[:] = stored.view("uint8")
+    if "rounds_down" in marks:
+        stored[stored % 2 == 0] -= 1
+    if "constant" in marks:
+        stored[:] = int(marks["constant"])
+    skipped = _skipped(stored, marks)
+    target = driver.view(buffer.address, buffer.size).view(stored.dtype)
+    target[~skipped] = stored[~skipped]
     if "out_of_bounds_write" in marks:
         driver.view(buffer.address - 8, 8)[:] = 1
     if "input_changed" in marks:
