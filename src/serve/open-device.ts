@@ -12,6 +12,8 @@ export interface OpenedDevice {
 
 export interface OpenDeviceOptions {
   readonly python?: string | undefined;
+  /** Tasks that are needed of a recording; the rest is not read. */
+  readonly taskIds?: readonly string[];
   /** Keeps a receipt's text; see `WorkerDeviceOptions`. */
   readonly onReceipt?: (text: string) => void;
   /** One line for people: a worker that died, a warning of it. */
@@ -25,7 +27,7 @@ export const deviceKinds: readonly string[] = ["recorded", ...workerDeviceKinds]
 /** Opens `recorded:PATH[#DEVICE]`, `local[:INDEX]`, `ssh:HOST` or `command:WORDS`. */
 export async function openDevice(text: string, options: OpenDeviceOptions = {}): Promise<OpenedDevice> {
   const { kind, detail } = parseSpecification("device", text, deviceKinds);
-  if (kind === "recorded") return openRecorded(detail);
+  if (kind === "recorded") return openRecorded(detail, options.taskIds);
   const { onReceipt, onNote, python, env } = options;
   const device = await openWorkerDevice({
     kind: kind as WorkerDeviceKind,
@@ -38,9 +40,9 @@ export async function openDevice(text: string, options: OpenDeviceOptions = {}):
   return { device, recording: undefined };
 }
 
-async function openRecorded(detail: string): Promise<OpenedDevice> {
+async function openRecorded(detail: string, taskIds: readonly string[] | undefined): Promise<OpenedDevice> {
   const [path = "", deviceName] = detail.split("#", 2);
-  const recording = await loadRecording(path === "" ? "atlas" : path);
+  const recording = await loadRecording(path === "" ? "atlas" : path, taskIds ? { tasks: taskIds } : {});
   const device = recordedDevice(recording, deviceName === undefined ? {} : { device: deviceName });
   return { device, recording };
 }

@@ -15,8 +15,13 @@ export function defaultProposer(task: Task, recording: Recording | undefined): s
   );
 }
 
-/** Opens a proposer for a task. */
-export function openProposer(text: string, task: Task, recording: Recording | undefined): Proposer {
+/** Opens a proposer for a task; `deviceName` limits a recording to what that device has measured. */
+export function openProposer(
+  text: string,
+  task: Task,
+  recording: Recording | undefined,
+  deviceName: string | undefined,
+): Proposer {
   const { kind } = parseSpecification("proposer", text, proposerKinds);
   if (kind === "tunables") return tunablesProposer(task);
   if (!recording)
@@ -24,5 +29,5 @@ export function openProposer(text: string, task: Task, recording: Recording | un
       "usage",
       "--proposer recorded needs a recording: --device recorded:PATH or --proposer-recording PATH",
     );
-  return recordedProposer(recording, task.taskId);
+  return recordedProposer(recording, task.taskId, deviceName === undefined ? {} : { device: deviceName });
 }

@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
 import { canonicalJson, KernelcastError, sha256Hex, type Budget, type Task } from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
@@ -47,6 +47,7 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
   try {
     const opened = await openDevice(request.device, {
       python: request.python,
+      taskIds: [basename(resolve(request.task))],
       onReceipt: (text) => void workspace.store.putBlob(text),
     });
     try {
@@ -61,14 +62,17 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
 
 async function searchOn(opened: OpenedDevice, workspace: Workspace, request: SearchRequest): Promise<SearchResult> {
   const proposals =
-    request.proposerRecording === undefined ? opened.recording : await loadRecording(request.proposerRecording);
+    request.proposerRecording === undefined
+      ? opened.recording
+      : await loadRecording(request.proposerRecording, { tasks: [basename(resolve(request.task))] });
   const task = await openTask(request.task, opened.recording ?? proposals);
-  const config = configure(request, task, opened, request.proposer ?? defaultProposer(task, proposals));
+  const proposer = request.proposer ?? defaultProposer(task, proposals);
+  const config = configure(request, task, opened, proposer);
   const policy = createPolicy(policyName(request.policy));
   const stages = {
     task,
     device: opened.device,
-    proposer: openProposer(config.proposer, task, proposals),
+    proposer: openProposer(proposer, task, proposals, opened.recording && (await opened.device.describe()).name),
     forecaster: policy.needsForecasts ? await openForecaster(request.forecaster) : undefined,
   };
   const { store } = workspace;

@@ -1,5 +1,5 @@
 import { keyedStream, makeKernel, type Kernel } from "../../../src/domain/index.ts";
-import { constantFreeText } from "./structure.ts";
+import { constantFreeText } from "../../../src/formats/kernel-structure.ts";
 import type { Generator, KernelDraft, Mistake, OptionValue, Options, Template } from "./generator.ts";
 
 /** A generated kernel with its place in the derivation tree. */
