@@ -18,8 +18,12 @@ from .nvrtc import CompileError, NoCompiler, Nvrtc, find_headers, toolkit_folder
 
 #: Options that choose the target, write files or load code: the worker's business.
 _REFUSED = re.compile(
-    r"^--?(gpu-architecture|arch|time|fdevice-time-trace|pch|create-pch|use-pch|pch-dir|dlink-time-opt|dlto|ptx|device-debug$|G$)"
+    r"^--?(gpu-architecture|arch|time|fdevice-time-trace|pch|create-pch|use-pch|pch-dir|dlink-time-opt|dlto|ptx|no-cache|device-debug$|G$)"
 )
+
+
+#: From this version NVRTC caches through the driver; what comes from its cache has no assembler log and no true compile time.
+_CACHES_SINCE = (12, 9)
 
 
 def build_key(source: str, options: Sequence[str], arch: str) -> str:
@@ -27,9 +31,11 @@ def build_key(source: str, options: Sequence[str], arch: str) -> str:
     return hashlib.sha256("\0".join([arch, *options, "", source]).encode()).hexdigest()
 
 
-def nvrtc_options(options: Sequence[str], arch: str) -> List[str]:
-    """The kernel's own options after the worker's."""
+def nvrtc_options(options: Sequence[str], arch: str, version: str) -> List[str]:
+    """The kernel's own options after the worker's; `version` is NVRTC's."""
     given = [f"--gpu-architecture={arch}", "--ptxas-options=-v"]
+    if tuple(int(part) for part in version.split(".")) >= _CACHES_SINCE:
+        given.append("--no-cache")
     if not any("std=" in option for option in options):
         given.append("-std=c++17")
     return given + [f"-I{folder}" for folder in find_headers()] + list(options)
@@ -64,7 +70,7 @@ class Compiler:
         if self._nvrtc is None:
             self._nvrtc = Nvrtc(self._library)
         started, cpu = time.perf_counter(), time.process_time()
-        image, log = self._nvrtc.compile(job["source"], nvrtc_options(job["options"], job["arch"]))
+        image, log = self._nvrtc.compile(job["source"], nvrtc_options(job["options"], job["arch"], self._nvrtc.version))
         elapsed = (time.perf_counter() - started) * 1000
         path = Path(job["image"])
         part = path.with_suffix(f".{os.getpid()}")

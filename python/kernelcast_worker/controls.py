@@ -37,12 +37,17 @@ class Controls:
     def __init__(self, supervisor: Any) -> None:
         self._supervisor = supervisor
         options = supervisor.options
-        self.skipped = options.skip_controls or options.fake is not None
+        self.skipped = "fake" if options.fake is not None else "skipped" if options.skip_controls else ""
         self.ok: Optional[bool] = True if self.skipped else None
         self.results: List[Dict[str, Any]] = []
         self._answers: Dict[str, Any] = {}
         self._started = False
         self._wanted: List[Dict[str, Any]] = []
+
+    @property
+    def state(self) -> str:
+        """What receipts say of the controls: `ok`, or why nothing is known (`skipped`, `fake`), or `failed`, `running`."""
+        return self.skipped or {True: "ok", False: "failed", None: "running"}[self.ok]
 
     def pump(self) -> None:
         """Queues the controls once the device is there."""

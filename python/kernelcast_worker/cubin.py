@@ -9,8 +9,10 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 
 _HASHED = (".text.", ".nv.constant", ".nv.global.init", ".nv.shared.")
 _WRITABLE = (".nv.global", ".nv.global.init")
-_KPARAM_INFO = 0x17
+_KPARAM_INFO, _FRAME_SIZE, _REGISTER_COUNT = 0x17, 0x11, 0x2F
 _SIZED = 0x04
+#: From compute capability 9.0 a function's shared section begins with what the system keeps for itself.
+_RESERVED_SHARED = 1024
 _UNDEFINED = 0
 
 
@@ -39,18 +41,45 @@ def _text(image: bytes, offset: int) -> str:
     return image[offset : image.index(b"\0", offset)].decode("utf-8", "replace")
 
 
-def undefined_functions(image: bytes, parts: Sequence[Section]) -> List[str]:
-    """Functions that the image calls but does not hold, such as the device heap's malloc."""
-    found: List[str] = []
+def symbols(image: bytes, parts: Sequence[Section]) -> List[Tuple[str, int, int]]:
+    """The symbols by number: (name, kind, section index)."""
+    found: List[Tuple[str, int, int]] = []
     for part in parts:
         if part.name != ".symtab":
             continue
         names = parts[part.link].offset
         for offset in range(part.offset, part.offset + part.size, 24):
             name, info, _, index = struct.unpack_from("<IBBH", image, offset)
-            if index == _UNDEFINED and info & 15 == 2:
-                found.append(_text(image, names + name))
+            found.append((_text(image, names + name), info & 15, index))
     return found
+
+
+def undefined_functions(image: bytes, parts: Sequence[Section]) -> List[str]:
+    """Functions that the image calls but does not hold, such as the device heap's malloc."""
+    return [name for name, kind, index in symbols(image, parts) if index == _UNDEFINED and kind == 2]
+
+
+def usage_of(image: bytes, parts: Sequence[Section]) -> Dict[str, Dict[str, int]]:
+    """What the image itself says of each function: registers and static shared memory; no spills where there is no stack frame."""
+    names = [name for name, _, _ in symbols(image, parts)]
+    reserved = _RESERVED_SHARED if any(part.name == ".nv.shared.reserved.0" for part in parts) else 0
+    shared = {part.name[11:]: max(0, part.size - reserved) for part in parts if part.name.startswith(".nv.shared.")}
+    usage: Dict[str, Dict[str, int]] = {}
+    for part in parts:
+        if part.name != ".nv.info":
+            continue
+        for form, attribute, offset, size in _attributes(image, part):
+            if form != _SIZED or attribute not in (_FRAME_SIZE, _REGISTER_COUNT) or size < 8:
+                continue
+            symbol, value = struct.unpack_from("<2I", image, offset)
+            if symbol >= len(names):
+                continue
+            entry = usage.setdefault(names[symbol], {})
+            if attribute == _REGISTER_COUNT:
+                entry.update(regs=value, static_smem=shared.get(names[symbol], 0))
+            elif value == 0:
+                entry["spill_bytes"] = 0
+    return usage
 
 
 def parameters(image: bytes, part: Section) -> List[int]:
@@ -83,14 +112,15 @@ def facts_of(image: bytes, log: str) -> Dict[str, Any]:
         if part.name.startswith(_HASHED):
             content = b"" if part.kind == 8 else image[part.offset : part.offset + part.size]
             digest.update(f"{part.name}\0{part.size}\0".encode() + content)
-    functions = {
+    functions: Dict[str, Dict[str, Any]] = {
         part.name[6:]: {"parameters": parameters_of(image, parts, part.name[6:])}
         for part in parts
         if part.name.startswith(".text.")
     }
-    for name, usage in parse_log(log).items():
-        if name in functions:
-            functions[name].update(usage)
+    for said in (usage_of(image, parts), parse_log(log)):
+        for name, usage in said.items():
+            if name in functions:
+                functions[name].update(usage)
     return {
         "functions": functions,
         "machine_code_sha256": digest.hexdigest(),
@@ -165,7 +195,7 @@ def evidence_of(facts: Mapping[str, Any], launches: Sequence[Mapping[str, Any]],
         return evidence
     heaviest = max(known, key=lambda name: (known[name]["regs"], name))
     usage = known[heaviest]
-    evidence.update(regs=usage["regs"], static_smem=usage["static_smem"], spill_bytes=usage["spill_bytes"])
+    evidence.update({key: usage[key] for key in ("regs", "static_smem", "spill_bytes") if key in usage})
     for launch in launches:
         if launch["kernel"] == heaviest:
             threads = launch["block"][0] * launch["block"][1] * launch["block"][2]

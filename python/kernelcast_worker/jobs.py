@@ -54,6 +54,7 @@ class Jobs:
         self._loaded_task = ""
         self.arch: Callable[[], str] = lambda: "sm_90a"
         self.controls_ok: Callable[[], Optional[bool]] = lambda: True
+        self.controls_state: Callable[[], str] = lambda: "skipped"
 
     @property
     def busy(self) -> bool:
@@ -90,9 +91,9 @@ class Jobs:
     def _begin_builds(self) -> None:
         for job in islice(self._waiting, _WINDOW):
             if job.build is None:
-                job.build = self._builds.get(job.params["kernel"], self.arch())
+                job.build = self._builds.hold(job.params["kernel"], self.arch())
                 if job.params["mode"] == "confirm":
-                    job.anchor_build = self._builds.get(job.params["anchor"]["kernel"], self.arch())
+                    job.anchor_build = self._builds.hold(job.params["anchor"]["kernel"], self.arch())
 
     def _refuse_failed(self) -> None:
         for job in list(islice(self._waiting, _WINDOW)):
@@ -191,8 +192,8 @@ class Jobs:
         session = {
             "started_at": _stamp(job.received_at),
             "finished_at": _stamp(time.time()),
-            "controls_ok": self.controls_ok() if not job.internal else None,
-            "compile_seconds": facts.get("cpu_seconds", 0) if facts else 0,
+            "controls": self.controls_state(),
+            "compile_seconds": job.build.charge() if job.build else 0,
         }
         name = str((self.device.description or {}).get("name", ""))
         self._finish(job, measurement(job.params, name, verdict, evidence, session))
@@ -202,6 +203,9 @@ class Jobs:
             self._waiting.remove(job)
         if job.confirm_owner:
             self._datasets.drop(job.confirm_owner)
+        for build in (job.build, job.anchor_build):
+            if build is not None:
+                self._builds.release(build)
         job.answer(answer)
 
 

@@ -65,7 +65,8 @@ def _receipt(
         "environment_after": verdict.get("environment_after", {}),
         "started_at": session["started_at"],
         "finished_at": session["finished_at"],
-        "controls_ok": session["controls_ok"],
+        "controls": session["controls"],
+        "controls_ok": {"ok": True, "failed": False}.get(session["controls"]),
     }
     receipt.update({key: verdict[key] for key in _COPIED if key in verdict})
     if params.get("sealed") is not None:

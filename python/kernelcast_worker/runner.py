@@ -37,7 +37,8 @@ def harness_image(arguments: argparse.Namespace, capability: str) -> bytes:
         from .nvrtc import Nvrtc
 
         source = Path(__file__).with_name("harness.cu").read_text()
-        image, _ = Nvrtc(arguments.nvrtc).compile(source, nvrtc_options([], arch))
+        nvrtc = Nvrtc(arguments.nvrtc)
+        image, _ = nvrtc.compile(source, nvrtc_options([], arch, nvrtc.version))
         part = cached.with_suffix(f".{os.getpid()}")
         part.write_bytes(image)
         part.replace(cached)

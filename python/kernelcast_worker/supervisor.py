@@ -61,6 +61,7 @@ class Supervisor:
         self.jobs.arch = self.arch
         self.controls = Controls(self)
         self.jobs.controls_ok = lambda: self.controls.ok
+        self.jobs.controls_state = lambda: self.controls.state
 
     def _touch(self) -> None:
         """Something changed: the loop pumps after every event, so nothing is to be done here."""
@@ -243,7 +244,7 @@ class Supervisor:
             result = RequestError("controls_failed", self.controls.failures())
         elif self.device.description and self.controls.ok:
             result = {"device": self.device.description, "environment": self.device.environment}
-            result["controls"] = self.controls.results
+            result.update(controls_state=self.controls.state, controls=self.controls.results)
         if result is not None:
             waiting, self._describing = self._describing, []
             for identity in waiting:
@@ -267,13 +268,15 @@ class Supervisor:
         for kernel in kernels:
             check_kernel(kernel, None)
         arch = str(params.get("arch") or self.arch())
-        builds = [self.builds.get(kernel, arch) for kernel in kernels]
+        builds = [self.builds.hold(kernel, arch) for kernel in kernels]
         left = [sum(build.answer is None for build in builds)]
         self._compiling += 1
 
         def finish() -> None:
             self._compiling -= 1
             self.answer(identity, self._compiled(kernels, builds))
+            for build in builds:
+                self.builds.release(build)
 
         def one_done() -> None:
             left[0] -= 1

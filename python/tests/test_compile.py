@@ -4,6 +4,7 @@ import pytest
 
 from kernelcast_worker.compiler import Compiler, nvrtc_options, refused_option
 from kernelcast_worker.controls import load_index
+from kernelcast_worker.cubin import facts_of
 from kernelcast_worker.nvrtc import NoCompiler, Nvrtc
 
 
@@ -30,6 +31,19 @@ def test_facts_of_a_kernel(nvrtc, tmp_path):
     assert facts["writable_globals"] == 4
 
 
+def test_an_image_without_a_log_says_as_much(nvrtc, tmp_path):
+    """NVRTC's cache gives images without the assembler's log: registers and shared memory are then read from the image."""
+    plain = "__shared__ int s[100]; s[threadIdx.x] = n; __syncthreads(); a[threadIdx.x] = s[n];"
+    greedy = "float v[64]; for (int i = 0; i < 64; ++i) v[i] = a[i * n]; for (int i = 0; i < 64; ++i) a[i] = v[i] * v[63 - i];"
+    source = f'extern "C" __global__ void plain(float* a, int n) {{ {plain} }}'
+    source += f' extern "C" __global__ void __launch_bounds__(1024, 2) greedy(float* a, int n) {{ {greedy} }}'
+    image, log = nvrtc.compile(source, nvrtc_options([], "sm_90a", nvrtc.version))
+    logged, bare = facts_of(image, log)["functions"], facts_of(image, "")["functions"]
+    assert logged["greedy"]["spill_bytes"] > 0 and "spill_bytes" not in bare["greedy"]
+    assert logged["plain"] == bare["plain"] and bare["plain"]["static_smem"] == 400
+    assert logged["greedy"]["regs"] == bare["greedy"]["regs"] == 32
+
+
 def test_an_error_is_one_line(nvrtc, tmp_path):
     answer = build(tmp_path, 'extern "C" __global__ void f() { int a = b; }')
     assert not answer["ok"] and answer["error"].startswith("compile: ") and "\n" not in answer["error"]
@@ -48,7 +62,7 @@ def test_the_harness_compiles(nvrtc):
     import kernelcast_worker
 
     source = (Path(kernelcast_worker.__file__).parent / "harness.cu").read_text()
-    image, log = nvrtc.compile(source, nvrtc_options([], "sm_90a"))
+    image, log = nvrtc.compile(source, nvrtc_options([], "sm_90a", nvrtc.version))
     assert image[:4] == b"\x7fELF" and "bytes gmem" not in log.replace(" 0 bytes gmem", "")
 
 

@@ -1,7 +1,10 @@
 """The protocol at its edge: one answer per request, repeated ids, the end of input, bad requests, cancelling."""
 
+from pathlib import Path
+
 from helpers import TASK, Worker, kernel, run_lines
 
+from kernelcast_worker.builds import Builds
 from kernelcast_worker.protocol import task_key
 
 KEY = task_key(TASK)
@@ -63,6 +66,41 @@ def test_compile_answers_per_kernel(worker):
     assert [entry["ok"] for entry in result] == [True, False, True]
     assert result[0]["evidence"]["machine_code_sha256"] == result[2]["evidence"]["machine_code_sha256"]
     assert result[1]["error"].startswith("compile:")
+
+
+def test_what_was_compiled_is_measured_without_compiling_again(worker):
+    made = kernel("compiled-first", "unlike_others")
+    first = worker.ask("compile", {"kernels": [made]})["result"]["results"][0]["evidence"]
+    before = worker.measure(made)["result"]
+    again = worker.ask("measure", dict(worker.params(dict(made, kernel_id="again")), request_id="another"))["result"]
+    assert before["evidence"] == again["evidence"] == first
+    assert before["cost"]["cpu_seconds"] - again["cost"]["cpu_seconds"] > 0.5
+
+
+def test_builds_that_nothing_waits_for_make_room(tmp_path):
+    jobs = []
+
+    class Instant:
+        def submit(self, job, done, limit_s):
+            jobs.append(job["source"])
+            Path(job["image"]).write_bytes(b"image")
+            done({"ok": True, "facts": {"cpu_seconds": 2.0}})
+
+    builds = Builds(Instant(), tmp_path / "builds", lambda: None, kept=2)
+    made = [kernel(f"k{i}", f"n{i}") for i in range(4)]
+    held = builds.hold(made[0], "sm_90a")
+    for one in made[1:]:
+        builds.release(builds.hold(one, "sm_90a"))
+    assert Path(held.image).exists() and len(list((tmp_path / "builds").iterdir())) == 2
+    assert builds.hold(made[0], "sm_90a") is held and len(jobs) == 4
+    assert [held.charge(), held.charge()] == [2.0, 0.0]
+    assert builds.hold(made[0], "sm_80").image != held.image
+
+
+def test_receipts_say_that_controls_proved_nothing(worker):
+    receipt = worker.measure(kernel("unproved"))["result"]["receipt"]
+    assert (receipt["controls"], receipt["controls_ok"]) == ("fake", None)
+    assert worker.ask("describe", {})["result"]["controls_state"] == "fake"
 
 
 def test_compiling_nothing_is_answered(worker):

@@ -52,7 +52,7 @@ def in_process():
     print("  ", nvrtc.path, nvrtc.version)
     arch = arch_of(f"{facts['major']}.{facts['minor']}")
     source = (ROOT / "kernelcast_worker" / "harness.cu").read_text()
-    image, _ = step("compile harness", lambda: nvrtc.compile(source, nvrtc_options([], arch)))
+    image, _ = step("compile harness", lambda: nvrtc.compile(source, nvrtc_options([], arch, nvrtc.version)))
     session = step("session", lambda: Session(driver, image))
     step("first wait", lambda: session.executor.wait(30, candidate=False))
     show(step("describe", lambda: session.describe(None)))
