@@ -42,19 +42,31 @@ ${readFragment("b", "TN", (j) => `Bs[kk * BN + colOf(tx, ${j})]`, wide)}
         for (int j = 0; j < TN; ++j) acc[i][j] += a[i] * b[j];
     }`;
 
+function tileLoader(o: Options): string {
+  const copyA =
+    o["layoutA"] === "rows"
+      ? `  for (int e = tid; e < BM * BK / 4; e += NT) {
+    const int r = e / (BK / 4), q = (e % (BK / 4)) * 4;
+    COPY16(As + r * LDA + q, Ap + (size_t)r * K + k0 + q);
+  }`
+      : `  for (int e = tid; e < BM * BK; e += NT) {
+    const int r = e / BK, q = e % BK;
+    COPY4(As + q * LDA + r, Ap + (size_t)r * K + k0 + q);
+  }`;
+  return `__device__ __forceinline__ void load_tiles(float* As, float* Bs, const float* Ap, const float* Bp, int k0, int tid) {
+${when(o["unrollCopies"], "  #pragma unroll\n")}${copyA}
+${when(o["unrollCopies"], "  #pragma unroll\n")}  for (int e = tid; e < BK * BN / 4; e += NT) {
+    const int r = e / (BN / 4), q = (e % (BN / 4)) * 4;
+    COPY16(Bs + r * BN + q, Bp + (size_t)(k0 + r) * N + q);
+  }
+}
+`;
+}
+
 function writeAsync(o: Options, s: Sizes): KernelDraft {
   const { m, n, k } = dimensions(s);
   const rows = o["layoutA"] === "rows";
   const wide = o["map"] !== "strided";
-  const copyA = rows
-    ? `  for (int e = tid; e < BM * BK / 4; e += NT) {
-    const int r = e / (BK / 4), q = (e % (BK / 4)) * 4;
-    COPY16(As + r * LDA + q, Ap + (size_t)r * K + k0 + q);
-  }`
-    : `  for (int e = tid; e < BM * BK; e += NT) {
-    const int r = e / BK, q = e % BK;
-    COPY4(As + q * LDA + r, Ap + (size_t)r * K + k0 + q);
-  }`;
   const source = `${asyncHelpers(String(o["style"]))}
 constexpr int M = ${m}, N = ${n}, K = ${k};
 constexpr int BM = ${numberOf(o, "bm")}, BN = ${numberOf(o, "bn")}, BK = ${numberOf(o, "bk")}, TM = ${numberOf(o, "tm")}, TN = ${numberOf(o, "tn")};
@@ -63,14 +75,7 @@ constexpr int NT = (BM / TM) * (BN / TN);
 constexpr int LDA = ${rows ? "BK + 4" : "BM + 4"};
 constexpr int SIZE_A = ${rows ? "BM" : "BK"} * LDA, SIZE_B = BK * BN;
 ${positions(String(o["map"]))}
-__device__ __forceinline__ void load_tiles(float* As, float* Bs, const float* Ap, const float* Bp, int k0, int tid) {
-${when(o["unrollCopies"], "  #pragma unroll\n")}${copyA}
-${when(o["unrollCopies"], "  #pragma unroll\n")}  for (int e = tid; e < BK * BN / 4; e += NT) {
-    const int r = e / (BN / 4), q = (e % (BN / 4)) * 4;
-    COPY16(Bs + r * BN + q, Bp + (size_t)(k0 + r) * N + q);
-  }
-}
-
+${tileLoader(o)}
 extern "C" __global__ void __launch_bounds__(NT${when(o["twoBlocks"], ", 2")}) sgemm_async(const float* __restrict__ A, const float* __restrict__ B, float* __restrict__ C) {
   extern __shared__ __align__(16) float ring[];
 ${blockOrder(Boolean(o["grouped"]), m / numberOf(o, "bm"))}

@@ -146,14 +146,8 @@ function transposeKernel(staged: boolean, pad: boolean): string {
 `;
 }
 
-function writeTransposed(o: Options, s: Sizes): KernelDraft {
-  const { m, n, k } = dimensions(s);
-  const [bm, bn, bk, stages] = [numberOf(o, "bm"), numberOf(o, "bn"), numberOf(o, "bk"), numberOf(o, "stages")];
-  const asynchronous = o["copy"] !== "plain";
-  const move = asynchronous
-    ? "COPY16(&dst[r * W + q], &src[(size_t)(k0 + r) * ld + q]);"
-    : "*(float4*)&dst[r * W + q] = *(const float4*)&src[(size_t)(k0 + r) * ld + q];";
-  const loop = asynchronous
+function tileSteps(asynchronous: boolean): string {
+  return asynchronous
     ? `  #pragma unroll
   for (int st = 0; st < STAGES - 1; ++st) {
     bring<BM>(At + row0, M, st * BK, xa + st * BK * BM);
@@ -175,6 +169,15 @@ function writeTransposed(o: Options, s: Sizes): KernelDraft {
     bring<BM>(At + row0, M, t * BK, xa);
     bring<BN>(B + col0, N, t * BK, xb);
     __syncthreads();`;
+}
+
+function writeTransposed(o: Options, s: Sizes): KernelDraft {
+  const { m, n, k } = dimensions(s);
+  const [bm, bn, bk, stages] = [numberOf(o, "bm"), numberOf(o, "bn"), numberOf(o, "bk"), numberOf(o, "stages")];
+  const asynchronous = o["copy"] !== "plain";
+  const move = asynchronous
+    ? "COPY16(&dst[r * W + q], &src[(size_t)(k0 + r) * ld + q]);"
+    : "*(float4*)&dst[r * W + q] = *(const float4*)&src[(size_t)(k0 + r) * ld + q];";
   const source = `${asynchronous ? asyncHelpers(String(o["copy"])) : ""}
 constexpr int M = ${m}, N = ${n}, K = ${k};
 constexpr int BM = ${bm}, BN = ${bn}, BK = ${bk}, TM = ${numberOf(o, "tm")}, TN = 8, STAGES = ${asynchronous ? stages : 1};
@@ -197,7 +200,7 @@ extern "C" __global__ void __launch_bounds__(NT) gemm_tn(const float* __restrict
   const int bx = blockIdx.x, by = blockIdx.y, row0 = by * BM, col0 = bx * BN;
   const int tx = threadIdx.x % (BN / TN), ty = threadIdx.x / (BN / TN);
   float acc[TM][TN] = {};
-${loop}
+${tileSteps(asynchronous)}
     #pragma unroll
     for (int kk = 0; kk < BK; ++kk) {
       float a[TM], b[TN];
