@@ -21,6 +21,6 @@ export const doctorCommand: Command<CliContext> = buildCommand<DoctorFlags, [], 
   docs: {
     brief: "Say what a device is missing",
     fullDescription:
-      "Looks at everything that measuring needs, from Node.js here to the controls on the device, and says how to mend what is missing. Exit code 0: the device can be used.\n\nExample: kernelcast doctor --device ssh:box",
+      "Looks at everything that measuring needs, from Node.js here to the controls on the device, and says how to mend what is missing. Exit code 0: the device can be used. Flags of the worker itself, such as --nvrtc PATH, go into KERNELCAST_WORKER_ARGS.\n\nExample: kernelcast doctor --device ssh:box",
   },
 });

@@ -86,7 +86,7 @@ describe.skipIf(!usable)("kernelcast measure", () => {
     const { code, stdout } = await run("measure", task, "fast.cu", "wrong.cu");
     expect(code).toBe(1);
     expect(stdout).toMatch(
-      /^kernel +status +µs +speed\nseed +ok +100\.\d\d +1\.000x\nfast\.cu +ok +50\.\d\d +2\.0\d\dx +confirmed/,
+      /^kernel +status +µs +speed\nseed +ok +\d+\.\d\d +1\.000x\nfast\.cu +ok +\d+\.\d\d +\d\.\d{3}x +confirmed \d/,
     );
     expect(stdout).toMatch(/wrong\.cu +incorrect +wrong_output: /);
   });
@@ -123,7 +123,7 @@ describe.skipIf(!usable)("init --device", () => {
     const words = ["init", "double.cu", ...flags, "--reference", join(task, "reference.py"), "--device", "local"];
     expect(await run(...words)).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/the seed is correct and takes 70\.\d µs/) as string,
+      stdout: expect.stringMatching(/the seed is correct and takes \d+\.\d µs/) as string,
     });
   });
 

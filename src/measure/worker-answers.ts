@@ -116,8 +116,8 @@ const measurementBase = {
 const confirmationSchema = z.object({
   anchor_id: z.string(),
   log_ratio: z.number(),
-  low: z.number(),
-  high: z.number(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
   blocks: z.int(),
 });
 
@@ -221,5 +221,7 @@ export function toMeasurement(wire: MeasureAnswer, receiptSha256?: string): Meas
   const runtime = toRuntime(wire.runtime_us);
   if (!wire.confirmation) return { ...base, status: "ok", runtime };
   const { anchor_id: anchorId, log_ratio: logRatio, low, high, blocks } = wire.confirmation;
+  // Cut short before a second block: no interval, so nothing is confirmed.
+  if (low === null || high === null) return { ...base, status: "ok", runtime };
   return { ...base, status: "ok", runtime, confirmation: { anchorId, logRatio, low, high, blocks } };
 }

@@ -72,6 +72,8 @@ class Life implements WorkerLife {
   private mute = false;
   private banner: string[] = [];
   private fault: string | undefined;
+  /** What standard error said before the worker was ended for its fault. */
+  private lastWords: string | undefined;
   private over = false;
 
   constructor(child: Child, where: string, options: LifeOptions) {
@@ -160,6 +162,7 @@ class Life implements WorkerLife {
 
   /** Ends a worker that cannot be trusted any more; what waits is lost once its processes are gone. */
   private break(fault: string): void {
+    if (this.fault === undefined) this.lastWords = lastLine(this.child.stderrTail());
     this.fault ??= fault;
     void this.child.terminate();
   }
@@ -173,7 +176,8 @@ class Life implements WorkerLife {
   }
 
   private reason(exit: ChildExit): string {
-    const said = lastLine(this.child.stderrTail()) ?? this.banner.at(-1);
+    const words = this.fault === undefined ? lastLine(this.child.stderrTail()) : this.lastWords;
+    const said = words ?? this.banner.at(-1);
     const how = this.fault === undefined ? describeExit(exit) : `was ended because ${this.fault}`;
     return `${this.where} ${how}${said !== undefined && exit.kind !== "not_started" ? ` (${said})` : ""}`;
   }

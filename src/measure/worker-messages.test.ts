@@ -138,6 +138,16 @@ describe("answers", () => {
     });
   });
 
+  it("takes a confirmation that was cut short for none", () => {
+    const answer = measureAnswerSchema.parse({
+      ...base,
+      status: "ok",
+      runtime_us: { median: 10, p10: 9, p90: 11, n: 2 },
+      confirmation: { anchor_id: "k0", log_ratio: -1, low: null, high: null, blocks: 1 },
+    });
+    expect(toMeasurement(answer)).not.toHaveProperty("confirmation");
+  });
+
   it("turns a failure into a value, and refuses a failure without a reason", () => {
     const failed = { ...base, status: "incorrect", error: "wrong_output: y[3]" };
     expect(toMeasurement(measureAnswerSchema.parse(failed))).toMatchObject({ status: "incorrect" });
