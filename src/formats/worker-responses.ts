@@ -55,7 +55,12 @@ export function parseWorkerRun(text: string, pass: number, name: string): Worker
     if ("error" in parsed.data) errors.push({ id: parsed.data.id, ...parsed.data.error });
     if ("result" in parsed.data) readResult(parsed.data.result, place, run, answers);
   });
-  return { ...run, answers, errors };
+  return { ...run, answers: answers.map((answer) => nameDevice(answer, run)), errors };
+}
+
+/** A compile error may be answered before the device has said its name. */
+function nameDevice(answer: MeasureAnswer, { device }: Pick<WorkerRun, "device">): MeasureAnswer {
+  return answer.device === "" && device ? { ...answer, device: device.name } : answer;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
