@@ -7,7 +7,8 @@ import type { Walker } from "./walker.ts";
 /** Reads a statement of inline assembly by the instructions it names; addresses come from its operands. */
 export function visitAssembly(walker: Walker, text: string, operands: readonly Expression[], scope: Scope): void {
   const values = operands.map((operand) => walker.evaluate(operand, scope));
-  for (const instruction of text.split(/;|\\n/)) visitInstruction(walker, instruction, values);
+  const code = text.replace(/\/\*.*?\*\/|\/\/.*?(?=\\n|$)/gs, " ");
+  for (const instruction of code.split(/;|\\n/)) visitInstruction(walker, instruction, values);
 }
 
 function visitInstruction(walker: Walker, instruction: string, values: readonly Value[]): void {

@@ -31,9 +31,8 @@ class ProgramParser {
       try {
         this.#parseTop();
       } catch {
-        this.#skipped++;
         this.#cursor.position = start;
-        this.#cursor.skipStatement();
+        this.#skip();
       }
       if (this.#cursor.position === start) this.#cursor.next();
     }
@@ -77,7 +76,7 @@ class ProgramParser {
   #parseTemplate(): void {
     const cursor = this.#cursor;
     cursor.next();
-    const end = cursor.templateEnd(0) ?? cursor.position;
+    const end = cursor.templateEnd(0, true) ?? cursor.position;
     const words = cursor.tokens.slice(cursor.position, end);
     this.#templateParameters = [];
     words.forEach(({ kind, text }, index) => {
@@ -193,9 +192,19 @@ class ProgramParser {
     cursor.position = start;
     const declaration = this.#statements.parseDeclaration();
     if (declaration) this.#globals.push(declaration);
-    else {
-      this.#skipped++;
-      cursor.skipStatement();
+    else this.#skip();
+  }
+
+  /** Skips a definition that is not understood, but not another kernel behind it that unclosed brackets seem to hold. */
+  #skip(): void {
+    const cursor = this.#cursor;
+    const start = cursor.position;
+    this.#skipped++;
+    cursor.skipStatement();
+    for (let at = start + 1; at < cursor.position; at++) {
+      const opensAnother =
+        cursor.tokens[at]?.text === "__global__" && /^([;})]|"C")$/.test(cursor.tokens[at - 1]?.text ?? "");
+      if (opensAnother) cursor.position = at;
     }
   }
 

@@ -1,6 +1,7 @@
 import {
   dtypeBytes,
   resolveLaunch,
+  type CudaToken,
   type Dtype,
   type Kernel,
   type ResolvedArgument,
@@ -25,9 +26,16 @@ export interface KernelProfile {
   readonly missing: number;
 }
 
-/** Reads a kernel for a task's sizes. Never fails on a source: what is not understood is left out. */
-export function profileKernel(kernel: Kernel, task: Task): KernelProfile {
-  const program = parseProgram(preprocess(kernel.source, kernel.compileOptions));
+/**
+ * Reads a kernel for a task's sizes. Never fails on a source: what is not understood is left out. `tokens` are those of
+ * its preprocessed source.
+ */
+export function profileKernel(
+  kernel: Kernel,
+  task: Task,
+  tokens: readonly CudaToken[] = preprocess(kernel.source, kernel.compileOptions),
+): KernelProfile {
+  const program = parseProgram(tokens);
   const resolved = kernel.launches.map((launch) => resolveLaunch(launch, task.workload.sizes));
   const launches = resolved.flatMap((launch) => profileLaunch(program, launch, task) ?? []);
   return { launches, resolved, skipped: program.skipped, missing: resolved.length - launches.length };

@@ -74,18 +74,22 @@ export class TokenCursor {
 
   /**
    * Index of the token behind the `>` that closes template arguments opening at `<` `ahead` tokens on, or undefined
-   * where what follows does not look like template arguments.
+   * where what follows does not look like template arguments. A template's own parameters may have `defaults`.
    */
-  templateEnd(ahead: number): number | undefined {
+  templateEnd(ahead: number, defaults = false): number | undefined {
     let depth = 0;
     for (let at = this.position + ahead; at < Math.min(this.tokens.length, this.position + ahead + 80); at++) {
       const token = this.tokens[at] as CudaToken;
       if (token.text === "<") depth++;
       else if (token.text === ">") depth--;
       else if (token.text === ">>") depth -= 2;
-      else if (/^([;{}]|&&|\|\||[-+*/]?=|\?)$/.test(token.text) || token.kind === "string") return undefined;
+      else if (token.text === "=" ? !defaults : endsTemplate(token)) return undefined;
       if (depth <= 0) return depth === 0 ? at + 1 : undefined;
     }
     return undefined;
   }
+}
+
+function endsTemplate({ kind, text }: CudaToken): boolean {
+  return kind === "string" || /^([;{}]|&&|\|\||[-+*/]=|\?)$/.test(text);
 }

@@ -1,0 +1,101 @@
+import {
+  smallestSigma,
+  type Anchor,
+  type DeviceInfo,
+  type Evidence,
+  type Forecast,
+  type Forecaster,
+  type ForecastAnswer,
+  type ForecastRequest,
+  type Kernel,
+  type Task,
+} from "../../domain/index.ts";
+import { featureVector, type AnchorFacts, type FeatureContext } from "./features.ts";
+import { predict, sigmoid } from "./gbdt/model.ts";
+import { kernelFacts, type KernelFacts } from "./kernel-facts.ts";
+import { lineValue, type StaticModel } from "./static-model.ts";
+
+/** E log|z| of a standard normal: what turns an expected log error into a width. */
+export const meanLogNormal = -0.635181422730739;
+
+/** Kernels whose facts are kept; reading a source costs some milliseconds. */
+const keptFacts = 4096;
+
+/** Most anchors besides the seed that a candidate is compared with. */
+const comparedAnchors = 64;
+
+/**
+ * The forecaster `static`: features read from source and launches, boosted trees. The time of the task's seed kernel
+ * gives the scale; other anchors are used where they are similar. Pure but for its cache: equal requests have equal
+ * answers.
+ */
+export function createStaticForecaster(model: StaticModel): Forecaster {
+  const facts = new FactsCache();
+  return {
+    name: "static",
+    async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
+      const started = performance.now();
+      const context = makeContext(request, facts);
+      const forecasts: Forecast[] = [];
+      for (const kernel of request.candidates) {
+        signal?.throwIfAborted();
+        const evidence = request.evidence?.get(kernel.kernelId);
+        const own = facts.get(kernel, request.task, request.device, evidence);
+        forecasts.push(forecastKernel(model, kernel, own, context));
+      }
+      const cpuSeconds = (performance.now() - started) / 1000;
+      return { forecasts, cost: { cpuSeconds, tokens: 0, usd: 0 } };
+    },
+  };
+}
+
+class FactsCache {
+  readonly #facts = new Map<string, KernelFacts>();
+
+  get(kernel: Kernel, task: Task, device: DeviceInfo, evidence: Evidence | undefined): KernelFacts {
+    const key = JSON.stringify([task.taskId, kernel.kernelId, device.name, evidence ?? null]);
+    const known = this.#facts.get(key);
+    if (known) return known;
+    const facts = kernelFacts(kernel, task, device, evidence);
+    if (this.#facts.size >= keptFacts) this.#facts.delete(this.#facts.keys().next().value ?? "");
+    this.#facts.set(key, facts);
+    return facts;
+  }
+}
+
+function makeContext(request: ForecastRequest, facts: FactsCache): FeatureContext | undefined {
+  const { task, device, anchors } = request;
+  const seed = anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
+  if (!seed) return undefined;
+  const describe = ({ kernel, measurement }: Anchor): AnchorFacts => ({
+    facts: facts.get(kernel, task, device, request.evidence?.get(kernel.kernelId) ?? measurement.evidence),
+    log2Us: Math.log2(measurement.runtime.medianUs),
+  });
+  const others = anchors.filter((anchor) => anchor !== seed).slice(0, comparedAnchors);
+  return { task, device, seed: describe(seed), others: others.map(describe) };
+}
+
+/** Forecast of one kernel from its facts. Without an anchor there is no scale: the prior around 100 µs. */
+export function forecastKernel(
+  model: StaticModel,
+  { kernelId }: Pick<Kernel, "kernelId">,
+  facts: KernelFacts,
+  context: FeatureContext | undefined,
+): Forecast {
+  const { prior, calibration } = model;
+  if (!context || !facts.heaviest || !context.seed.facts.heaviest) {
+    const scale = context?.seed.log2Us ?? Math.log2(100);
+    const pOk = facts.heaviest ? prior.pOk : prior.pOk / 2;
+    return { kernelId, pOk, m: scale + prior.median, sigmaLow: prior.sigmaLow, sigmaHigh: prior.sigmaHigh };
+  }
+  const row = featureVector(facts, context);
+  const sigma = Math.exp(predict(model.spread, row) - meanLogNormal);
+  const logOdds = calibration.okSlope * predict(model.ok, row) + calibration.okShift;
+  return {
+    kernelId,
+    pOk: Math.min(0.999, Math.max(0.001, sigmoid(logOdds))),
+    m: context.seed.log2Us + lineValue(model.line, row) + predict(model.median, row),
+    sigmaLow: Math.max(smallestSigma, calibration.scaleLow * sigma),
+    sigmaHigh: Math.max(smallestSigma, calibration.scaleHigh * sigma),
+  };
+}
