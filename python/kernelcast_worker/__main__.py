@@ -15,7 +15,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--role", choices=["compile", "measure", "both"], default="both")
     parser.add_argument("--device", type=int, default=0, metavar="INDEX")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="compile processes; default: all cores")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="compile processes; default: all cores but two")
     parser.add_argument("--driver", metavar="PATH", help="the CUDA driver library to load")
     parser.add_argument("--nvrtc", metavar="PATH", help="the NVRTC library to load")
     parser.add_argument("--fake", metavar="SCENARIO", help="a driver that executes nothing (tests)")

@@ -55,9 +55,10 @@ class Checker:
         what: str,
         others: Sequence[InputSet] = (),
         poisoning: Poisoning = _PLAIN,
+        patience_us: float = 0.0,
     ) -> Observation:
         """One checked execution."""
-        seen = self.executor.run(self.workspace, chosen, sequence, limit_s, self.limits, others, poisoning)
+        seen = self.executor.run(self.workspace, chosen, sequence, limit_s, self.limits, others, poisoning, patience_us)
         self._pending.append((seen, what))
         self.checked_sets[chosen.index] = self.checked_sets.get(chosen.index, 0) + 1
         if self.executor.harness.slots.room < _LOW_SLOTS:

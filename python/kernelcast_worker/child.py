@@ -33,7 +33,19 @@ class Child:
             env=environment,
             cwd=_PACKAGE_ROOT,
         )
+        self._outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._write, daemon=True).start()
+
+    def _write(self) -> None:
+        """Writes what is to be sent, so that the supervisor never waits for a child that is busy or hangs."""
+        assert self._process.stdin is not None
+        try:
+            while True:
+                self._process.stdin.write(self._outbox.get())
+                self._process.stdin.flush()
+        except OSError:
+            pass
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -53,12 +65,7 @@ class Child:
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Sends a request; a child that is gone will be reported as gone."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write((json.dumps(message) + "\n").encode())
-            self._process.stdin.flush()
-        except OSError:
-            pass
+        self._outbox.put((json.dumps(message) + "\n").encode())
 
     @property
     def pid(self) -> int:

@@ -39,6 +39,14 @@ def die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def give_way(niceness: int) -> None:
+    """Lowers this process's priority: the runner comes first, what the device waits for second."""
+    try:
+        os.nice(niceness)
+    except OSError:
+        pass
+
+
 def serve(pipe: Pipe, handle: Callable[[Dict[str, Any]], Dict[str, Any]]) -> None:
     """Answers each request in turn."""
     for request in pipe.receive():

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from .childio import Pipe, die_with_parent, serve
+from .childio import Pipe, die_with_parent, give_way, serve
 from .cubin import facts_of
 from .nvrtc import CompileError, NoCompiler, Nvrtc, find_headers, toolkit_folders
 
@@ -50,7 +50,8 @@ class Compiler:
     """Compiles jobs `{source, options, arch, image}`: the cubin goes to the path `image`."""
 
     def __init__(self, library: Optional[str]) -> None:
-        self._library, self._nvrtc = library, None
+        self._library = library
+        self._nvrtc: Optional[Nvrtc] = None
         self._disassembler = find_disassembler()
 
     def handle(self, job: Dict[str, Any]) -> Dict[str, Any]:
@@ -115,10 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     """Runs as a child of the supervisor: `compiler.py [--fake] [NVRTC]`."""
     pipe = Pipe()
     die_with_parent()
-    try:
-        os.nice(5)
-    except OSError:
-        pass
+    give_way(10)
     if "--fake" in arguments:
         from .fake.compiler import FakeCompiler
 

@@ -6,7 +6,7 @@ import math
 import random
 import time
 from dataclasses import dataclass, field
-from typing import List
+from typing import Any, Dict, List
 
 from .stats import mean, mean_interval
 from .timing import Timed, rotation
@@ -62,7 +62,7 @@ def confirm(candidate: Timed, anchor: Timed) -> Confirmation:
     return result
 
 
-def as_record(result: Confirmation, anchor_id: str) -> dict:
+def as_record(result: Confirmation, anchor_id: str) -> Dict[str, Any]:
     """`confirmation` of a measurement."""
     low, high = mean_interval(result.ratios)
     return {

@@ -91,10 +91,10 @@ class Controls:
         first, second = honest[0], honest[1]
         assert first is not None and second is not None
         ratio, slowdown = second / first, slow / first
-        same = {"name": "same kernel twice", "expected": f"within {SAME_WITHIN:.0%}", "got": f"{ratio:.4f}"}
-        same.update(ok=abs(ratio - 1) <= SAME_WITHIN, detail=f"{first} us, {second} us")  # type: ignore[arg-type]
-        slower = {"name": "slow kernel", "expected": f"at least {SLOW_AT_LEAST:g} x slower", "got": f"{slowdown:.2f}"}
-        slower.update(ok=slowdown >= SLOW_AT_LEAST, detail=f"{slow} us")  # type: ignore[arg-type]
+        same: Dict[str, Any] = {"name": "same kernel twice", "expected": f"within {SAME_WITHIN:.0%}", "got": f"{ratio:.4f}"}
+        same.update(ok=abs(ratio - 1) <= SAME_WITHIN, detail=f"{first} us, {second} us")
+        slower: Dict[str, Any] = {"name": "slow kernel", "expected": f"at least {SLOW_AT_LEAST:g} x slower"}
+        slower.update(got=f"{slowdown:.2f}", ok=slowdown >= SLOW_AT_LEAST, detail=f"{slow} us")
         return [same, slower]
 
     def failures(self) -> str:

@@ -107,7 +107,6 @@ _SIGNATURES: Dict[str, Sequence[Any]] = {
     "cuModuleGetFunction": [POINTER(c_void_p), c_void_p, c_char_p],
     "cuFuncSetAttribute": [c_void_p, c_int, c_int],
     "cuFuncGetAttribute": [POINTER(c_int), c_int, c_void_p],
-    "cuOccupancyMaxActiveBlocksPerMultiprocessor": [POINTER(c_int), c_void_p, c_int, c_size_t],
     "cuMemGetInfo_v2": [POINTER(c_size_t), POINTER(c_size_t)],
     "cuMemAlloc_v2": [POINTER(_D), c_size_t],
     "cuMemFree_v2": [_D],
@@ -117,6 +116,7 @@ _SIGNATURES: Dict[str, Sequence[Any]] = {
     "cuStreamCreate": [POINTER(c_void_p), c_uint],
     "cuStreamQuery": [c_void_p],
     "cuEventCreate": [POINTER(c_void_p), c_uint],
+    "cuEventQuery": [c_void_p],
     "cuEventRecord": [c_void_p, c_void_p],
     "cuEventElapsedTime": [POINTER(c_float), c_void_p, c_void_p],
     "cuLaunchKernel": [c_void_p] + [c_uint] * 7 + [c_void_p, c_void_p, c_void_p],
@@ -162,6 +162,11 @@ class Launch:
 
     def __init__(self, function: Function, arguments: Tuple[Any, ...], keep: Any) -> None:
         self.function, self.arguments, self.keep = function, arguments, keep
+
+
+def initialise(path: Optional[str] = None) -> None:
+    """Loads and initialises the driver for this process; no context, nothing on the device."""
+    _load(path).cuInit(0)
 
 
 class Driver:
@@ -322,12 +327,6 @@ class Driver:
         """Raises the kernel's limit of dynamic shared memory."""
         self._call("cuFuncSetAttribute", function.handle, _MAX_DYNAMIC_SHARED, size)
 
-    def resident_blocks(self, function: Function, threads: int, shared: int) -> int:
-        """Blocks of this shape that fit on one multiprocessor."""
-        value = c_int()
-        self._call("cuOccupancyMaxActiveBlocksPerMultiprocessor", byref(value), function.handle, threads, shared)
-        return value.value
-
     def prepare_launch(
         self, function: Function, grid: Sequence[int], block: Sequence[int], shared: int, parameters: Sequence[Tuple[str, Any]]
     ) -> Launch:
@@ -354,6 +353,10 @@ class Driver:
     def record(self, event: Any) -> None:
         """Enqueues an event."""
         self._call("cuEventRecord", event, self.stream)
+
+    def happened(self, event: Any) -> bool:
+        """Whether the device has passed a recorded event."""
+        return bool(self._functions["cuEventQuery"](event) == SUCCESS)
 
     def elapsed_us(self, begin: Any, end: Any) -> float:
         """Microseconds between two events that are done."""

@@ -104,8 +104,9 @@ class Environment:
     """The environment record of receipts, read again when it is older than half a second."""
 
     def __init__(self, facts: Dict[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._read_at, self._cached = clock, -1e9, {}
-        self._fixed = {key: facts[key] for key in ("uuid", "name", "cuda") if key in facts}
+        self._clock, self._read_at = clock, -1e9
+        self._cached: Dict[str, Any] = {}
+        self._fixed: Dict[str, Any] = {key: facts[key] for key in ("uuid", "name", "cuda") if key in facts}
         self._fixed["device"] = self._fixed.pop("name", "")
         self.nvml = open_nvml(facts.get("uuid"))
         if self.nvml is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from .driver import ADDRESS_ERRORS, DriverError
 from .dtypes import item_bytes
@@ -15,6 +15,10 @@ from .workspace import InputSet, Workspace
 
 _SPIN_S = 0.002
 _POLL_S = 0.0002
+
+
+class Cancelled(Exception):
+    """The measurement is not wanted any more."""
 
 
 @dataclass
@@ -46,6 +50,8 @@ class Observation:
 
     us: float
     set_index: int
+    #: The device came to the timed window before the host had enqueued all of it: the time has the host's delay in it.
+    late: bool = False
     hash_slot: int = -1
     guard_slot: int = -1
     compare_slots: Dict[str, int] = field(default_factory=dict)
@@ -61,6 +67,7 @@ class Executor:
     def __init__(self, driver: Any, harness: Any) -> None:
         self.driver, self.harness = driver, harness
         self._begin, self._end = driver.event(), driver.event()
+        self.cancelled: Callable[[], bool] = lambda: False
 
     def wait(self, limit_s: float, candidate: bool = True) -> None:
         """Waits for the stream; a hang or a device error is a fault that costs the runner."""
@@ -86,11 +93,14 @@ class Executor:
         tolerance: Optional[Tuple[float, float]] = None,
         others: Sequence[InputSet] = (),
         poisoning: Poisoning = _PLAIN,
+        patience_us: float = 0.0,
     ) -> Observation:
         """Refreshes, poisons, settles, times the sequence; with a tolerance, checks everything after it."""
         driver = self.driver
+        if self.cancelled():
+            raise Cancelled
         workspace.refresh(chosen, poisoning.variant)
-        self.harness.settle(len(sequence))
+        self.harness.settle(len(sequence), patience_us)
         driver.record(self._begin)
         try:
             for launch in sequence:
@@ -98,7 +108,7 @@ class Executor:
         except DriverError as error:
             raise device_fault(error) from error
         driver.record(self._end)
-        observation = Observation(0.0, chosen.index)
+        observation = Observation(0.0, chosen.index, late=driver.happened(self._begin))
         if tolerance is not None:
             self._enqueue_checks(workspace, chosen, tolerance, others, poisoning, observation)
         self.wait(limit_s)
@@ -143,9 +153,7 @@ class Executor:
         return Comparison(output, words[0], words[1], words[2], first, _double(words[4]), _double(words[5]), words[6])
 
 
-def compare_outputs(
-    workspace: Workspace, chosen: InputSet, tolerance: Tuple[float, float], poisoning: Poisoning
-) -> Dict[str, int]:
+def compare_outputs(workspace: Workspace, chosen: InputSet, tolerance: Tuple[float, float], poisoning: Poisoning) -> Dict[str, int]:
     """Enqueues the comparison of every output with a set's expected values."""
     slots = {}
     for name in workspace.outputs:

@@ -169,11 +169,11 @@ class Harness:
 
     # --- timing -----------------------------------------------------------------------------------------------------
 
-    def settle(self, launches: int) -> None:
+    def settle(self, launches: int, patience_us: float = 0.0) -> None:
         """Before a timed window: clears shared memory, holds the device while the host enqueues, evicts the L2 by reading."""
         self._reset()
         self._driver.launch(self._scrub)
-        self._driver.launch(self.delay_launch(20_000 + 8_000 * launches))
+        self._driver.launch(self.delay_launch(20_000 + 8_000 * launches + int(1000 * patience_us)))
         self._driver.launch(self._flush)
 
     def flush(self) -> None:

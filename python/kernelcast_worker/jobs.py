@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from itertools import islice
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from .builds import Build, Builds
 from .cubin import DEFAULT_LIMITS, evidence_of
@@ -13,9 +13,10 @@ from .datasets import Datasets
 from .device import Device
 from .protocol import RequestError
 from .receipts import measurement
+from .waiting import Waiting
 
-#: Tasks whose datasets are prepared ahead of the device.
-LOOK_AHEAD = 3
+#: Tasks, and confirmations, whose datasets are prepared ahead of the device.
+LOOK_AHEAD, CONFIRMATIONS_AHEAD = 6, 4
 #: How often a job of the loaded task may overtake the head of the queue.
 MOST_OVERTAKING = 64
 ATTEMPTS = 2
@@ -34,6 +35,7 @@ class Job:
         self.build: Optional[Build] = None
         self.anchor_build: Optional[Build] = None
         self.attempts = 0
+        self.cancelled = False
         self.received_at = time.time()
         self.confirm_owner = f"confirm-{id(self)}-{time.monotonic_ns()}" if params["mode"] == "confirm" else ""
 
@@ -46,10 +48,11 @@ class Job:
 class Jobs:
     """The queue of measurements."""
 
-    def __init__(self, device: Device, builds: Builds, datasets: Datasets) -> None:
-        self.device, self._builds, self._datasets = device, builds, datasets
-        self._waiting: Deque[Job] = deque()
-        self._running: Optional[Job] = None
+    def __init__(self, device: Device, builds: Builds, datasets: Datasets, folder: Path) -> None:
+        self.device, self._builds, self._datasets, self._folder = device, builds, datasets, folder
+        self._waiting = Waiting(_WINDOW)
+        self._running: List[Job] = []
+        self._known_tasks: Dict[str, Mapping[str, Any]] = {}
         self._overtaken = 0
         self._loaded_task = ""
         self.arch: Callable[[], str] = lambda: "sm_90a"
@@ -59,22 +62,27 @@ class Jobs:
     @property
     def busy(self) -> bool:
         """Whether any measurement is unfinished."""
-        return bool(self._waiting) or self._running is not None
+        return bool(self._waiting or self._running)
 
     def add(self, job: Job) -> None:
         """Queues a job; internal ones go first."""
-        if job.internal:
-            place = sum(1 for waiting in self._waiting if waiting.internal)
-            self._waiting.insert(place, job)
-        else:
-            self._waiting.append(job)
+        self._known_tasks[job.params["task_key"]] = job.task
+        self._waiting.add(job)
 
     def cancel(self, matches: Callable[[Job], bool]) -> bool:
-        """Drops waiting jobs; each is answered `shutting_down`."""
-        found = [job for job in self._waiting if matches(job)]
-        for job in found:
+        """Drops waiting jobs and stops running ones before their next execution; each is answered `shutting_down` at once."""
+        waiting = self._waiting.matching(matches)
+        running = [job for job in self._running if matches(job) and not job.cancelled]
+        for job in waiting:
             self._finish(job, RequestError("shutting_down", "cancelled before it was measured"))
-        return bool(found)
+        for job in running:
+            job.cancelled = True
+            self._cancel_file(job).touch()
+            job.answer(RequestError("shutting_down", "cancelled while it was measured"))
+        return bool(waiting or running)
+
+    def _cancel_file(self, job: Job) -> Path:
+        return self._folder / f"cancel-{id(job)}"
 
     def pump(self) -> None:
         """Does whatever can be done now; called after every event."""
@@ -83,20 +91,21 @@ class Jobs:
         self._prepare_data()
         if self._waiting and self.device.failure is None:
             self.device.start()
-        if self.device.idle and self._running is None:
+        while self.device.idle:
             job = self._next()
-            if job is not None:
-                self._dispatch(job)
+            if job is None:
+                return
+            self._dispatch(job)
 
     def _begin_builds(self) -> None:
-        for job in islice(self._waiting, _WINDOW):
+        for job in self._waiting:
             if job.build is None:
                 job.build = self._builds.hold(job.params["kernel"], self.arch())
                 if job.params["mode"] == "confirm":
                     job.anchor_build = self._builds.hold(job.params["anchor"]["kernel"], self.arch())
 
     def _refuse_failed(self) -> None:
-        for job in list(islice(self._waiting, _WINDOW)):
+        for job in self._waiting:
             build, anchor = job.build, job.anchor_build
             if self.device.failure is not None:
                 self._finish(job, RequestError(self.device.failure["code"], self.device.failure["message"]))
@@ -115,22 +124,18 @@ class Jobs:
         if build.answer is not None and build.answer.get("code") == "no_compiler":
             self._finish(job, RequestError("no_compiler", build.error))
             return
-        verdict = {"status": "compile_error", "error": build.error}
-        verdict["checks"] = [{"name": "compile", "ok": False, "detail": build.error}]  # type: ignore[assignment]
-        self._complete(job, verdict)
+        checks = [{"name": "compile", "ok": False, "detail": build.error}]
+        self._complete(job, {"status": "compile_error", "error": build.error, "checks": checks})
 
     def _prepare_data(self) -> None:
-        needed: Dict[str, Job] = {}
-        tasks: Dict[str, None] = {}
-        for job in ([self._running] if self._running else []) + list(islice(self._waiting, _WINDOW)):
-            tasks.setdefault(job.params["task_key"])
-            if len(tasks) > LOOK_AHEAD:
-                break
-            for owner in job.owners:
-                needed[owner] = job
-        for owner, job in needed.items():
-            self._datasets.prepare(owner, job.task, confirm=owner == job.confirm_owner)
-        self._datasets.trim(set(needed) | {self._loaded_task})
+        running = [job.params["task_key"] for job in self._running]
+        keys = dict.fromkeys(running + self._waiting.tasks(LOOK_AHEAD))
+        for key in keys:
+            self._datasets.prepare(key, self._known_tasks[key])
+        confirming = [job for job in [*self._running, *self._waiting] if job.confirm_owner]
+        for job in islice(confirming, CONFIRMATIONS_AHEAD):
+            self._datasets.prepare(job.confirm_owner, job.task, confirm=True)
+        self._datasets.trim({*keys, *(job.confirm_owner for job in confirming), self._loaded_task})
 
     def _ready(self, job: Job) -> bool:
         if not job.internal and self.controls_ok() is not True:
@@ -139,7 +144,7 @@ class Jobs:
         return built and all(self._datasets.folders(owner) is not None for owner in job.owners)
 
     def _next(self) -> Optional[Job]:
-        ready = [job for job in islice(self._waiting, _WINDOW) if self._ready(job)]
+        ready: List[Job] = [job for job in self._waiting if self._ready(job)]
         if not ready:
             return None
         same = next((job for job in ready if job.params["task_key"] == self._loaded_task), None)
@@ -153,7 +158,8 @@ class Jobs:
 
     def _dispatch(self, job: Job) -> None:
         self._waiting.remove(job)
-        self._running, self._loaded_task = job, job.params["task_key"]
+        self._running.append(job)
+        self._loaded_task = job.params["task_key"]
         job.attempts += 1
         limits = job.params.get("limits") or {}
         limit_s = _OVERHEAD_S + float(limits.get("gpu_s") or 10) + 40 * float(limits.get("timeout_s") or 2)
@@ -165,18 +171,25 @@ class Jobs:
         folders = self._datasets.folders(params["task_key"]) or []
         datasets: Dict[str, Any] = {"main": folders[0], "boundary": folders[1:]}
         if job.confirm_owner:
-            datasets["confirm"] = (self._datasets.folders(job.confirm_owner) or [None])[0]
+            datasets["confirm"] = next(iter(self._datasets.folders(job.confirm_owner) or []), None)
         payload = {key: params.get(key) for key in ("kernel", "mode", "anchor", "limits", "task_key")}
-        payload.update(task=job.task, datasets=datasets, build={"image": build.image, "facts": build.answer["facts"]})
+        payload.update(task=job.task, datasets=datasets, cancel_file=str(self._cancel_file(job)))
+        payload.update(build={"image": build.image, "facts": build.answer["facts"]})
         if job.anchor_build is not None and job.anchor_build.answer is not None:
             payload["anchor_build"] = {"image": job.anchor_build.image, "facts": job.anchor_build.answer["facts"]}
         return payload
 
     def _on_answer(self, job: Job, message: Dict[str, Any]) -> None:
-        self._running = None
-        if "lost" in message:
+        self._running.remove(job)
+        if job.cancelled:
+            self._cancel_file(job).unlink(missing_ok=True)
+            self._let_go(job)
+        elif "unbegun" in message:
+            job.attempts -= 1
+            self._waiting.put_back(job)
+        elif "lost" in message:
             if job.attempts < ATTEMPTS:
-                self._waiting.appendleft(job)
+                self._waiting.put_back(job)
                 return
             reason = f"crash: the runner {message['lost']}, twice"
             checks = [{"name": "crash", "ok": False, "detail": reason}]
@@ -201,12 +214,15 @@ class Jobs:
     def _finish(self, job: Job, answer: Any) -> None:
         if job in self._waiting:
             self._waiting.remove(job)
+        self._let_go(job)
+        job.answer(answer)
+
+    def _let_go(self, job: Job) -> None:
         if job.confirm_owner:
             self._datasets.drop(job.confirm_owner)
         for build in (job.build, job.anchor_build):
             if build is not None:
                 self._builds.release(build)
-        job.answer(answer)
 
 
 def _stamp(seconds: float) -> str:

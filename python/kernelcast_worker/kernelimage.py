@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .driver import NOT_FOUND, DriverError
 from .dtypes import element_count, item_bytes, scalar
@@ -22,7 +22,7 @@ class KernelImage:
         self.driver, self.kernel, self.facts = driver, kernel, facts
         self._image, self._limits = image, limits
         self._module: Any = None
-        self._sequences: dict = {}
+        self._sequences: Dict[Tuple[int, int], List[Any]] = {}
 
     @property
     def keeps_state(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
@@ -9,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from .check import Checker, check_correctness, check_record
 from .confirm import as_record, confirm
 from .driver import DriverError
-from .execute import device_fault
+from .execute import Cancelled, device_fault
 from .faults import Fault
 from .floor import floor_us
 from .kernelimage import KernelImage
@@ -17,7 +18,7 @@ from .session import Loaded, LoadedSets, Session
 from .stats import median, summary
 from .timing import Timed, check_kept_state, screen
 
-DEFAULT_TIMEOUT_S = 2.0
+DEFAULT_TIMEOUT_S = 1.0
 DEFAULT_GPU_S = {"screen": 2.0, "confirm": 10.0}
 
 
@@ -26,7 +27,7 @@ class AnchorFault(Exception):
 
 
 class Measurement:
-    """A job's way through the device; `result` is what the supervisor completes."""
+    """A job's way through the device; `result` is what the supervisor completes. `fatal`: the runner has to be replaced."""
 
     def __init__(self, session: Session, job: Mapping[str, Any]) -> None:
         self.session, self.job = session, job
@@ -42,9 +43,19 @@ class Measurement:
         self._images: List[KernelImage] = []
         self._fresh: Optional[LoadedSets] = None
         self._sets_used: Optional[LoadedSets] = None
+        self.fatal = False
+        self._phases: Dict[str, float] = {}
+        self._phase_began = time.monotonic()
+
+    def _phase(self, name: str) -> None:
+        """Notes that a part of the work has ended."""
+        now = time.monotonic()
+        self._phases[name] = round(self._phases.get(name, 0.0) + (now - self._phase_began) * 1000, 3)
+        self._phase_began = now
 
     def run(self) -> Dict[str, Any]:
-        """Never raises for what a kernel does."""
+        """Never raises for what a kernel does; raises `Cancelled` between two executions when told to stop."""
+        self.session.executor.cancelled = self._cancelled
         self.result["environment_before"] = self.session.environment.read()
         started, cpu = time.monotonic(), time.process_time()
         fatal = False
@@ -58,16 +69,22 @@ class Measurement:
             verdict = device_fault(error)
             self._record(verdict)
             fatal = verdict.fatal
-        except AnchorFault:
-            self._clean_up()
+        except (AnchorFault, Cancelled):
+            self.fatal = self._clean_up()
             raise
         if not fatal:
             fatal = self._clean_up()
+        self._phase("clean_up")
+        self.result["phases_ms"] = self._phases
         self.result["gpu_seconds"] = round(time.monotonic() - started, 6)
         self.result["cpu_seconds"] = round(time.process_time() - cpu, 6)
-        self.result["fatal"] = fatal
+        self.fatal = fatal
         self.result["environment_after"] = {} if fatal else self.session.environment.read()
         return self.result
+
+    def _cancelled(self) -> bool:
+        path = self.job.get("cancel_file")
+        return path is not None and os.path.exists(path)
 
     def _record(self, fault: Fault) -> None:
         self.result.update(status=fault.status, error=str(fault))
@@ -99,6 +116,7 @@ class Measurement:
     def _measure(self) -> None:
         facts = self.job["build"]["facts"]
         loaded = self.session.load(self.job["task_key"], self.task, self.job["datasets"])
+        self._phase("load")
         image = self._image(self.job["kernel"], self.job["build"])
         if facts.get("heap"):
             raise Fault("kept_answer", "the kernel uses the device heap, which outlives a launch", status="suspicious")
@@ -107,12 +125,17 @@ class Measurement:
         anchor = self._anchor(sets)
         checker = self.session.checker(sets, self.task["tolerance"])
         self._boundaries(loaded, image)
+        self._phase("boundary")
         fastest = check_correctness(checker, image, self.job["kernel"]["launches"], self.limit_s)
         self.checks.append(check_record("correct", checker))
+        self._phase("check")
         timed = self._timed(checker, image, self.job["kernel"], fastest)
         samples = self._time(timed, anchor)
+        self._phase("time")
         self._judge_time(timed, samples)
+        self._phase("kept_state")
         self.session.verify(sets)
+        self._phase("verify")
         self.checks.append({"name": "guards", "ok": True, "detail": self.session.memory.guard})
 
     def _sets(self, loaded: Loaded) -> LoadedSets:
@@ -165,6 +188,7 @@ class Measurement:
             self.result["blocks"] = [round(value, 6) for value in confirmed.ratios]
         self.result["samples_us"] = [round(value, 3) for value in samples]
         self.result["warmup_ms"] = round((self.session.warmup_s + timed.warmup_s) * 1000, 1)
+        self.result["repeated_samples"] = timed.repeated + (anchor.repeated if anchor else 0)
         counts = ", ".join(f"set {index}: {count}" for index, count in sorted(timed.checker.checked_sets.items()))
         self.checks.append(check_record("timed outputs", None, f"checked executions by {counts}"))
         return samples

@@ -27,7 +27,7 @@ def package_folders() -> List[str]:
     """Where wheels live."""
     folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *sys.path]
     try:
-        folders += site.getsitepackages() + [site.getusersitepackages()]
+        folders += [*site.getsitepackages(), site.getusersitepackages()]
     except AttributeError:
         pass
     unique: Dict[str, None] = {folder: None for folder in folders if folder and os.path.isdir(folder)}
@@ -37,7 +37,7 @@ def package_folders() -> List[str]:
 def toolkit_folders() -> List[str]:
     """CUDA toolkits, the configured one first."""
     named = [os.environ.get(name, "") for name in ("CUDA_HOME", "CUDA_PATH")]
-    found = named + ["/usr/local/cuda", *sorted(glob.glob("/usr/local/cuda-*"), reverse=True), "/opt/cuda"]
+    found = [*named, "/usr/local/cuda", *sorted(glob.glob("/usr/local/cuda-*"), reverse=True), "/opt/cuda"]
     return [folder for folder in found if folder and os.path.isdir(folder)]
 
 
@@ -48,7 +48,7 @@ def find_libraries() -> List[str]:
     for root in toolkit_folders():
         patterns += [os.path.join(root, "lib64", "libnvrtc.so*"), os.path.join(root, "targets/*/lib/libnvrtc.so*")]
     found = [path for pattern in patterns for path in sorted(glob.glob(pattern)) if _usable(path)]
-    return list(dict.fromkeys(found)) + ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]
+    return [*dict.fromkeys(found), "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]
 
 
 def _usable(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List
 
 from .execute import Executor
@@ -43,7 +44,7 @@ class Probe:
         reading = min(self.time(self._harness.read_launch(buffers[0].address, size)))
         copying = min(self.time(self._harness.copy_launch(buffers[1].address, buffers[0].address, size)))
         self._memory.release(buffers)
-        return max(size / reading, 2 * size / copying) * 1e6
+        return float(max(size / reading, 2 * size / copying) * 1e6)
 
     def launch_floor(self) -> float:
         """Microseconds between the events around an empty launch."""
@@ -51,8 +52,6 @@ class Probe:
 
     def warm_up(self, seconds: float) -> float:
         """Keeps the device reading for a while; returns the time taken."""
-        import time
-
         started = time.monotonic()
         while time.monotonic() - started < seconds:
             for _ in range(32):
@@ -67,8 +66,8 @@ def describe(facts: Dict[str, Any], probe: Probe, clocks: Dict[str, Any], driver
     capability = f"{facts['major']}.{facts['minor']}"
     sm_clock = clocks.get("sm_max_mhz") or facts["clock_khz"] / 1000
     memory_clock = clocks.get("memory_max_mhz") or facts["memory_clock_khz"] / 1000
-    keys = ("multiprocessors", "memory_bytes", "l2_bytes", "max_threads_per_multiprocessor")
-    keys += ("registers_per_multiprocessor", "shared_memory_per_multiprocessor")
+    keys = ["multiprocessors", "memory_bytes", "l2_bytes", "max_threads_per_multiprocessor"]
+    keys += ["registers_per_multiprocessor", "shared_memory_per_multiprocessor"]
     device = {"name": facts["name"], "compute_capability": capability, **{key: facts[key] for key in keys}}
     device["shared_memory_per_block"] = facts["shared_memory_per_block_optin"]
     device["bandwidth"] = round(probe.bandwidth(facts["l2_bytes"]))

@@ -20,7 +20,7 @@ def worker_sha256() -> str:
     return digest.hexdigest()
 
 
-_COPIED = ("samples_us", "anchor_samples_us", "blocks", "floor_us", "l2_flush_bytes", "warmup_ms")
+_COPIED = ("samples_us", "anchor_samples_us", "blocks", "floor_us", "l2_flush_bytes", "warmup_ms", "repeated_samples", "phases_ms")
 
 
 def measurement(

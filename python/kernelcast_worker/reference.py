@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
-from .childio import Pipe, die_with_parent, serve
+from .childio import Pipe, die_with_parent, give_way, serve
 
 
 def prepare_dataset(job: Mapping[str, Any]) -> Dict[str, Any]:
@@ -111,10 +111,7 @@ def main() -> None:
     """Runs as a child of the supervisor."""
     pipe = Pipe()
     die_with_parent()
-    try:
-        os.nice(5)
-    except OSError:
-        pass
+    give_way(5)
     serve(pipe, handle)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 from .childio import Pipe, die_with_parent
+from .execute import Cancelled
 from .measure import AnchorFault, Measurement
 from .probe import arch_of
 from .session import Session
@@ -56,10 +58,14 @@ class Runner:
         if request["op"] == "describe":
             device = self._session.describe(request.get("known"))
             return {"device": device, "environment": self._session.environment.read(), "facts": self._session.facts}
+        measurement = Measurement(self._session, request["job"])
         try:
-            return {"result": Measurement(self._session, request["job"]).run()}
+            answer: Dict[str, Any] = {"result": measurement.run()}
+        except Cancelled:
+            answer = {"cancelled": True}
         except AnchorFault as fault:
-            return {"refused": f"the anchor fails: {fault}"}
+            answer = {"refused": f"the anchor fails: {fault}"}
+        return {**answer, "fatal": measurement.fatal}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -71,6 +77,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--nvrtc")
     parser.add_argument("--fake")
     return parser.parse_args(arguments)
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """What a spare runner does ahead: loads the driver, but creates no context."""
+    if arguments.fake is None:
+        from .driver import initialise
+
+        try:
+            initialise(arguments.driver)
+        except Exception:  # said by `start`, which meets it again
+            pass
 
 
 def start(arguments: argparse.Namespace, pipe: Pipe) -> Optional[Runner]:
@@ -99,16 +116,23 @@ def main(arguments: Sequence[str]) -> None:
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     pipe = Pipe()
     die_with_parent()
-    runner = start(parse(arguments), pipe)
+    options, requests = parse(arguments), pipe.receive()
+    prepare(options)
+    if next(requests, None) is None:
+        return
+    runner = start(options, pipe)
     if runner is None:
         sys.exit(1)
-    for request in pipe.receive():
+    for request in requests:
         try:
-            pipe.send(runner.handle(request))
+            answer = runner.handle(request)
         except Exception:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
+        pipe.send(answer)
+        if answer.get("fatal"):
+            signal.pause()  # the context is lost: what was sent ahead is for the next runner, the supervisor ends this one
     os._exit(0)
 
 

@@ -89,7 +89,8 @@ class Session:
         self.probe = Probe(driver, self.memory, self.harness)
         self.environment = Environment(self.facts)
         self.device: Dict[str, Any] = {}
-        self._key, self._loaded = "", None
+        self._key = ""
+        self._loaded: Optional[Loaded] = None
         self.warmup_s = 0.0
 
     def describe(self, known: Optional[Mapping[str, Any]]) -> Dict[str, Any]:

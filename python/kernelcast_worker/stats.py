@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 _T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131]
 _T975 += [2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
@@ -63,7 +63,7 @@ def median_half_width(values: Sequence[float]) -> float:
     return t_975(len(values) - 1) * MEDIAN_FACTOR * deviation(values) / math.sqrt(len(values)) / median(values)
 
 
-def summary(samples: List[float]) -> dict:
+def summary(samples: List[float]) -> Dict[str, Any]:
     """`runtime_us` of a measurement."""
     rounded = [round(sample, 3) for sample in samples]
     return {

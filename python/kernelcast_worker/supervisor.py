@@ -31,6 +31,8 @@ from .protocol import PROTOCOL, Output, RequestError, check_kernel, check_task, 
 _TICK_S = 0.25
 _ANSWERS_KEPT = 20000
 _DEFAULT_ARCH = "sm_90a"
+#: Cores that compiling leaves to the runner, which must enqueue in time, and to the supervisor.
+_LEFT_FREE = 2
 
 
 class Supervisor:
@@ -51,13 +53,14 @@ class Supervisor:
     def _make_parts(self) -> None:
         options, cores = self.options, os.cpu_count() or 1
         fake = ["--fake"] if options.fake is not None else []
-        self._compilers = Pool("compiler", fake or ([options.nvrtc] if options.nvrtc else []), options.jobs or cores, self.events)
+        jobs = options.jobs or max(1, cores - _LEFT_FREE)
+        self._compilers = Pool("compiler", fake or ([options.nvrtc] if options.nvrtc else []), jobs, self.events)
         references = 1 + (cores >= 8) + (cores >= 16)
         self._references = Pool("reference", [], references, self.events)
         self.builds = Builds(self._compilers, self.folder / "builds", self._touch)
         self.datasets = Datasets(self._references, self.folder, max(1, cores // references), self._touch)
         self.device = Device(self._runner_arguments(), self.events, self._touch)
-        self.jobs = Jobs(self.device, self.builds, self.datasets)
+        self.jobs = Jobs(self.device, self.builds, self.datasets, self.folder)
         self.jobs.arch = self.arch
         self.controls = Controls(self)
         self.jobs.controls_ok = lambda: self.controls.ok
@@ -141,8 +144,8 @@ class Supervisor:
             if kind == "message":
                 self.device.on_message(content)
             else:
-                self.output.log(f"the runner {content}; starting another", "warning")
-                self.device.on_gone(content)
+                self.output.log(f"the {self.device.name_of(child)} {content}; starting another", "warning")
+                self.device.on_gone(child, content)
             return
         for pool in (self._compilers, self._references):
             if pool.owns(child):

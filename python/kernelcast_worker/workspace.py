@@ -59,7 +59,7 @@ class Workspace:
 
     def _is_marked(self, name: str) -> bool:
         argument = self.arguments[name]
-        return argument["role"] == "out" and argument["dtype"] not in FLOATING
+        return bool(argument["role"] == "out" and argument["dtype"] not in FLOATING)
 
     def _marks(self, name: str) -> Buffer:
         """Room for one bit per element of an integer output: two bytes for every 16 bytes of it."""
@@ -119,7 +119,7 @@ class Workspace:
     def _spare(self, files: Mapping[str, Any]) -> bool:
         """Whether pristine copies of this set fit on the device beside a reserve of an eighth."""
         size = sum(os.path.getsize(path) for part in ("inputs", "expected") for path in files[part].values())
-        return size * 8 // 7 + (1 << 28) < self.driver.free_memory()
+        return bool(size * 8 // 7 + (1 << 28) < self.driver.free_memory())
 
     def _masked(self, values: Any, size: int) -> Tuple[Buffer, int]:
         buffer = self.memory.plain(size)

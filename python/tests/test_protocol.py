@@ -1,5 +1,6 @@
 """The protocol at its edge: one answer per request, repeated ids, the end of input, bad requests, cancelling."""
 
+import time
 from pathlib import Path
 
 from helpers import TASK, Worker, kernel, run_lines
@@ -116,6 +117,17 @@ def test_a_queued_measurement_can_be_cancelled(worker):
     assert worker.wait(waiting)["error"]["code"] == "shutting_down"
     assert worker.ask("cancel", {"id": "unknown"})["result"] == {"cancelled": False}
     assert worker.wait(busy)["result"]["status"] == "timeout"
+
+
+def test_a_running_measurement_stops_between_two_executions(worker):
+    sent = worker.send("measure", worker.params(kernel("endless", "naps=0.3")))
+    time.sleep(0.5)
+    started = time.monotonic()
+    assert worker.ask("cancel", {"id": sent})["result"] == {"cancelled": True}
+    assert worker.wait(sent)["error"] == {"code": "shutting_down", "message": "cancelled while it was measured"}
+    assert worker.measure(kernel("next-after-cancel"))["result"]["status"] == "ok"
+    assert time.monotonic() - started < 3
+    assert worker.ask("cancel", {"id": sent})["result"] == {"cancelled": False}
 
 
 def test_shutdown_answers_everything_and_exits():

@@ -8,10 +8,13 @@ import pytest
 
 from kernelcast_worker import cubin, dtypes, floor, harness, stats
 from kernelcast_worker.check import passes
-from kernelcast_worker.execute import Comparison
+from kernelcast_worker.execute import Comparison, Observation
 from kernelcast_worker.fake import model
 from kernelcast_worker.inputs import DrawError, draw_array, draw_inputs
 from kernelcast_worker.memory import ALIGNMENT, Memory
+from kernelcast_worker.timing import Timed
+from kernelcast_worker.waiting import Waiting
+from kernelcast_worker.workspace import InputSet
 
 
 def test_quantiles_and_median():
@@ -254,3 +257,51 @@ def test_buffers_end_at_the_end_of_their_mapping(size):
     assert buffer.address % ALIGNMENT == 0
     assert 0 <= end - (buffer.address + size) < ALIGNMENT
     assert sum(length for _, length in buffer.zones) == buffer.mapped - size
+
+
+class _Late:
+    """An executor and checker for which the host is late a few times."""
+
+    variants = 1
+
+    def __init__(self, times):
+        self.times, self.patience = list(times), []
+        self.executor = self.workspace = self.image = self
+        self.sets = [InputSet(0, [], {}, [])]
+        self.keeps_state = False
+
+    def sequence(self, workspace, launches):
+        return []
+
+    def run(self, *_, patience_us=0.0, poisoning=None):
+        self.patience.append(patience_us)
+        return Observation(100.0 + len(self.patience), 0, late=self.times.pop(0))
+
+
+@pytest.mark.parametrize("late,us,tries", [([False], 101, 1), ([True, False], 102, 2), ([True] * 3, 103, 3)])
+def test_a_run_that_the_host_was_late_for_is_repeated_with_patience(late, us, tries):
+    stub = _Late(late)
+    timed = Timed(stub, stub, [], 1.0)
+    assert timed.sample(stub.sets[0], checked=False) == us
+    assert len(stub.patience) == tries and stub.patience == sorted(stub.patience) and timed.repeated == sum(late)
+
+
+class _Job:
+    def __init__(self, task, internal=False):
+        self.params, self.internal = {"task_key": task}, internal
+
+
+def test_the_line_knows_the_tasks_it_needs_in_order():
+    line = Waiting(window=2)
+    jobs = [_Job(task) for task in "aabcb"]
+    for job in jobs:
+        line.add(job)
+    assert list(line) == jobs[:2] and line.tasks(2) == ["a", "b"]
+    line.remove(jobs[0])
+    line.remove(jobs[1])
+    assert line.tasks(9) == ["b", "c"]
+    line.put_back(jobs[0])
+    control = _Job("d", internal=True)
+    line.add(control)
+    assert next(iter(line)) is control and line.tasks(9) == ["d", "a", "b", "c"]
+    assert line.matching(lambda job: job.params["task_key"] == "b") == [jobs[2], jobs[4]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Dict, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ def run_candidate(driver: Any, module: Any, values: Sequence[Any]) -> None:
     if "launch_error" in marks:
         raise DriverError(1, "CUDA_ERROR_INVALID_VALUE", "the launch")
     _die(driver, marks)
+    time.sleep(float(marks.get("naps", 0)))
     if "hang" in marks:
         driver.hung = True
     elif "sticky_error" in marks:
