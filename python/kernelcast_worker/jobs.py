@@ -203,8 +203,8 @@ class Jobs:
         facts = (job.build.answer or {}).get("facts") if job.build else None
         evidence = evidence_of(facts, job.params["kernel"]["launches"], self.device.facts or DEFAULT_LIMITS) if facts else None
         session = {
-            "started_at": _stamp(job.received_at),
-            "finished_at": _stamp(time.time()),
+            "started_at": _stamp(verdict.get("began_at", job.received_at)),
+            "finished_at": _stamp(verdict.get("ended_at", time.time())),
             "controls": self.controls_state(),
             "compile_seconds": job.build.charge() if job.build else 0,
         }

@@ -56,6 +56,7 @@ class Measurement:
     def run(self) -> Dict[str, Any]:
         """Never raises for what a kernel does; raises `Cancelled` between two executions when told to stop."""
         self.session.executor.cancelled = self._cancelled
+        self.result["began_at"] = time.time()
         self.result["environment_before"] = self.session.environment.read()
         started, cpu = time.monotonic(), time.process_time()
         fatal = False
@@ -79,6 +80,7 @@ class Measurement:
         self.result["gpu_seconds"] = round(time.monotonic() - started, 6)
         self.result["cpu_seconds"] = round(time.process_time() - cpu, 6)
         self.fatal = fatal
+        self.result["ended_at"] = time.time()
         self.result["environment_after"] = {} if fatal else self.session.environment.read()
         return self.result
 
