@@ -6,19 +6,32 @@ import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
+from .dtypes import element_count, item_bytes
 from .pool import Pool
 
 LIMIT_S = 900.0
 MAIN_SETS, BOUNDARY_SETS, CONFIRM_SETS = 3, 2, 2
-#: Datasets of idle tasks are dropped beyond this many bytes.
+#: Datasets of idle tasks are dropped beyond this many bytes, or beyond half of the room there was at the start.
 KEPT_BYTES = 12 << 30
+#: Nothing is prepared ahead that would leave less room than this.
+RESERVED_BYTES = 2 << 30
+
+
+def set_bytes(workload: Mapping[str, Any]) -> int:
+    """About the size of one input set with its expected values (which take four bytes for the narrow floating types)."""
+    total = 0
+    for argument in workload["args"]:
+        count, width = element_count(argument["shape"]), item_bytes(argument["dtype"])
+        total += count * width if argument["role"] in ("in", "inout") else 0
+        total += count * max(4, width) if argument["role"] in ("out", "inout") else 0
+    return total
 
 
 class Dataset:
     """One prepared (or being prepared) group of input sets."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, estimate: int) -> None:
+        self.folder, self.estimate = folder, estimate
         self.answer: Optional[Dict[str, Any]] = None
 
     @property
@@ -34,6 +47,7 @@ class Datasets:
         self._pool, self._folder, self._threads, self._changed = pool, folder, threads, changed
         self._known: Dict[str, List[Dataset]] = {}
         self._count = 0
+        self._kept = min(KEPT_BYTES, shutil.disk_usage(folder).free // 2)
 
     def prepare(self, owner: str, task: Mapping[str, Any], confirm: bool = False) -> None:
         """Begins the datasets of a task (its workload and boundary workloads), or a confirmation's own, unless begun."""
@@ -46,9 +60,17 @@ class Datasets:
         group += [self._begin(task, workload, BOUNDARY_SETS) for workload in task.get("boundary_workloads") or []]
         self._known[owner] = group
 
+    def room_for(self, owner: str, task: Mapping[str, Any]) -> bool:
+        """Whether a task's datasets are begun or fit beside those under way and a reserve."""
+        if owner in self._known:
+            return True
+        under_way = sum(one.estimate for group in self._known.values() for one in group if one.answer is None)
+        free = shutil.disk_usage(self._folder).free
+        return free - under_way - MAIN_SETS * set_bytes(task["workload"]) > RESERVED_BYTES
+
     def _begin(self, task: Mapping[str, Any], workload: Mapping[str, Any], sets: int) -> Dataset:
         self._count += 1
-        dataset = Dataset(self._folder / f"data{self._count}")
+        dataset = Dataset(self._folder / f"data{self._count}", sets * set_bytes(workload))
         job = {"folder": str(dataset.folder), "reference": task["reference"], "sets": sets, "workload": workload}
         job.update(threads=self._threads, tolerance=task["tolerance"])
 
@@ -85,7 +107,7 @@ class Datasets:
         total = sum(dataset.bytes for group in self._known.values() for dataset in group)
         for owner in list(self._known):
             done = all(dataset.answer is not None for dataset in self._known[owner])
-            if total <= KEPT_BYTES:
+            if total <= self._kept:
                 return
             if owner not in needed and done:
                 total -= sum(dataset.bytes for dataset in self._known[owner])

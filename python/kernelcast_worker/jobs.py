@@ -130,11 +130,13 @@ class Jobs:
     def _prepare_data(self) -> None:
         running = [job.params["task_key"] for job in self._running]
         keys = dict.fromkeys(running + self._waiting.tasks(LOOK_AHEAD))
-        for key in keys:
-            self._datasets.prepare(key, self._known_tasks[key])
+        for number, key in enumerate(keys):
+            if number == 0 or self._datasets.room_for(key, self._known_tasks[key]):
+                self._datasets.prepare(key, self._known_tasks[key])
         confirming = [job for job in [*self._running, *self._waiting] if job.confirm_owner]
-        for job in islice(confirming, CONFIRMATIONS_AHEAD):
-            self._datasets.prepare(job.confirm_owner, job.task, confirm=True)
+        for number, job in enumerate(islice(confirming, CONFIRMATIONS_AHEAD)):
+            if number == 0 or self._datasets.room_for(job.confirm_owner, job.task):
+                self._datasets.prepare(job.confirm_owner, job.task, confirm=True)
         self._datasets.trim({*keys, *(job.confirm_owner for job in confirming), self._loaded_task})
 
     def _ready(self, job: Job) -> bool:

@@ -18,7 +18,7 @@ from .workspace import InputSet
 KERNEL_WARMUP_S = 0.002
 LEAST, MOST, SLOW_AFTER = 5, 30, 3
 SLOW_RATIO = 4.0
-PRECISION = 0.006
+PRECISION = 0.01
 #: How long the device is held in addition at a first, a second and a last attempt.
 _PATIENCE_US = (0.0, 200.0, 2000.0)
 KEPT_RATIO = 1.5
@@ -85,7 +85,7 @@ def rotation(sets: Sequence[InputSet]) -> Callable[[int], InputSet]:
 
 
 def screen(timed: Timed, anchor_us: Optional[float]) -> List[float]:
-    """Samples until the median is known to 0.6 %, or the kernel is clearly slow, or the limits are met."""
+    """Samples until the median is known to 1 %, or the kernel is clearly slow, or the limits are met."""
     timed.warm_up()
     chosen = rotation(timed.checker.sets)
     samples: List[float] = []

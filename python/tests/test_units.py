@@ -2,11 +2,12 @@
 
 import math
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from kernelcast_worker import cubin, dtypes, floor, harness, stats
+from kernelcast_worker import cubin, datasets, dtypes, floor, harness, stats
 from kernelcast_worker.check import passes
 from kernelcast_worker.execute import Comparison, Observation
 from kernelcast_worker.fake import model
@@ -305,3 +306,21 @@ def test_the_line_knows_the_tasks_it_needs_in_order():
     line.add(control)
     assert next(iter(line)) is control and line.tasks(9) == ["d", "a", "b", "c"]
     assert line.matching(lambda job: job.params["task_key"] == "b") == [jobs[2], jobs[4]]
+
+
+def test_what_is_prepared_ahead_leaves_room(tmp_path, monkeypatch):
+    class Never:
+        def submit(self, job, done, limit_s):
+            pass
+
+    args = [
+        {"name": "x", "dtype": "f32", "shape": [1 << 28], "role": "in"},
+        {"name": "out", "dtype": "f16", "shape": [1 << 28], "role": "out"},
+    ]
+    task = {"workload": {"args": args}, "reference": "", "tolerance": {}}
+    made = datasets.Datasets(Never(), tmp_path, 1, lambda: None)
+    assert datasets.set_bytes(task["workload"]) == 2 << 30
+    monkeypatch.setattr(datasets.shutil, "disk_usage", lambda _: SimpleNamespace(free=9 << 30))
+    assert made.room_for("a", task)
+    made.prepare("a", task)
+    assert made.room_for("a", task) and not made.room_for("b", task)
