@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 _PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 
@@ -18,8 +18,10 @@ _PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 class Child:
     """A child that speaks JSON Lines; what it says and its end arrive as events in the supervisor's queue."""
 
-    def __init__(self, module: str, arguments: Sequence[str], events: queue.SimpleQueue[Any]) -> None:
-        environment = dict(os.environ)
+    def __init__(
+        self, module: str, arguments: Sequence[str], events: queue.SimpleQueue[Any], defaults: Optional[Mapping[str, str]] = None
+    ) -> None:
+        environment = {**(defaults or {}), **os.environ}
         known = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = _PACKAGE_ROOT + (os.pathsep + known if known else "")
         environment["PYTHONUNBUFFERED"] = "1"
@@ -41,8 +43,8 @@ class Child:
         """Writes what is to be sent, so that the supervisor never waits for a child that is busy or hangs."""
         assert self._process.stdin is not None
         try:
-            while True:
-                self._process.stdin.write(self._outbox.get())
+            for data in iter(self._outbox.get, b""):
+                self._process.stdin.write(data)
                 self._process.stdin.flush()
         except OSError:
             pass
@@ -59,6 +61,7 @@ class Child:
                 break
             self._events.put(("message", self, message))
         self._kill_group()
+        self._outbox.put(b"")
         code = self._process.wait()
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         self._events.put(("gone", self, reason or f"ended with {how}"))

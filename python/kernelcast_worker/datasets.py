@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
@@ -28,16 +30,37 @@ def set_bytes(workload: Mapping[str, Any]) -> int:
 
 
 class Dataset:
-    """One prepared (or being prepared) group of input sets."""
+    """A workload's input sets, each made by a job of its own; `error` is why one failed, `ready` once all are made."""
 
-    def __init__(self, folder: Path, estimate: int) -> None:
-        self.folder, self.estimate = folder, estimate
-        self.answer: Optional[Dict[str, Any]] = None
+    def __init__(self, folder: Path, sets: int, set_bytes: int) -> None:
+        self.folder, self.bytes = folder, sets * set_bytes
+        self.ready, self.dropped, self.error = False, False, ""
+        self._sets: List[Optional[Dict[str, Any]]] = [None] * sets
+        folder.mkdir(parents=True)
 
     @property
-    def bytes(self) -> int:
-        """Size on disk."""
-        return int(self.answer["manifest"]["bytes"]) if self.answer and self.answer["ok"] else 0
+    def done(self) -> bool:
+        """Whether nothing is to come, or nothing that matters."""
+        return self.ready or bool(self.error)
+
+    def take(self, index: int, answer: Mapping[str, Any]) -> None:
+        """A job's answer; with the last one the manifest is written that the runner loads."""
+        if self.dropped:
+            self.remove()
+        elif not answer["ok"]:
+            self.error = self.error or str(answer.get("error") or f"the reference process {answer['lost']}")
+        else:
+            self._sets[index] = answer["set"]
+            made = [one for one in self._sets if one is not None]
+            if len(made) == len(self._sets):
+                seeds = hashlib.sha256("".join(one["seed_sha256"] for one in made).encode()).hexdigest()
+                (self.folder / "manifest.json").write_text(json.dumps({"sets": made, "seeds_sha256": seeds}))
+                self.ready = True
+
+    def remove(self) -> None:
+        """Deletes the files, also those that a job still under way will write."""
+        self.dropped = True
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Datasets:
@@ -64,51 +87,48 @@ class Datasets:
         """Whether a task's datasets are begun or fit beside those under way and a reserve."""
         if owner in self._known:
             return True
-        under_way = sum(one.estimate for group in self._known.values() for one in group if one.answer is None)
+        under_way = sum(one.bytes for group in self._known.values() for one in group if not one.done)
         free = shutil.disk_usage(self._folder).free
         return free - under_way - MAIN_SETS * set_bytes(task["workload"]) > RESERVED_BYTES
 
     def _begin(self, task: Mapping[str, Any], workload: Mapping[str, Any], sets: int) -> Dataset:
         self._count += 1
-        dataset = Dataset(self._folder / f"data{self._count}", sets * set_bytes(workload))
-        job = {"folder": str(dataset.folder), "reference": task["reference"], "sets": sets, "workload": workload}
-        job.update(threads=self._threads, tolerance=task["tolerance"])
+        dataset = Dataset(self._folder / f"data{self._count}", sets, set_bytes(workload))
+        for index in range(sets):
+            job = {"folder": str(dataset.folder / f"set{index}"), "reference": task["reference"], "workload": workload}
+            job.update(threads=self._threads, tolerance=task["tolerance"])
+            self._pool.submit(job, self._taker(dataset, index), LIMIT_S)
+        return dataset
 
-        def done(answer: Dict[str, Any]) -> None:
-            if "lost" in answer:
-                answer = {"ok": False, "error": f"the reference process {answer['lost']}"}
-            dataset.answer = answer
+    def _taker(self, dataset: Dataset, index: int) -> Callable[[Dict[str, Any]], None]:
+        def take(answer: Dict[str, Any]) -> None:
+            dataset.take(index, answer)
             self._changed()
 
-        self._pool.submit(job, done, LIMIT_S)
-        return dataset
+        return take
 
     def failure(self, owner: str) -> Optional[str]:
         """Why a task's reference failed, if it did."""
-        for dataset in self._known.get(owner, []):
-            if dataset.answer is not None and not dataset.answer["ok"]:
-                return str(dataset.answer["error"])
-        return None
+        return next((dataset.error for dataset in self._known.get(owner, []) if dataset.error), None)
 
     def folders(self, owner: str) -> Optional[List[str]]:
         """The folders of a task's datasets once all are ready."""
         group = self._known.get(owner)
-        if group is None or any(dataset.answer is None or not dataset.answer["ok"] for dataset in group):
+        if group is None or not all(dataset.ready for dataset in group):
             return None
         return [str(dataset.folder) for dataset in group]
 
     def drop(self, owner: str) -> None:
         """Deletes a task's datasets."""
         for dataset in self._known.pop(owner, []):
-            shutil.rmtree(dataset.folder, ignore_errors=True)
+            dataset.remove()
 
     def trim(self, needed: Set[str]) -> None:
         """Drops datasets of tasks that nothing waits for, oldest first, while too many bytes are kept."""
         total = sum(dataset.bytes for group in self._known.values() for dataset in group)
         for owner in list(self._known):
-            done = all(dataset.answer is not None for dataset in self._known[owner])
             if total <= self._kept:
                 return
-            if owner not in needed and done:
+            if owner not in needed and all(dataset.done for dataset in self._known[owner]):
                 total -= sum(dataset.bytes for dataset in self._known[owner])
                 self.drop(owner)

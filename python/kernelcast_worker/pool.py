@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence
 
 from .child import Child
 
@@ -29,8 +29,12 @@ class _Lane:
 class Pool:
     """Children are started when there is work for them and replaced when they die; a job that loses its child fails."""
 
-    def __init__(self, module: str, arguments: Sequence[str], size: int, events: Any) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[str], size: int, events: Any, defaults: Optional[Mapping[str, str]] = None
+    ) -> None:
+        """`defaults`: variables for the children's environment, where it does not have them."""
         self._module, self._arguments, self._size, self._events = module, list(arguments), max(1, size), events
+        self._defaults = dict(defaults or {})
         self._waiting: Deque[_Job] = deque()
         self._lanes: List[_Lane] = []
 
@@ -50,7 +54,7 @@ class Pool:
             if lane is None:
                 if len(self._lanes) >= self._size:
                     return
-                lane = _Lane(Child(self._module, self._arguments, self._events))
+                lane = _Lane(Child(self._module, self._arguments, self._events, self._defaults))
                 self._lanes.append(lane)
             lane.job = self._waiting.popleft()
             lane.deadline = time.monotonic() + lane.job.limit_s

@@ -1,36 +1,15 @@
-"""The reference process: draws secret input sets, runs the task's `reference.py`, leaves both in files for the runner."""
+"""The reference process: draws a secret input set, runs the task's `reference.py`, leaves both in files for the runner."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
 from .childio import Pipe, die_with_parent, give_way, serve
-
-
-def prepare_dataset(job: Mapping[str, Any]) -> Dict[str, Any]:
-    """Makes `job.sets` input sets of a workload with their expected outputs under `job.folder`; returns the manifest."""
-    started = time.perf_counter()
-    folder = Path(job["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
-    module = load_reference(job["reference"])
-    seeds = [os.urandom(16) for _ in range(job["sets"])]
-    sets = [_prepare_set(folder / f"set{i}", job, module, seed) for i, seed in enumerate(seeds)]
-    manifest = {
-        "sets": sets,
-        "seeds_sha256": hashlib.sha256(b"".join(seeds)).hexdigest(),
-        "seeds": [seed.hex() for seed in seeds],
-        "bytes": sum(path.stat().st_size for path in folder.rglob("*.bin")),
-        "seconds": time.perf_counter() - started,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return {key: value for key, value in manifest.items() if key != "seeds"}
 
 
 def load_reference(source: str) -> Dict[str, Any]:
@@ -42,13 +21,15 @@ def load_reference(source: str) -> Dict[str, Any]:
     return names
 
 
-def _prepare_set(folder: Path, job: Mapping[str, Any], module: Mapping[str, Any], seed: bytes) -> Dict[str, Any]:
+def prepare_set(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """Draws one secret input set of a workload and its expected outputs into `job.folder`; says where they are."""
     from .inputs import draw_inputs
 
-    folder.mkdir(exist_ok=True)
-    workload, threads = job["workload"], int(job["threads"])
+    folder, workload, threads = Path(job["folder"]), job["workload"], int(job["threads"])
+    folder.mkdir(parents=True, exist_ok=True)
+    module, seed = load_reference(job["reference"]), os.urandom(16)
     inputs = draw_inputs(workload, int.from_bytes(seed, "little"), threads, module.get("make_inputs"))
-    entry: Dict[str, Any] = {"inputs": {}, "expected": {}, "input_sha256": {}}
+    entry: Dict[str, Any] = {"inputs": {}, "expected": {}, "input_sha256": {}, "seed_sha256": hashlib.sha256(seed).hexdigest()}
     with ThreadPoolExecutor(max(1, threads)) as pool:
         digests = {name: pool.submit(_write, folder / f"{name}.in.bin", array) for name, array in inputs.items()}
         expected = compute_expected(workload, inputs, module, job["tolerance"])
@@ -101,7 +82,7 @@ def _as_array(value: Any) -> Any:
 def handle(request: Dict[str, Any]) -> Dict[str, Any]:
     """One job; a failure of the user's code is an answer, with the last lines of its traceback."""
     try:
-        return {"ok": True, "manifest": prepare_dataset(request)}
+        return {"ok": True, "set": prepare_set(request)}
     except Exception as error:  # the reference is the user's code: anything may come
         lines: List[str] = traceback.format_exc(limit=-3).strip().splitlines()
         return {"ok": False, "error": f"{type(error).__name__}: {error}".splitlines()[0], "trace": lines[-12:]}

@@ -31,6 +31,9 @@ from .protocol import PROTOCOL, Output, RequestError, check_kernel, check_task, 
 _TICK_S = 0.25
 _ANSWERS_KEPT = 20000
 _DEFAULT_ARCH = "sm_90a"
+_REFERENCE_BYTES = 8 << 30
+#: How many threads a reference's libraries may start; what the environment says goes first.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: Cores that compiling leaves to the runner, which must enqueue in time, and to the supervisor.
 _LEFT_FREE = 2
 
@@ -55,10 +58,11 @@ class Supervisor:
         fake = ["--fake"] if options.fake is not None else []
         jobs = options.jobs or max(1, cores - _LEFT_FREE)
         self._compilers = Pool("compiler", fake or ([options.nvrtc] if options.nvrtc else []), jobs, self.events)
-        references = 1 + (cores >= 8) + (cores >= 16)
-        self._references = Pool("reference", [], references, self.events)
+        lanes = _reference_lanes(cores)
+        threads = max(1, min(cores, 2 * cores // lanes))
+        self._references = Pool("reference", [], lanes, self.events, {name: str(threads) for name in _THREAD_VARIABLES})
         self.builds = Builds(self._compilers, self.folder / "builds", self._touch)
-        self.datasets = Datasets(self._references, self.folder, max(1, cores // references), self._touch)
+        self.datasets = Datasets(self._references, self.folder, threads, self._touch)
         self.device = Device(self._runner_arguments(), self.events, self._touch)
         self.jobs = Jobs(self.device, self.builds, self.datasets, self.folder)
         self.jobs.arch = self.arch
@@ -341,6 +345,12 @@ class Supervisor:
         for identity in list(self._open):
             self.answer(identity, RequestError("shutting_down", "the worker was told to stop"))
         self._stopping = True
+
+
+def _reference_lanes(cores: int) -> int:
+    """References that run at once: every second core, at most 8, and for each the memory that large float64 arrays take."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(cores // 2, 8, memory // _REFERENCE_BYTES))
 
 
 def _fast_folder() -> Optional[str]:

@@ -1,5 +1,6 @@
 """Pure parts: statistics, floors, ELF facts, inputs, comparisons' model, occupancy."""
 
+import json
 import math
 import struct
 from types import SimpleNamespace
@@ -324,3 +325,20 @@ def test_what_is_prepared_ahead_leaves_room(tmp_path, monkeypatch):
     assert made.room_for("a", task)
     made.prepare("a", task)
     assert made.room_for("a", task) and not made.room_for("b", task)
+
+
+def test_a_dataset_is_ready_with_its_last_set(tmp_path):
+    whole = datasets.Dataset(tmp_path / "whole", 2, 10)
+    whole.take(1, {"ok": True, "set": {"seed_sha256": "b"}})
+    assert not whole.done
+    whole.take(0, {"ok": True, "set": {"seed_sha256": "a"}})
+    manifest = json.loads((tmp_path / "whole" / "manifest.json").read_text())
+    assert whole.ready and [one["seed_sha256"] for one in manifest["sets"]] == ["a", "b"]
+    failed = datasets.Dataset(tmp_path / "failed", 2, 10)
+    failed.take(0, {"ok": False, "lost": "ended with signal 9"})
+    failed.take(1, {"ok": True, "set": {"seed_sha256": "b"}})
+    assert failed.done and not failed.ready and failed.error == "the reference process ended with signal 9"
+    failed.remove()
+    (tmp_path / "failed").mkdir()
+    failed.take(1, {"ok": True, "set": {}})
+    assert not (tmp_path / "failed").exists()
