@@ -58,7 +58,7 @@ export function predictRuntime({ line, median }: RuntimeFit, features: Float64Ar
   return lineValue(line, features) + predict(median, features);
 }
 
-function fitLine(
+export function fitLine(
   examples: readonly Example[],
   targets: readonly number[],
   weights: readonly number[],

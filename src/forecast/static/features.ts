@@ -94,6 +94,7 @@ const launchFeatures: readonly Feature[] = [
   ofHeaviest("registers", ({ cost }) => cost.registers),
   ofHeaviest("shared bytes", ({ profile }) => log2(profile.staticSharedBytes + profile.dynamicSharedBytes + 1)),
   ofHeaviest("local bytes", ({ profile }) => log2(profile.localBytes + 1)),
+  ofHeaviest("stack bytes", ({ profile }) => log2(profile.stackBytes + 1)),
   ofHeaviest("overload", ({ cost }) => cost.overload),
   ofHeaviest("loops", ({ profile }) => profile.loops),
   ofHeaviest("deepest loop", ({ profile }) => profile.deepestLoop),
@@ -136,7 +137,7 @@ const workFeatures: readonly Feature[] = [
       Math.max(
         0,
         ...facts.launches.flatMap(({ profile }) =>
-          profile.globalSites.map((site) => (site.atomic ? site.lanesPerAddress : 0)),
+          profile.globalSites.map((site) => (site.atomic ? site.activeLanes / Math.max(1, site.distinctAddresses) : 0)),
         ),
       ),
   },

@@ -53,7 +53,7 @@ export const costNames = [
 export type CostName = (typeof costNames)[number];
 
 /** Cycles: a load that misses the first-level cache, one of shared memory, a barrier, a shuffle, a wait for a copy. */
-const cycles = { load: 450, shared: 25, barrier: 40, shuffle: 20, wait: 200 };
+const cycles = { load: 600, shared: 60, barrier: 90, shuffle: 30, wait: 300 };
 
 /** Instructions that a precise function and a division stand for. */
 const expansion = { precise: 12, division: 9 };
@@ -69,7 +69,10 @@ export function launchCost(
   evidence: Evidence | undefined,
 ): LaunchCost {
   const residency = resident(profile, device, evidence?.regs);
-  const times = { ...memoryTimes(profile, device), ...computeTimes(profile, device, precisions, residency.rounds) };
+  const times = {
+    ...memoryTimes(profile, device, residency),
+    ...computeTimes(profile, device, precisions, residency.rounds),
+  };
   return { ...times, ...residency, total: combine(Object.values(times)) + device.launchFloorUs / 2 };
 }
 
@@ -84,10 +87,13 @@ function clock(device: DeviceInfo): number {
   return flops ? flops / (device.multiprocessors * 256) : 1.7e9;
 }
 
-type Residency = Pick<LaunchCost, "occupancy" | "rounds" | "waves" | "registers" | "overload">;
+type Residency = Pick<LaunchCost, "occupancy" | "rounds" | "waves" | "registers" | "overload"> & {
+  /** Blocks on one multiprocessor at a time. */
+  readonly perMultiprocessor: number;
+};
 
 function resident(profile: LaunchProfile, device: DeviceInfo, measured: number | undefined): Residency {
-  const registers = measured ?? Math.min(255, 24 + profile.localBytes / 4);
+  const registers = measured ?? Math.min(255, 24 + (profile.localBytes - profile.stackBytes) / 4);
   const threads = profile.warpsPerBlock * 32;
   const shared = profile.staticSharedBytes + profile.dynamicSharedBytes;
   const limits = [
@@ -99,6 +105,7 @@ function resident(profile: LaunchProfile, device: DeviceInfo, measured: number |
   const perMultiprocessor = Math.max(1, Math.min(...limits));
   const waves = profile.blocks / (device.multiprocessors * perMultiprocessor);
   return {
+    perMultiprocessor,
     occupancy: Math.min(1, (perMultiprocessor * threads) / device.maxThreadsPerMultiprocessor),
     rounds: Math.ceil(waves),
     waves,
@@ -113,23 +120,99 @@ function resident(profile: LaunchProfile, device: DeviceInfo, measured: number |
 
 type MemoryTimes = Pick<LaunchCost, "dram" | "dramOnce" | "l2" | "l1" | "requests" | "shared" | "atomic">;
 
-function memoryTimes(profile: LaunchProfile, device: DeviceInfo): MemoryTimes {
+function memoryTimes(profile: LaunchProfile, device: DeviceInfo, { perMultiprocessor }: Residency): MemoryTimes {
   const warps = profile.blocks * profile.warpsPerBlock;
   const perCycle = device.multiprocessors * clock(device);
   const sites = profile.globalSites;
   const sum = (figure: (site: GlobalSite) => number): number => sites.reduce((total, site) => total + figure(site), 0);
-  const l2Bytes = sum((site) => site.blockSectors) * profile.blocks * sectorBytes;
-  const once = bufferBytes(sites);
-  const dram = sum((site) => site.gridSectors) * sectorBytes;
+  const cache = firstLevel(profile, device, perMultiprocessor);
+  const stack = stackBytes(profile, device, cache);
+  const l2Bytes = sectorBytes * sum((site) => l2Sectors(site, profile, cache)) + stack.l2;
+  const blocks = Math.min(profile.blocks, perMultiprocessor * device.multiprocessors);
+  const dram = deviceBytes(sites, blocks, device) + stack.dram;
+  const stackSectors = profile.stackTraffic * warps;
   return {
     dram: (1e6 * dram) / device.bandwidth,
-    dramOnce: (1e6 * once) / device.bandwidth,
+    dramOnce: (1e6 * bufferBytes(sites)) / device.bandwidth,
     l2: (1e6 * l2Bytes) / (device.bandwidth * l2OverDram),
-    l1: (1e6 * warps * sum((site) => site.issues * site.sectors)) / (4 * perCycle),
+    l1: (1e6 * (warps * sum((site) => site.issues * site.sectors) + stackSectors)) / (4 * perCycle),
     requests: (1e6 * warps * sum((site) => site.issues * Math.max(1, site.requestedBytes / 128))) / perCycle,
     shared: (1e6 * warps * profile.sharedWavefronts) / perCycle,
     atomic: (1e6 * atomicCycles(profile, warps)) / clock(device),
   };
+}
+
+/** The first-level cache of a multiprocessor beside its shared memory, and the warps and reads that compete for it. */
+interface FirstLevel {
+  readonly bytes: number;
+  readonly warps: number;
+  readonly readSectors: number;
+}
+
+function firstLevel(profile: LaunchProfile, device: DeviceInfo, perMultiprocessor: number): FirstLevel {
+  const blocks = Math.min(perMultiprocessor, Math.ceil(profile.blocks / device.multiprocessors));
+  const shared = blocks * (profile.staticSharedBytes + profile.dynamicSharedBytes);
+  return {
+    bytes: Math.max(16_384, device.sharedMemoryPerMultiprocessor - shared),
+    warps: blocks * profile.warpsPerBlock,
+    readSectors: profile.globalSites.reduce((sum, site) => (site.write ? sum : sum + site.sectors), 0),
+  };
+}
+
+/** Sectors that a site moves between the two caches in the whole launch. */
+function l2Sectors(site: GlobalSite, profile: LaunchProfile, cache: FirstLevel): number {
+  const requests = site.issues * profile.warpsPerBlock * profile.blocks;
+  if (site.repeated) return 0;
+  if (site.write) {
+    const filled = Math.min(1, site.requestedBytes / (sectorBytes * Math.max(site.sectors, 1e-9)));
+    return requests * site.sectors * (1 + partialWrite * (1 - filled));
+  }
+  const share = (cache.bytes * site.sectors) / Math.max(site.sectors, cache.readSectors);
+  const fits = (sectors: number): boolean => sectors * sectorBytes * cache.warps <= share;
+  let sectors = site.sectors;
+  let trips = 1;
+  for (const loop of site.loops) {
+    sectors *= fits(sectors) ? loop.growth : loop.trips;
+    trips *= loop.trips;
+  }
+  const grows = fits(sectors / profile.warpsPerBlock) ? site.warpGrowth : profile.warpsPerBlock;
+  return sectors * Math.min(1, site.issues / trips) * grows * profile.blocks;
+}
+
+/** What a sector costs more that is written in part. */
+const partialWrite = 2;
+
+/** Bytes of stack arrays that leave the first-level cache, and the second. */
+function stackBytes(
+  profile: LaunchProfile,
+  device: DeviceInfo,
+  cache: FirstLevel,
+): { readonly l2: number; readonly dram: number } {
+  const live = profile.stackBytes * 32 * cache.warps;
+  const moved = profile.stackTraffic * 32 * profile.warpsPerBlock * profile.blocks;
+  if (live <= cache.bytes) return { l2: 0, dram: 0 };
+  return { l2: moved, dram: live * device.multiprocessors > device.l2Bytes / 2 ? moved / 2 : 0 };
+}
+
+/**
+ * Bytes between device memory and the second-level cache. Several passes over one buffer pay once where the blocks that
+ * run together leave all they touch in the cache.
+ */
+function deviceBytes(sites: readonly GlobalSite[], blocks: number, device: DeviceInfo): number {
+  const buffers = new Map<string, { sum: number; most: number; live: number }>();
+  for (const { buffer, write, gridSectors, blockSectors } of sites.filter(({ repeated }) => !repeated)) {
+    const key = `${buffer} ${write}`;
+    const known = buffers.get(key) ?? { sum: 0, most: 0, live: 0 };
+    buffers.set(key, {
+      sum: known.sum + gridSectors * sectorBytes,
+      most: Math.max(known.most, gridSectors * sectorBytes),
+      live: Math.max(known.live, blockSectors * sectorBytes * blocks),
+    });
+  }
+  return [...buffers.values()].reduce(
+    (total, { sum, most, live }) => total + (Math.min(live, most) < device.l2Bytes / 2 ? most : sum),
+    0,
+  );
 }
 
 /** Bytes of all buffers when each is fetched and written once. */
@@ -142,13 +225,16 @@ function bufferBytes(sites: readonly GlobalSite[]): number {
   return [...largest.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Atomics on one address follow one another; on many they spread over the cache's slices. */
+/** Atomics a cycle that the device works off on one address, and on many. */
+const atomicRate = { one: 6, many: 96 };
+
+/** Atomics on one address follow one another; a request to many spreads over the cache's slices. */
 function atomicCycles(profile: LaunchProfile, warps: number): number {
   return profile.globalSites
     .filter(({ atomic }) => atomic)
-    .reduce((sum, { issues, lanesPerAddress, gridSectors }) => {
-      const operations = issues * warps * Math.max(1, lanesPerAddress);
-      return sum + operations / Math.min(96, Math.max(1, gridSectors));
+    .reduce((sum, { issues, activeLanes, distinctAddresses }) => {
+      const rate = Math.min(atomicRate.many, atomicRate.one * Math.max(1, distinctAddresses) ** 0.8);
+      return sum + (issues * warps * activeLanes) / rate;
     }, 0);
 }
 
@@ -170,7 +256,10 @@ function computeTimes(
   return {
     arithmetic: time(operations.f32 + operations.f16 + extra, 4) + time(operations.f64, f64Rate),
     integer: time(operations.integer, 2),
-    special: time(operations.special + 1.5 * operations.precise + operations.division + operations.conversion, 0.5),
+    special: time(
+      operations.special + 1.5 * operations.precise + operations.division + 0.3 * operations.conversion,
+      0.5,
+    ),
     matrix: (1e6 * profile.matrixFlops * warps) / matrixRate(device, precisions),
     issue: time(instructions, 4),
     latency: (1e6 * rounds * criticalCycles(profile)) / clock(device),

@@ -43,13 +43,19 @@ export interface GlobalSite {
   /** Sectors per request, and bytes asked for per request. */
   readonly sectors: number;
   readonly requestedBytes: number;
-  /** Distinct sectors that one warp, one block and the whole launch touch by it over all its iterations. */
-  readonly warpSectors: number;
+  /** The loops around it, innermost first: their trips, and the factor by which these enlarge what a warp touches. */
+  readonly loops: readonly { readonly trips: number; readonly growth: number }[];
+  /** Factor from a warp to its block: 1 where all warps touch the same. */
+  readonly warpGrowth: number;
+  /** Distinct sectors that one block and the whole launch touch by it over all its iterations. */
   readonly blockSectors: number;
   readonly gridSectors: number;
   readonly known: boolean;
-  /** Lanes of a warp per distinct address. */
-  readonly lanesPerAddress: number;
+  /** True where another access beside it has just fetched the same sectors. */
+  readonly repeated: boolean;
+  /** Lanes that take part in a request, and distinct addresses among them. */
+  readonly activeLanes: number;
+  readonly distinctAddresses: number;
 }
 
 /** What one launch does, per warp or thread, as read from the source alone. */
@@ -66,12 +72,15 @@ export interface LaunchProfile {
   readonly sharedConflicts: number;
   readonly staticSharedBytes: number;
   readonly dynamicSharedBytes: number;
-  /** Bytes of a thread's local arrays. */
+  /** Bytes of a thread's local arrays, and of those that cannot live in registers because an index varies. */
   readonly localBytes: number;
+  readonly stackBytes: number;
+  /** Bytes that a thread reads and writes in the latter. */
+  readonly stackTraffic: number;
   readonly loops: number;
   readonly deepestLoop: number;
   readonly unknownLoops: number;
-  /** Requests per warp to global and to shared memory that wait for one another: what unrolling overlaps counts once. */
+  /** Requests per warp to global and to shared memory that wait for one another; what one iteration asks for overlaps. */
   readonly dependentLoads: number;
   readonly dependentShared: number;
   /** Accesses seen to leave their buffer, and names used that nothing declares. */

@@ -27,6 +27,12 @@ export interface Position {
   readonly loops: readonly ActiveLoop[];
 }
 
+/** The most frequent wait of a loop, and the loops around it. */
+interface Wait {
+  readonly issues: number;
+  readonly loops: readonly ActiveLoop[];
+}
+
 export interface AccessKind {
   readonly write: boolean;
   readonly atomic?: boolean;
@@ -48,8 +54,18 @@ export class Recorder {
   loops = 0;
   deepest = 0;
   unknownLoops = 0;
-  dependentLoads = 0;
-  dependentShared = 0;
+  readonly #waits = {
+    global: new Map<ActiveLoop | undefined, Wait>(),
+    shared: new Map<ActiveLoop | undefined, Wait>(),
+  };
+  readonly #places: {
+    readonly loop: ActiveLoop | undefined;
+    readonly buffer: string;
+    readonly write: boolean;
+    readonly place: number;
+  }[] = [];
+  readonly #stepwise = new Set<ActiveLoop>();
+  readonly #locals = new Map<string, { readonly bytes: number; readonly traffic: number; readonly varies: boolean }>();
   outOfBounds = 0;
   unresolved = 0;
 
@@ -89,13 +105,43 @@ export class Recorder {
   /** One access through a pointer, `bytes` wide per lane. */
   access(position: Position, pointer: PointerValue, bytes: number, kind: AccessKind): void {
     const issues = this.issues(position);
-    if (issues === 0 || pointer.space === "local") return;
+    if (issues === 0) return;
+    if (pointer.space === "local") {
+      this.#accessLocal(position, pointer, bytes, issues);
+      return;
+    }
     if (pointer.space === "shared") this.#accessShared(position, pointer, bytes, kind, issues);
     else this.#accessGlobal(position, pointer, bytes, kind, issues);
     if (this.#leavesBuffer(position, pointer, bytes)) this.outOfBounds++;
-    if (kind.write || kind.asynchronous) return;
-    if (pointer.space === "shared") this.dependentShared += issues / overlap(position.loops);
-    else this.dependentLoads += issues / overlap(position.loops);
+    if (!kind.write && !kind.asynchronous) this.#depend(position, pointer.space, issues);
+  }
+
+  /** Accesses of one iteration overlap: of a loop's only the most frequent one counts. */
+  #depend(position: Position, space: "global" | "shared", issues: number): void {
+    const waits = this.#waits[space];
+    const loop = position.loops.at(-1);
+    if (issues > (waits.get(loop)?.issues ?? 0)) waits.set(loop, { issues, loops: [...position.loops] });
+  }
+
+  /** A loop whose iterations meet at barriers is not run several iterations at a time. */
+  barrier(position: Position): void {
+    for (const loop of position.loops) this.#stepwise.add(loop);
+  }
+
+  /** An array whose index depends on the lane, on data or on a loop that is not unrolled lies on the stack. */
+  #accessLocal(position: Position, pointer: PointerValue, bytes: number, issues: number): void {
+    const first = at(pointer.offset, 0);
+    const varies =
+      Number.isNaN(first) ||
+      first !== at(pointer.offset, 1) ||
+      position.loops.some(({ depth, unrolled }) => !unrolled && at(pointer.offset, firstLoopPoint + depth) !== first);
+    const { distinctAddresses } = requestShape(pointer.offset, bytes, 0, (point) => this.active(position, point));
+    const known = this.#locals.get(pointer.buffer) ?? { bytes: pointer.bufferBytes, traffic: 0, varies: false };
+    this.#locals.set(pointer.buffer, {
+      ...known,
+      traffic: known.traffic + issues * bytes * stackSpread(distinctAddresses),
+      varies: known.varies || varies,
+    });
   }
 
   #leavesBuffer(position: Position, pointer: PointerValue, bytes: number): boolean {
@@ -128,15 +174,22 @@ export class Recorder {
     const first = requestShape(pointer.offset, bytes, 0, isActive);
     const request = typical.activeLanes > 0 ? typical : first;
     const sectors = this.overWarps((point) => (point === 0 ? first : typical).sectors.length);
-    const warpSectors = sectors * loopFactor(request, pointer.offset, position.loops);
     const repeat = (point: number, steps: number): number =>
       Math.min(steps, growth(request, Math.abs(at(pointer.offset, point) - at(pointer.offset, 0)), steps));
-    const blockSectors = warpSectors * repeat(nextWarpPoint, this.warps);
+    const loops = position.loops
+      .map(({ depth, trips }) => ({
+        trips: Math.max(1, trips),
+        growth: repeat(firstLoopPoint + depth, Math.max(1, trips)),
+      }))
+      .toReversed();
+    const warpGrowth = repeat(nextWarpPoint, this.warps);
+    const blockSectors = loops.reduce((product, loop) => product * loop.growth, sectors * warpGrowth);
     const gridSectors = this.shape.grid.reduce(
       (product, extent, axis) => product * repeat(nextBlockPoints[axis] as number, extent),
       blockSectors,
     );
     this.sites.push({
+      repeated: this.#isRepeated(position, pointer, kind.write),
       buffer: pointer.buffer,
       write: kind.write,
       atomic: kind.atomic ?? false,
@@ -145,16 +198,49 @@ export class Recorder {
       issues,
       sectors,
       requestedBytes: this.overWarps((point) => (point === 0 ? first : typical).activeLanes) * bytes,
-      warpSectors,
+      loops,
+      warpGrowth,
       blockSectors,
       gridSectors: Math.min(gridSectors, Math.ceil(pointer.bufferBytes / sectorBytes)),
       known: request.known,
-      lanesPerAddress: request.activeLanes / Math.max(1, request.distinctAddresses),
+      activeLanes: request.activeLanes,
+      distinctAddresses: request.distinctAddresses,
     });
+  }
+
+  /** True where an access of the same iteration lies less than a sector away. */
+  #isRepeated(position: Position, pointer: PointerValue, write: boolean): boolean {
+    const place = at(pointer.offset, 0);
+    const loop = position.loops.at(-1);
+    const before = this.#places.some(
+      (other) =>
+        other.loop === loop &&
+        other.buffer === pointer.buffer &&
+        other.write === write &&
+        Math.abs(other.place - place) < sectorBytes,
+    );
+    this.#places.push({ loop, buffer: pointer.buffer, write, place });
+    return before;
+  }
+
+  #waiting(space: "global" | "shared"): number {
+    return [...this.#waits[space].values()].reduce((sum, { issues, loops }) => sum + issues / this.#overlap(loops), 0);
+  }
+
+  /** Iterations of the innermost loops that run together: unrolled, and not held up by a barrier; at most eight. */
+  #overlap(loops: readonly ActiveLoop[]): number {
+    let together = 1;
+    for (const loop of loops.toReversed()) {
+      if (this.#stepwise.has(loop)) break;
+      together *= Math.max(1, loop.unrolled ? loop.trips : unaskedUnrolling);
+      if (!loop.unrolled) break;
+    }
+    return Math.min(mostTogether, together);
   }
 
   finish(dynamicSharedBytes: number, complete: boolean): LaunchProfile {
     const [x, y, z] = this.shape.grid;
+    const onStack = [...this.#locals.values()].filter(({ varies }) => varies);
     return {
       threadsPerBlock: this.threads,
       warpsPerBlock: this.warps,
@@ -167,11 +253,13 @@ export class Recorder {
       staticSharedBytes: this.staticSharedBytes,
       dynamicSharedBytes,
       localBytes: this.localBytes,
+      stackBytes: onStack.reduce((sum, { bytes }) => sum + bytes, 0),
+      stackTraffic: onStack.reduce((sum, { traffic }) => sum + traffic, 0),
       loops: this.loops,
       deepestLoop: this.deepest,
       unknownLoops: this.unknownLoops,
-      dependentLoads: this.dependentLoads,
-      dependentShared: this.dependentShared,
+      dependentLoads: this.#waiting("global"),
+      dependentShared: this.#waiting("shared"),
       outOfBounds: this.outOfBounds,
       unresolved: this.unresolved,
       complete,
@@ -185,23 +273,15 @@ function idealWavefronts(bytes: number, active: (point: number) => boolean, firs
   return lanes === 0 ? 0 : Math.max(1, Math.ceil((lanes * bytes) / 128));
 }
 
-/** Iterations of the innermost loops that a compiler runs together, at most eight. */
-function overlap(loops: readonly ActiveLoop[]): number {
-  let together = 1;
-  for (const { trips, unrolled } of [...loops].reverse()) {
-    if (!unrolled) break;
-    together *= Math.max(1, trips);
-  }
-  return Math.min(8, together);
+/** Stack arrays are interleaved by lane: lanes at different indices touch a sector each instead of one for eight. */
+function stackSpread(distinctIndices: number): number {
+  return Math.min(lanesPerWarp, Math.max(4, distinctIndices)) / 4;
 }
 
-/** Growth of the sectors that one warp touches over the loops around an access. */
-function loopFactor(request: RequestShape, offset: Lanes, loops: readonly ActiveLoop[]): number {
-  return loops.reduce((factor, { depth, trips }) => {
-    const stride = Math.abs(at(offset, firstLoopPoint + depth) - at(offset, 0));
-    return factor * Math.min(Math.max(1, trips), growth(request, stride, trips));
-  }, 1);
-}
+/** Iterations that a compiler runs together in a loop that nothing says to unroll. */
+const unaskedUnrolling = 4;
+
+const mostTogether = 8;
 
 /** Factor by which steps of a stride, in bytes, enlarge what a request touches; 1 where what was fetched serves again. */
 function growth(request: RequestShape, stride: number, trips: number): number {

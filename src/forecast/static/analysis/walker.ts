@@ -70,7 +70,9 @@ export class Walker implements Position {
   }
 
   count(name: OperationName, amount = 1): void {
-    if (this.silent === 0) this.recorder.count(this, name, amount);
+    if (this.silent > 0) return;
+    this.recorder.count(this, name, amount);
+    if (name === "barrier") this.recorder.barrier(this);
   }
 
   access(pointer: PointerValue, bytes: number, kind: AccessKind): void {
