@@ -45,8 +45,8 @@ class Build:
 class Builds:
     """Starts builds and keeps their answers; whoever holds a build must release it."""
 
-    def __init__(self, pool: Pool, folder: Path, changed: Callable[[], None], kept: int = KEPT) -> None:
-        self._pool, self._folder, self._changed, self._kept = pool, folder, changed, kept
+    def __init__(self, pool: Pool, folder: Path, kept: int = KEPT) -> None:
+        self._pool, self._folder, self._kept = pool, folder, kept
         self._known: OrderedDict[str, Build] = OrderedDict()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -78,7 +78,6 @@ class Builds:
             waiting, build.waiting = build.waiting, []
             for callback in waiting:
                 callback()
-            self._changed()
 
         self._pool.submit(job, done, LIMIT_S)
         return build

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from .dtypes import element_count, item_bytes
 from .pool import Pool
@@ -66,8 +67,8 @@ class Dataset:
 class Datasets:
     """All datasets of the worker."""
 
-    def __init__(self, pool: Pool, folder: Path, threads: int, changed: Callable[[], None]) -> None:
-        self._pool, self._folder, self._threads, self._changed = pool, folder, threads, changed
+    def __init__(self, pool: Pool, folder: Path, threads: int) -> None:
+        self._pool, self._folder, self._threads = pool, folder, threads
         self._known: Dict[str, List[Dataset]] = {}
         self._count = 0
         self._kept = min(KEPT_BYTES, shutil.disk_usage(folder).free // 2)
@@ -97,15 +98,8 @@ class Datasets:
         for index in range(sets):
             job = {"folder": str(dataset.folder / f"set{index}"), "reference": task["reference"], "workload": workload}
             job.update(threads=self._threads, tolerance=task["tolerance"])
-            self._pool.submit(job, self._taker(dataset, index), LIMIT_S)
+            self._pool.submit(job, partial(dataset.take, index), LIMIT_S)
         return dataset
-
-    def _taker(self, dataset: Dataset, index: int) -> Callable[[Dict[str, Any]], None]:
-        def take(answer: Dict[str, Any]) -> None:
-            dataset.take(index, answer)
-            self._changed()
-
-        return take
 
     def failure(self, owner: str) -> Optional[str]:
         """Why a task's reference failed, if it did."""

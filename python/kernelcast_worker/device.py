@@ -28,8 +28,8 @@ class _Work:
 class Device:
     """At most one runner process with a context; its jobs are done in order, one at a time."""
 
-    def __init__(self, arguments: List[str], events: Any, changed: Callable[[], None]) -> None:
-        self._arguments, self._events, self._changed = arguments, events, changed
+    def __init__(self, arguments: List[str], events: Any) -> None:
+        self._arguments, self._events = arguments, events
         self._child: Optional[Child] = None
         self._spare: Optional[Child] = None
         self._works: Deque[_Work] = deque()
@@ -96,7 +96,6 @@ class Device:
             self._spare = self._spare or self._spawn()
         elif self._works:
             self._answer(message)
-        self._changed()
 
     def _answer(self, message: Dict[str, Any]) -> None:
         work = self._works.popleft()
@@ -132,7 +131,6 @@ class Device:
             work.done({"lost": reason})
         else:
             self._lose()
-        self._changed()
 
     def expire(self, now: float) -> None:
         """Kills a runner that is over its limit."""

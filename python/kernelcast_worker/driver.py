@@ -10,7 +10,6 @@ SUCCESS = 0
 OUT_OF_MEMORY = 2
 NOT_FOUND = 500
 NOT_READY = 600
-ILLEGAL_ADDRESS = 700
 #: Errors after which the context is unusable.
 STICKY = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 999})
 #: Of those, the ones that a wild pointer causes.

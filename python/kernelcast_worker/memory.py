@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, List, Tuple
 
-from .driver import DriverError
+from .driver import OUT_OF_MEMORY, DriverError
 
 ALIGNMENT = 256
 #: Guard on either side where the driver has no virtual memory management.
@@ -51,7 +51,7 @@ class Memory:
             try:
                 return self._mapped(size)
             except DriverError as error:
-                if error.sticky or error.code == 2:
+                if error.sticky or error.code == OUT_OF_MEMORY:
                     raise
                 self.virtual = False
         return self._padded(size)

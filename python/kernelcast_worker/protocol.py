@@ -26,6 +26,7 @@ class RequestError(Exception):
     """An error answer: a code of `ERROR_CODES` and one line."""
 
     def __init__(self, code: str, message: str) -> None:
+        assert code in ERROR_CODES, code
         super().__init__(message)
         self.code = code
 

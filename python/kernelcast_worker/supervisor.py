@@ -61,17 +61,14 @@ class Supervisor:
         lanes = _reference_lanes(cores)
         threads = max(1, min(cores, 2 * cores // lanes))
         self._references = Pool("reference", [], lanes, self.events, {name: str(threads) for name in _THREAD_VARIABLES})
-        self.builds = Builds(self._compilers, self.folder / "builds", self._touch)
-        self.datasets = Datasets(self._references, self.folder, threads, self._touch)
-        self.device = Device(self._runner_arguments(), self.events, self._touch)
+        self.builds = Builds(self._compilers, self.folder / "builds")
+        self.datasets = Datasets(self._references, self.folder, threads)
+        self.device = Device(self._runner_arguments(), self.events)
         self.jobs = Jobs(self.device, self.builds, self.datasets, self.folder)
         self.jobs.arch = self.arch
         self.controls = Controls(self)
         self.jobs.controls_ok = lambda: self.controls.ok
         self.jobs.controls_state = lambda: self.controls.state
-
-    def _touch(self) -> None:
-        """Something changed: the loop pumps after every event, so nothing is to be done here."""
 
     def _runner_arguments(self) -> List[str]:
         options = self.options

@@ -87,7 +87,7 @@ def test_builds_that_nothing_waits_for_make_room(tmp_path):
             Path(job["image"]).write_bytes(b"image")
             done({"ok": True, "facts": {"cpu_seconds": 2.0}})
 
-    builds = Builds(Instant(), tmp_path / "builds", lambda: None, kept=2)
+    builds = Builds(Instant(), tmp_path / "builds", kept=2)
     made = [kernel(f"k{i}", f"n{i}") for i in range(4)]
     held = builds.hold(made[0], "sm_90a")
     for one in made[1:]:

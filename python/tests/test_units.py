@@ -319,7 +319,7 @@ def test_what_is_prepared_ahead_leaves_room(tmp_path, monkeypatch):
         {"name": "out", "dtype": "f16", "shape": [1 << 28], "role": "out"},
     ]
     task = {"workload": {"args": args}, "reference": "", "tolerance": {}}
-    made = datasets.Datasets(Never(), tmp_path, 1, lambda: None)
+    made = datasets.Datasets(Never(), tmp_path, 1)
     assert datasets.set_bytes(task["workload"]) == 2 << 30
     monkeypatch.setattr(datasets.shutil, "disk_usage", lambda _: SimpleNamespace(free=9 << 30))
     assert made.room_for("a", task)
