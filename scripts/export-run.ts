@@ -1,0 +1,34 @@
+/**
+ * `npx tsx scripts/export-run.ts --workspace DIR --run RUN --out FOLDER`: writes a run's log, receipts and report as files
+ * that can be committed: events.jsonl.gz, receipts.jsonl.gz, report.html, summary.json.
+ */
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import type { StoredEvent } from "../src/domain/index.ts";
+import { collectReport } from "../src/report/collect.ts";
+import { openWorkspace } from "../src/serve/workspace.ts";
+
+const { values } = parseArgs({
+  options: { workspace: { type: "string", default: ".kernelcast" }, run: { type: "string" }, out: { type: "string" } },
+});
+const { workspace: folder, run, out } = values;
+if (!run || !out) throw new Error("give --run and --out");
+
+const workspace = openWorkspace(folder);
+const events = [...workspace.store.events(run)];
+const receipts = events.flatMap(receiptOf).flatMap((sha256) => workspace.store.blob(sha256) ?? []);
+mkdirSync(out, { recursive: true });
+writeFileSync(join(out, "events.jsonl.gz"), gzipSync(events.map((event) => `${JSON.stringify(event)}\n`).join("")));
+writeFileSync(join(out, "receipts.jsonl.gz"), gzipSync(receipts.map((receipt) => `${receipt}\n`).join("")));
+writeFileSync(join(out, "summary.json"), `${JSON.stringify(collectReport(workspace.store, run).summary, null, 2)}\n`);
+cpSync(join(workspace.runFolder(run), "report.html"), join(out, "report.html"));
+workspace.store.close();
+console.log(`${out}: ${events.length} events, ${receipts.length} receipts`);
+
+function receiptOf({ type, payload }: StoredEvent): readonly string[] {
+  if (type !== "measurement-end") return [];
+  const { receiptSha256 } = (payload as { measurement: { receiptSha256?: string } }).measurement;
+  return receiptSha256 === undefined ? [] : [receiptSha256];
+}
