@@ -1,11 +1,11 @@
 /**
- * `npx tsx scripts/agreement-report.ts --workspace DIR --responses FILE --out FILE.json`: how far a second GPU run
- * (see agreement-requests.ts) agrees with a workspace's runs, and its confirmations with one another.
+ * `npx tsx scripts/agreement-report.ts --workspace DIR --responses A --responses B --out FILE.json`: how
+ * far two more worker processes (see agreement-requests.ts) agree with a workspace's runs and with each other.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { createPolicy, type PolicyName } from "../src/decide/policies.ts";
-import { readWorkerRun } from "../src/formats/worker-responses.ts";
+import { readWorkerRun, type WorkerRun } from "../src/formats/worker-responses.ts";
 import type { SearchConfig } from "../src/search/events.ts";
 import { replayRun } from "../src/search/replay.ts";
 import { openWorkspace, type Workspace } from "../src/serve/workspace.ts";
@@ -20,37 +20,36 @@ interface Pair {
 const { values } = parseArgs({
   options: {
     workspace: { type: "string", default: ".kernelcast" },
-    responses: { type: "string" },
+    responses: { type: "string", multiple: true },
     out: { type: "string" },
   },
 });
-if (!values.responses || !values.out) throw new Error("give --responses and --out");
+const [pathA, pathB] = values.responses ?? [];
+if (!pathA || !pathB || !values.out) throw new Error("give --responses twice, and --out");
 
-const { answers, device, environment } = await readWorkerRun(values.responses, 2);
-const second = new Map(answers.map((answer) => [answer.request_id ?? "", answer]));
+const [runA, runB] = await Promise.all([readWorkerRun(pathA, 1), readWorkerRun(pathB, 2)]);
+const [answersA, answersB] = [byRequest(runA), byRequest(runB)];
 const workspace = openWorkspace(values.workspace);
-const runs = workspace.store.runs();
-const screens = runs.flatMap(({ runId, config }) => screenPairs(workspace, runId, config as SearchConfig));
-const confirmations = [...second.keys()].filter((id) => id.includes("/confirm-a/")).flatMap(confirmationPair);
-const result = {
-  command: "npx tsx scripts/agreement-report.ts",
-  device: device?.name,
-  environment,
-  screened_again: summarise(screens),
-  confirmed_twice: summarise(confirmations),
-  pairs: { screened_again: screens, confirmed_twice: confirmations },
-};
-writeFileSync(values.out, `${JSON.stringify(result, null, 1)}\n`);
-console.log(
-  JSON.stringify({ screened_again: result.screened_again, confirmed_twice: result.confirmed_twice }, null, 2),
-);
+const screens = workspace.store
+  .runs()
+  .flatMap(({ runId, config }) => screenPairs(workspace, runId, config as SearchConfig));
+const confirmations = [...answersA.keys()].filter((id) => id.includes("/confirm/")).flatMap(confirmationPair);
+const agreement = { screened_again: summarise(screens), confirmed_in_two_processes: summarise(confirmations) };
+const environments = [runA, runB].map(({ device, environment }) => ({ device: device?.name, ...environment }));
+const pairs = { screened_again: screens, confirmed_in_two_processes: confirmations };
+writeFileSync(values.out, `${JSON.stringify({ ...agreement, environments, pairs }, null, 1)}\n`);
+console.log(JSON.stringify(agreement, null, 2));
 workspace.store.close();
+
+function byRequest({ answers }: WorkerRun): ReadonlyMap<string, WorkerRun["answers"][number]> {
+  return new Map(answers.map((answer) => [answer.request_id, answer]));
+}
 
 function screenPairs({ store }: Workspace, runId: string, config: SearchConfig): Pair[] {
   const state = replayRun(store, runId, createPolicy(config.policy as PolicyName))?.state;
   if (!state) return [];
   return state.okIds.flatMap((kernel) => {
-    const again = second.get(`${runId}/screen/${kernel}`);
+    const again = answersA.get(`${runId}/screen/${kernel}`);
     const before = state.candidates.get(kernel)?.measurement;
     if (again?.status !== "ok" || !before) return [];
     return [{ run: runId, kernel, first_us: before.runtime.medianUs, second_us: again.runtime_us.median }];
@@ -59,7 +58,7 @@ function screenPairs({ store }: Workspace, runId: string, config: SearchConfig):
 
 function confirmationPair(id: string): Pair[] {
   const [run = "", , kernel = ""] = id.split("/");
-  const [a, b] = [second.get(id), second.get(id.replace("/confirm-a/", "/confirm-b/"))];
+  const [a, b] = [answersA.get(id), answersB.get(id)];
   if (a?.status !== "ok" || b?.status !== "ok") return [];
   return [{ run, kernel, first_us: a.runtime_us.median, second_us: b.runtime_us.median }];
 }

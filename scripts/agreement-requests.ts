@@ -47,10 +47,8 @@ function requestsOf({ store }: Workspace, runId: string, policy: PolicyName, tas
   for (const kernelId of state.okIds) {
     requests.push({ id: `${runId}/screen/${kernelId}`, method: "measure", params: base(kernelId, "screen") });
     if (!state.candidates.get(kernelId)?.confirmed) continue;
-    for (const again of ["a", "b"]) {
-      const params = { ...base(kernelId, "confirm"), request_id: `${runId}/confirm-${again}/${kernelId}`, anchor };
-      requests.push({ id: `${runId}/confirm-${again}/${kernelId}`, method: "measure", params });
-    }
+    const params = { ...base(kernelId, "confirm"), anchor };
+    requests.push({ id: `${runId}/confirm/${kernelId}`, method: "measure", params });
   }
   return requests;
 }
