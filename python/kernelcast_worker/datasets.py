@@ -14,6 +14,8 @@ from .pool import Pool
 
 LIMIT_S = 900.0
 MAIN_SETS, BOUNDARY_SETS, CONFIRM_SETS = 3, 2, 2
+#: Datasets kept ready for the confirmations of a task that is being searched.
+SPARES = 2
 #: Datasets of idle tasks are dropped beyond this many bytes, or beyond half of the room there was at the start.
 KEPT_BYTES = 12 << 30
 #: Nothing is prepared ahead that would leave less room than this.
@@ -70,19 +72,30 @@ class Datasets:
     def __init__(self, pool: Pool, folder: Path, threads: int) -> None:
         self._pool, self._folder, self._threads = pool, folder, threads
         self._known: Dict[str, List[Dataset]] = {}
+        self._spares: Dict[str, List[str]] = {}
         self._count = 0
         self._kept = min(KEPT_BYTES, shutil.disk_usage(folder).free // 2)
 
-    def prepare(self, owner: str, task: Mapping[str, Any], confirm: bool = False) -> None:
-        """Begins the datasets of a task (its workload and boundary workloads), or a confirmation's own, unless begun."""
+    def prepare(self, key: str, task: Mapping[str, Any]) -> None:
+        """Begins the datasets of a task, of its workload and boundary workloads, unless begun."""
+        if key not in self._known:
+            group = [self._begin(task, task["workload"], MAIN_SETS)]
+            group += [self._begin(task, workload, BOUNDARY_SETS) for workload in task.get("boundary_workloads") or []]
+            self._known[key] = group
+
+    def prepare_confirmation(self, owner: str, key: str, task: Mapping[str, Any]) -> None:
+        """Gives a confirmation a dataset that nothing was measured with before: a spare of the task, or a new one."""
         if owner in self._known:
             return
-        if confirm:
-            self._known[owner] = [self._begin(task, task["workload"], CONFIRM_SETS)]
-            return
-        group = [self._begin(task, task["workload"], MAIN_SETS)]
-        group += [self._begin(task, workload, BOUNDARY_SETS) for workload in task.get("boundary_workloads") or []]
-        self._known[owner] = group
+        spares = self._spares.get(key)
+        self._known[owner] = self._known.pop(spares.pop(0)) if spares else [self._begin(task, task["workload"], CONFIRM_SETS)]
+
+    def keep_spares(self, key: str, task: Mapping[str, Any]) -> None:
+        """Begins datasets for confirmations to come, once the task's own are made."""
+        spares = self._spares.setdefault(key, [])
+        while self.folders(key) is not None and len(spares) < SPARES and self.room_for("", task):
+            spares.append(f"spare-{self._count}-{key}")
+            self._known[spares[-1]] = [self._begin(task, task["workload"], CONFIRM_SETS)]
 
     def room_for(self, owner: str, task: Mapping[str, Any]) -> bool:
         """Whether a task's datasets are begun or fit beside those under way and a reserve."""
@@ -116,9 +129,13 @@ class Datasets:
         """Deletes a task's datasets."""
         for dataset in self._known.pop(owner, []):
             dataset.remove()
+        for spares in self._spares.values():
+            if owner in spares:
+                spares.remove(owner)
 
     def trim(self, needed: Set[str]) -> None:
         """Drops datasets of tasks that nothing waits for, oldest first, while too many bytes are kept."""
+        needed = needed.union(*(self._spares.get(key, []) for key in needed))
         total = sum(dataset.bytes for group in self._known.values() for dataset in group)
         for owner in list(self._known):
             if total <= self._kept:

@@ -136,7 +136,9 @@ class Jobs:
         confirming = [job for job in [*self._running, *self._waiting] if job.confirm_owner]
         for number, job in enumerate(islice(confirming, CONFIRMATIONS_AHEAD)):
             if number == 0 or self._datasets.room_for(job.confirm_owner, job.task):
-                self._datasets.prepare(job.confirm_owner, job.task, confirm=True)
+                self._datasets.prepare_confirmation(job.confirm_owner, job.params["task_key"], job.task)
+        if any(job.params.get("anchor") for job in self._running):  # a search: confirmations will come
+            self._datasets.keep_spares(self._loaded_task, self._known_tasks[self._loaded_task])
         self._datasets.trim({*keys, *(job.confirm_owner for job in confirming), self._loaded_task})
 
     def _ready(self, job: Job) -> bool:

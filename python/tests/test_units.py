@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -342,3 +343,31 @@ def test_a_dataset_is_ready_with_its_last_set(tmp_path):
     (tmp_path / "failed").mkdir()
     failed.take(1, {"ok": True, "set": {}})
     assert not (tmp_path / "failed").exists()
+
+
+def test_a_searched_task_has_fresh_datasets_ready_for_its_confirmations(tmp_path):
+    class Instant:
+        count = 0
+
+        def submit(self, job, done, limit_s):
+            self.count += 1
+            done({"ok": True, "set": {"seed_sha256": str(self.count)}})
+
+    args = [{"name": "out", "dtype": "f32", "shape": [4], "role": "out"}]
+    task = {"workload": {"args": args}, "reference": "", "tolerance": {}}
+    made = datasets.Datasets(Instant(), tmp_path, 1)
+    made.keep_spares("t", task)
+    assert made.folders("t") is None and Instant.count == 0
+    made.prepare("t", task)
+    made.keep_spares("t", task)
+    made.prepare_confirmation("one", "t", task)
+    made.prepare_confirmation("two", "t", task)
+    made.keep_spares("t", task)
+    made.prepare_confirmation("three", "t", task)
+    made.prepare_confirmation("one", "t", task)
+    folders = [made.folders(owner)[0] for owner in ("t", "one", "two", "three")]
+    assert len(set(folders)) == 4
+    made.drop("one")
+    assert not Path(folders[1]).exists() and Path(folders[2]).exists()
+    made.trim({"t"})
+    assert made.folders("three") == [folders[3]]
