@@ -1,10 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { parseDocument } from "yaml";
 import { z } from "zod";
 import { KernelcastError, makeKernel, sha256Hex, type Launch, type Task } from "../domain/index.ts";
-import { describeIssue, toLaunch } from "../formats/load-task.ts";
+import { describeIssue, parseYaml, toLaunch } from "../formats/load-task.ts";
 import { launchSchema } from "../formats/task-schema.ts";
 import { integerDefines } from "../measure/worker-messages.ts";
 import { openDevice } from "../serve/open-device.ts";
@@ -74,10 +73,8 @@ async function readKernels(
 }
 
 async function readLaunches(context: CliContext, path: string): Promise<readonly Launch[]> {
-  const document = parseDocument(await readText(context, path, "launches"));
-  const [fault] = document.errors;
-  if (fault) throw new KernelcastError("task", `${path}: ${fault.message.split("\n")[0]}`);
-  const parsed = z.array(launchSchema).min(1).safeParse(document.toJS());
+  const launches = parseYaml(await readText(context, path, "launches"), path);
+  const parsed = z.array(launchSchema).min(1).safeParse(launches);
   if (!parsed.success) throw new KernelcastError("task", `${path}: ${describeIssue(parsed.error.issues[0])}`);
   return parsed.data.map(toLaunch);
 }

@@ -1,4 +1,4 @@
-import { buildCommand, numberParser, type Command } from "@stricli/core";
+import { buildCommand, type Command } from "@stricli/core";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import type { SearchFlags } from "./search-command.ts";
 
@@ -6,15 +6,18 @@ const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 const optionalNumber = { kind: "parsed", parse: positive, optional: true } as const;
 
 function positive(input: string): number {
-  const value = numberParser(input);
-  if (!(value > 0)) throw new Error(`${input} is not a positive number`);
+  const value = Number(input);
+  if (!(value > 0 && value < Infinity)) throw new Error("it must be a number above 0");
   return value;
 }
 
-function integer(input: string): number {
-  const value = numberParser(input);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${input} is not a whole number of at least 0`);
-  return value;
+function wholeNumber(least: number): (input: string) => number {
+  return (input) => {
+    const value = input.trim() === "" ? Number.NaN : Number(input);
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new Error(`it must be a whole number of at least ${least}`);
+    return value;
+  };
 }
 
 export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [string], CliContext>({
@@ -46,14 +49,14 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
       proposerRecording: { ...optionalText, brief: "Recording to propose from on a live device" },
       measurements: {
         kind: "parsed",
-        parse: integer,
+        parse: wholeNumber(1),
         optional: true,
         brief: "Kernels to measure at most, the seed included (default 32 when nothing limits)",
       },
       gpuSeconds: { ...optionalNumber, brief: "GPU-seconds to spend at most" },
       cpuSeconds: { ...optionalNumber, brief: "CPU-seconds to spend at most" },
       wallSeconds: { ...optionalNumber, brief: "Seconds to take at most" },
-      seed: { kind: "parsed", parse: integer, brief: "Fixes every random draw", default: "1" },
+      seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes every random draw", default: "1" },
       run: { ...optionalText, brief: "Name of the run, to start or to continue" },
       fresh: {
         kind: "boolean",

@@ -40,7 +40,8 @@ export function evaluateExpression(expression: Expression, names: Names): number
   const value =
     typeof expression === "number" ? expression : located(expression, () => visit(parse(expression), names));
   if (!Number.isSafeInteger(value)) {
-    throw new KernelcastError("task", `expression "${expression}" gives ${value}, which is not an integer`);
+    const what = typeof expression === "number" ? `${value}` : `expression "${expression}" gives ${value}, which`;
+    throw new KernelcastError("task", `${what} is not an integer`);
   }
   return value;
 }
@@ -101,6 +102,7 @@ function combine(node: jsep.BinaryExpression, names: Names): number {
 function call(node: jsep.CallExpression, names: Names): number {
   const name = node.callee.type === "Identifier" ? (node.callee as jsep.Identifier).name : "";
   const known = Object.hasOwn(functions, name) ? functions[name] : undefined;
+  if (name === "") throw new Error(`only ${Object.keys(functions).join(", ")} can be called`);
   if (!known) throw new Error(`unknown function "${name}" (known: ${Object.keys(functions).join(", ")})`);
   if (node.arguments.length !== known.arity) throw new Error(`${name} takes ${known.arity} arguments`);
   return known.apply(...node.arguments.map((argument) => visit(argument, names)));

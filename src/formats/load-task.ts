@@ -8,6 +8,7 @@ import {
   KernelcastError,
   makeKernel,
   resolveLaunch,
+  type Expression,
   type Launch,
   type Task,
   type TaskArgument,
@@ -31,16 +32,17 @@ export async function loadTask(folder: string): Promise<Task> {
       `${path}: task_id is "${file.task_id}" but the folder is "${id}"; make them equal`,
     );
   }
-  const source = await readNamed(join(folder, file.seed.source), "seed kernel");
-  const reference = await readNamed(join(folder, file.reference), "reference");
-  return inFile(path, () => buildTask(file, source, reference));
+  const source = await readNamed(join(folder, file.seed.source), "seed kernel", "seed.source");
+  const reference = await readNamed(join(folder, file.reference), "reference", "reference");
+  return at(path, () => buildTask(file, source, reference));
 }
 
-async function readNamed(path: string, what: string): Promise<string> {
+async function readNamed(path: string, what: string, key?: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason(cause)}`, { cause });
+    const advice = key === undefined ? "" : `; write it, or name another file as ${key} in task.yaml`;
+    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason(cause)}${advice}`, { cause });
   }
 }
 
@@ -51,23 +53,27 @@ function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-function inFile<T>(path: string, work: () => T): T {
+/** Parses the text of a `task.yaml`; `path` is for messages only. */
+export function parseTaskFile(text: string, path: string): TaskFile {
+  const parsed = taskFileSchema.safeParse(parseYaml(text, path));
+  if (!parsed.success) throw new KernelcastError("task", `${path}: ${describeIssue(parsed.error.issues[0])}`);
+  return parsed.data;
+}
+
+/** The value of a YAML text. Throws `KernelcastError("task", …)` that names the line of the fault. */
+export function parseYaml(text: string, path: string): unknown {
+  const document = parseDocument(text);
+  const [fault] = document.errors;
+  if (fault) throw new KernelcastError("task", `${path}: not YAML: ${firstLine(fault.message)}`);
   try {
-    return work();
+    return document.toJS() as unknown;
   } catch (cause) {
-    if (KernelcastError.isInstance(cause)) throw new KernelcastError("task", `${path}: ${cause.message}`, { cause });
-    throw cause;
+    throw new KernelcastError("task", `${path}: not YAML: ${firstLine(reason(cause))}`, { cause });
   }
 }
 
-/** Parses the text of a `task.yaml`; `path` is for messages only. */
-export function parseTaskFile(text: string, path: string): TaskFile {
-  const document = parseDocument(text);
-  const [fault] = document.errors;
-  if (fault) throw new KernelcastError("task", `${path}: ${fault.message.split("\n")[0]}`);
-  const parsed = taskFileSchema.safeParse(document.toJS());
-  if (!parsed.success) throw new KernelcastError("task", `${path}: ${describeIssue(parsed.error.issues[0])}`);
-  return parsed.data;
+function firstLine(message: string): string {
+  return (message.split("\n")[0] ?? "").replace(/:$/, "");
 }
 
 /** One line for the first fault that a schema found: where, and what. */
@@ -83,9 +89,7 @@ export function buildTask(file: TaskFile, source: string, reference: string): Ta
   const launches = file.seed.launches.map(toLaunch);
   const workload = buildWorkload(file, file.sizes);
   const boundaryWorkloads = file.boundary_sizes.map((sizes) => buildWorkload(file, sizes));
-  for (const { sizes } of boundaryWorkloads) {
-    for (const launch of launches) resolveLaunch(launch, { ...firstTunables(file), ...sizes });
-  }
+  for (const { sizes } of [workload, ...boundaryWorkloads]) checkExpressions(file, launches, sizes);
   return {
     taskId: file.task_id,
     kind: "cuda",
@@ -100,6 +104,25 @@ export function buildTask(file: TaskFile, source: string, reference: string): Ta
     seedKernel: buildSeed(file, source, launches),
     ...(file.tunables ? { tunables: { ...file.tunables, launches, compileOptions: file.seed.compile_options } } : {}),
   };
+}
+
+/** Evaluates what names sizes and tunables, at the first value of each tunable, so that faults are found with their place. */
+function checkExpressions(file: TaskFile, launches: readonly Launch[], sizes: Workload["sizes"]): void {
+  const names = { ...firstTunables(file), ...sizes };
+  launches.forEach((launch, index) => at(`seed.launches.${index}`, () => resolveLaunch(launch, names)));
+  file.tunables?.constraints.forEach((constraint, index) =>
+    at(`tunables.constraints.${index}`, () => evaluateExpression(constraint, names)),
+  );
+}
+
+/** Puts the place in the file before a fault's message. */
+function at<T>(place: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (KernelcastError.isInstance(cause)) throw new KernelcastError("task", `${place}: ${cause.message}`, { cause });
+    throw cause;
+  }
 }
 
 function buildSeed(file: TaskFile, source: string, launches: readonly Launch[]): Task["seedKernel"] {
@@ -179,7 +202,7 @@ function checkDraws(file: TaskFile, reference: string): void {
 
 function buildWorkload(file: TaskFile, sizes: Readonly<Record<string, number>>): Workload {
   const args = file.args.map((argument): TaskArgument => {
-    const shape = argument.shape.map((extent) => positive(`args: shape of "${argument.name}"`, extent, sizes));
+    const shape = argument.shape.map((extent) => atLeast(1, `args: shape of "${argument.name}"`, extent, sizes));
     return {
       name: argument.name,
       dtype: argument.dtype,
@@ -188,12 +211,15 @@ function buildWorkload(file: TaskFile, sizes: Readonly<Record<string, number>>):
       ...(argument.draw ? { draw: argument.draw } : {}),
     };
   });
-  const flops = evaluateExpression(file.flops, sizes);
-  return { sizes, args, flops, bytesMin: positive("bytes_min", file.bytes_min, sizes) };
+  const flops = atLeast(0, "flops", file.flops, sizes);
+  return { sizes, args, flops, bytesMin: atLeast(1, "bytes_min", file.bytes_min, sizes) };
 }
 
-function positive(what: string, expression: number | string, sizes: Readonly<Record<string, number>>): number {
-  const value = evaluateExpression(expression, sizes);
-  if (value < 1) throw new KernelcastError("task", `${what}: "${expression}" is ${value}; it must be at least 1`);
+function atLeast(least: number, place: string, expression: Expression, sizes: Workload["sizes"]): number {
+  const value = at(place, () => evaluateExpression(expression, sizes));
+  if (value < least) {
+    const what = typeof expression === "number" ? value : `"${expression}" is ${value}, and`;
+    throw new KernelcastError("task", `${place}: ${what} must be at least ${least}`);
+  }
   return value;
 }

@@ -250,8 +250,10 @@ export class WorkerDevice implements Device {
         `${this.name}: ${method} failed: ${answer.reason}; try \`kernelcast doctor\``,
       );
     }
-    const code = answer.code === "reference_failed" ? "task" : "device";
-    return new KernelcastError(code, `${this.name}: ${answer.message} (${answer.code} in ${method})`);
+    if (answer.code === "reference_failed") {
+      return new KernelcastError("task", `the task's reference failed on ${this.name}: ${answer.message}`);
+    }
+    return new KernelcastError("device", `${this.name}: ${answer.message} (${answer.code} in ${method})`);
   }
 
   private parse<T>(method: WorkerMethod, schema: Parser<T>, result: unknown): T {

@@ -16,10 +16,11 @@ export function configKey(config: SearchConfig): string {
 
 /**
  * The run that a command means: the one it names, else the newest unfinished run of an equal configuration, else a new
- * one. Throws `KernelcastError("usage", …)` when the named run has another configuration.
+ * one. Throws `KernelcastError("usage", …)` when the named run has another configuration, or a name that cannot be a folder's.
  */
 export function chooseRun(store: RunStore, config: SearchConfig, options: ChooseRunOptions): RunSummary {
   const key = configKey(config);
+  checkName(options.runId);
   const runs = store.runs();
   const named = runs.find(({ runId }) => runId === options.runId);
   if (named) return checkSame(named, config, key);
@@ -28,6 +29,15 @@ export function chooseRun(store: RunStore, config: SearchConfig, options: Choose
   const runId = options.runId ?? newRunId(config, key, new Set(runs.map((run) => run.runId)));
   store.createRun({ runId, configKey: key, config, createdAt: options.createdAt });
   return { runId, configKey: key, config, createdAt: options.createdAt, finishedAt: null };
+}
+
+/** A run's name is also its folder's, so it must stay in the workspace. */
+function checkName(runId: string | undefined): void {
+  if (runId === undefined || /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(runId)) return;
+  throw new KernelcastError(
+    "usage",
+    `--run ${runId}: a run's name has letters, digits, ".", "_" and "-" only, and at most 100 of them`,
+  );
 }
 
 function newRunId(config: SearchConfig, key: string, taken: ReadonlySet<string>): string {

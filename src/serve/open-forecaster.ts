@@ -2,7 +2,12 @@ import { KernelcastError, type Forecaster } from "../domain/index.ts";
 import { packagePath } from "./package-paths.ts";
 import { parseSpecification } from "./specification.ts";
 
-export const forecasterKinds: readonly string[] = ["static"];
+const forecasterKinds: readonly string[] = ["static"];
+
+/** Throws `KernelcastError("usage", …)` for a forecaster that cannot be opened whatever the files. */
+export function checkForecaster(text: string): void {
+  parseSpecification("forecaster", text, forecasterKinds);
+}
 
 /** Opens a forecaster by name. `static` takes an optional path of a model file. */
 export async function openForecaster(text: string): Promise<Forecaster> {

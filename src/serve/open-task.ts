@@ -9,14 +9,25 @@ import { packagePath } from "./package-paths.ts";
  * the recording in use. Throws `KernelcastError("task", …)`.
  */
 export async function openTask(name: string, recording?: Recording): Promise<Task> {
-  const folder = [name, join(packagePath("tasks"), name), packagePath(name)].find((path) =>
-    existsSync(join(path, "task.yaml")),
-  );
+  requireTask(name);
+  const folder = taskFolder(name);
   if (folder !== undefined) return loadTask(folder);
   const recorded = recording?.tasks.get(name);
   if (recorded) return recorded.task;
   const known = recording ? [...recording.tasks.keys()] : shippedTasks();
   throw new KernelcastError("task", `no task "${name}": give a folder with a task.yaml, or one of ${known.join(", ")}`);
+}
+
+/** Throws `KernelcastError("task", …)` when a path is given that holds no task; an id may yet be a recording's. */
+export function requireTask(name: string): void {
+  if (taskFolder(name) !== undefined || !/[/\\]/.test(name)) return;
+  const fault = existsSync(name) ? "there is no task.yaml in it" : "no such folder";
+  throw new KernelcastError("task", `${name}: ${fault}; give a task's folder (kernelcast init makes one), or its id`);
+}
+
+function taskFolder(name: string): string | undefined {
+  const places = [name, join(packagePath("tasks"), name), packagePath(name)];
+  return places.find((path) => existsSync(join(path, "task.yaml")));
 }
 
 function shippedTasks(): readonly string[] {

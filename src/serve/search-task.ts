@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
-import { canonicalJson, KernelcastError, sha256Hex, type Budget, type Task } from "../domain/index.ts";
+import { canonicalJson, KernelcastError, sha256Hex, type Budget, type Policy, type Task } from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
 import { renderReport } from "../report/render-report.ts";
 import { chooseRun } from "../search/choose-run.ts";
@@ -10,9 +10,9 @@ import type { StepListener } from "../search/replay.ts";
 import { runSearch } from "../search/run-search.ts";
 import { summarise, type SearchSummary } from "../search/summary.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
-import { openForecaster } from "./open-forecaster.ts";
+import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 import { defaultProposer, openProposer } from "./open-proposer.ts";
-import { openTask } from "./open-task.ts";
+import { openTask, requireTask } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
 /** What a user asks of a search; the same for the command line, the library and, later, the server. */
@@ -43,6 +43,9 @@ const liveConcurrency = 8;
 
 /** Runs or continues a search and writes its report. Rejects with `KernelcastError`; nothing acknowledged is lost. */
 export async function searchTask(request: SearchRequest): Promise<SearchResult> {
+  const policy = createPolicy(policyName(request.policy));
+  checkForecaster(request.forecaster);
+  requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
   try {
     const opened = await openDevice(request.device, {
@@ -51,7 +54,7 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
       onReceipt: (text) => void workspace.store.putBlob(text),
     });
     try {
-      return await searchOn(opened, workspace, request);
+      return await searchOn(opened, workspace, policy, request);
     } finally {
       await opened.device.close();
     }
@@ -60,7 +63,12 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
   }
 }
 
-async function searchOn(opened: OpenedDevice, workspace: Workspace, request: SearchRequest): Promise<SearchResult> {
+async function searchOn(
+  opened: OpenedDevice,
+  workspace: Workspace,
+  policy: Policy,
+  request: SearchRequest,
+): Promise<SearchResult> {
   const proposals =
     request.proposerRecording === undefined
       ? opened.recording
@@ -68,7 +76,6 @@ async function searchOn(opened: OpenedDevice, workspace: Workspace, request: Sea
   const task = await openTask(request.task, opened.recording ?? proposals);
   const proposer = request.proposer ?? defaultProposer(task, proposals);
   const config = configure(request, task, opened, proposer);
-  const policy = createPolicy(policyName(request.policy));
   const stages = {
     task,
     device: opened.device,
