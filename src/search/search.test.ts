@@ -118,6 +118,26 @@ describe("runSearch", () => {
     expect(() => replayRun(forged, search.runId, createPolicy("top-k"))).toThrow(/does not follow/);
   });
 
+  it("accepts a log written by an engine whose powers end in other bits, but no other number", async () => {
+    const store = createMemoryRunStore();
+    const search = options("top-k", store);
+    await runSearch(search);
+    const scaled = (factor: number): RunStore => {
+      const copy = createMemoryRunStore();
+      copy.createRun({ runId: search.runId, configKey: "k", config: {}, createdAt: 0 });
+      const events = [...store.events(search.runId)].map(({ runId: _, ...event }) => {
+        if (event.type !== "decision") return event;
+        const { decision, ...rest } = event.payload as { decision: { numbers: Record<string, number> } };
+        const score = (decision.numbers["score"] ?? 0) * factor;
+        return { ...event, payload: { ...rest, decision: { ...decision, numbers: { ...decision.numbers, score } } } };
+      });
+      copy.append(search.runId, events);
+      return copy;
+    };
+    expect(replayRun(scaled(1 + 1e-14), search.runId, createPolicy("top-k"))?.state.counts.measured).toBe(24);
+    expect(() => replayRun(scaled(1.001), search.runId, createPolicy("top-k"))).toThrow(/does not follow/);
+  });
+
   it("stops with what it has when a spending limit is reached", async () => {
     const run = options("measure-all", createMemoryRunStore(), { budget: { gpuSeconds: 1 } });
     const state = await runSearch(run);
