@@ -37,6 +37,7 @@ export function startSearch(
     byText: new Map([[seedKernel.normalisedSha256, seedKernel.kernelId]]),
     byMachineCode: new Map(),
     okIds: [],
+    contenders: new Set(),
     proposalsOf: new Map(),
     batches: new Map(),
     waiting: [],
@@ -145,7 +146,7 @@ function receiveScreening(
   }
   const seedUs = state.candidates.get(state.seedId)?.measurement?.runtime.medianUs ?? measurement.runtime.medianUs;
   state.tree.add({ kernelId, parentId, reward: Math.log2(seedUs / measurement.runtime.medianUs) });
-  confirmIfWin(state, step, candidate, measurement);
+  state.contenders.add(kernelId);
 }
 
 function rememberMachineCode(state: SearchState, candidate: CandidateState): void {
@@ -153,17 +154,26 @@ function rememberMachineCode(state: SearchState, candidate: CandidateState): voi
   if (key !== undefined && !state.byMachineCode.has(key)) state.byMachineCode.set(key, candidate.record.kernelId);
 }
 
-function confirmIfWin(
-  state: SearchState,
-  step: StepBuilder,
-  candidate: CandidateState,
-  measurement: OkMeasurement,
-): void {
+/**
+ * Confirms the fastest contender against the incumbent, one at a time: each change of incumbent leaves fewer contenders,
+ * so that a run of ever faster kernels costs one confirmation rather than one for each.
+ */
+function confirmFastest(state: SearchState, step: StepBuilder): void {
+  for (const { command } of state.pending.values())
+    if (command.type === "measure" && command.mode === "confirm") return;
+  if (state.contenders.size === 0) return;
   const incumbent = incumbentOf(state);
-  const gain = Math.log2(incumbent.measurement.runtime.medianUs / measurement.runtime.medianUs);
-  if (gain < state.config.winLog2) return;
-  const { kernelId } = candidate.record;
+  const limitUs = incumbent.measurement.runtime.medianUs * 2 ** -state.config.winLog2;
+  let fastest: { readonly kernelId: string; readonly runtimeUs: number } | undefined;
+  for (const kernelId of state.contenders) {
+    const runtimeUs = state.candidates.get(kernelId)?.measurement?.runtime.medianUs ?? Number.POSITIVE_INFINITY;
+    if (runtimeUs > limitUs) state.contenders.delete(kernelId);
+    else if (!fastest || runtimeUs < fastest.runtimeUs) fastest = { kernelId, runtimeUs };
+  }
+  if (!fastest) return;
+  const { kernelId } = fastest;
   const anchorId = incumbent.record.kernelId;
+  state.contenders.delete(kernelId);
   issue(state, step, {
     type: "measure",
     commandId: `confirm:${kernelId}:${anchorId}`,
@@ -186,11 +196,8 @@ function receiveConfirmation(
   }
   candidate.confirmed = true;
   candidate.measurement = measurement;
-  const incumbent = incumbentOf(state);
   const { confirmation } = measurement;
-  if (confirmation?.anchorId !== incumbent.record.kernelId) {
-    confirmIfWin(state, step, candidate, measurement);
-  } else if (confirmation.high < 0 && confirmation.logRatio <= -state.config.winLog2) {
+  if (confirmation && confirmation.high < 0 && confirmation.logRatio <= -state.config.winLog2) {
     promote(state, step, candidate, measurement);
   }
 }
@@ -215,6 +222,7 @@ function advance(state: SearchState, step: StepBuilder): void {
   if (state.ended) return;
   if (exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 })) dropWaiting(state, step);
   closeBatches(state);
+  confirmFastest(state, step);
   startMeasurements(state, step);
   const stop = exhausted(state.config.budget, state.spent, {
     measurements: state.counts.measured + committedMeasurements(state),

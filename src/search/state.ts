@@ -44,6 +44,8 @@ export interface SearchState {
   readonly byMachineCode: Map<string, string>;
   /** Kernels found ok, in the order found. */
   readonly okIds: string[];
+  /** Kernels whose screening beat the incumbent of its time and that wait for a confirmation. */
+  readonly contenders: Set<string>;
   readonly proposalsOf: Map<string, number>;
   readonly batches: Map<string, Batch>;
   /** Kernels chosen for measuring, in the order chosen. */
