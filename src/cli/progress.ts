@@ -7,6 +7,8 @@ import type { CliContext } from "./context.ts";
 /** Shows a run as it goes: one live line on a terminal, quiet lines elsewhere; on standard error, so that results stay clean. */
 export interface Progress {
   readonly listener: StepListener;
+  /** Shows one line that stays. */
+  readonly note: (line: string) => void;
   close(): void;
 }
 
@@ -28,6 +30,7 @@ function quietProgress(sink: Sink): Progress {
       reported = state.counts.measured;
       sink.write(`${statusLine(state)}\n`);
     },
+    note: (line) => sink.write(`${line}\n`),
     close: () => undefined,
   };
 }
@@ -41,6 +44,7 @@ function liveProgress(sink: Sink): Progress {
       sink.write(`\r\u001b[K${statusLine(state).slice(0, width)}`);
       open = true;
     },
+    note: (line) => sink.write(`\r\u001b[K${line}\n`),
     close: () => {
       if (open) sink.write("\r\u001b[K");
       open = false;

@@ -29,7 +29,8 @@ const defaultMeasurements = 32;
 export async function search(this: CliContext, flags: SearchFlags, task: string): Promise<void> {
   const progress = createProgress(this);
   try {
-    const result = await searchTask({ ...toRequest(flags, task), signal: this.signal, listener: progress.listener });
+    const { listener, note: onNote } = progress;
+    const result = await searchTask({ ...toRequest(flags, task), signal: this.signal, listener, onNote });
     progress.close();
     if (flags.json) printJson(this, result);
     else for (const line of formatResult(result)) printLine(this, line);

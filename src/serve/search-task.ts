@@ -33,6 +33,8 @@ export interface SearchRequest {
   readonly python?: string | undefined;
   readonly signal?: AbortSignal;
   readonly listener?: StepListener;
+  /** One line for people: a worker that died and is started again, a warning of its. */
+  readonly onNote?: (line: string) => void;
 }
 
 export type SearchResult = SearchSummary & { readonly report: string };
@@ -52,6 +54,7 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
       python: request.python,
       taskIds: [basename(resolve(request.task))],
       onReceipt: (text) => void workspace.store.putBlob(text),
+      ...(request.onNote ? { onNote: request.onNote } : {}),
     });
     try {
       return await searchOn(opened, workspace, policy, request);

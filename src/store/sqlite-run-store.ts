@@ -145,7 +145,10 @@ const explanations: readonly (readonly [RegExp, string])[] = [
   [/UNIQUE.*run/i, "a run of this name exists"],
   [/locked|busy/i, "another process keeps the store locked; wait for it to end or use another --workspace"],
   [/EEXIST|ENOTDIR/, "the workspace must be a folder, but a file is in its place; choose another --workspace"],
-  [/readonly|read-only|EROFS|EACCES|permission/i, "the store cannot be written; choose another --workspace"],
+  [
+    /readonly|read-only|EROFS|EACCES|permission|unable to open|ENOENT.*mkdir/i,
+    "the store cannot be written; choose another --workspace",
+  ],
   [/not a database|malformed|corrupt/i, "the file is not a kernelcast store or is damaged; move it away to start anew"],
   [/ENOSPC/, "the disk is full; free some space and give the same command again"],
 ];

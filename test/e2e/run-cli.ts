@@ -1,4 +1,7 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -15,6 +18,40 @@ export interface CliResult {
 export interface CliRun {
   readonly child: ChildProcess;
   readonly result: Promise<CliResult>;
+}
+
+/** Whether the real worker can run here with its fake driver. */
+export const hasWorkerPython: boolean = spawnSync("python3", ["-c", "import numpy"]).status === 0;
+
+/** A folder of a test file; `remove` it at the end. */
+export function scratchFolder(name: string): { readonly path: string; readonly next: () => string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), `kernelcast-${name}-`));
+  let count = 0;
+  return {
+    path,
+    next: () => join(path, String(count++)),
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** A copy of the fixture task in `folder`, changed by `edit`; gives the task's folder. */
+export function copyTask(folder: string, edit: (taskFolder: string) => void = () => undefined): string {
+  const target = join(folder, "scale-vector");
+  cpSync(join(fixtures, "scale-vector"), target, { recursive: true });
+  edit(target);
+  return target;
+}
+
+/** Replaces text that must be there. */
+export function replaceIn(path: string, from: string, to: string): void {
+  const text = readFileSync(path, "utf8");
+  if (!text.includes(from)) throw new Error(`${path} does not hold ${from}`);
+  writeFileSync(path, text.replace(from, to));
+}
+
+/** The lines of standard error that say what went wrong; the others show progress. */
+export function faultLines({ stderr }: CliResult): string[] {
+  return stderr.split("\n").filter((line) => line.startsWith("kernelcast: ") || /^\s+at |Error:|Traceback/.test(line));
 }
 
 /** Starts the real program as a user would. */
