@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { KernelcastError, type DeviceInfo, type Recording } from "../src/domain/index.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { judgeStatic } from "../src/train/judge-static.ts";
+import type { StaticScores } from "../src/train/static-judgement.ts";
 import type { Scores, StaticReport } from "../src/train/static-report.ts";
 import { trainStatic } from "../src/train/train-static.ts";
 
@@ -24,18 +25,15 @@ const { values } = parseArgs({
 const recording = await loadRecording(values.recording);
 const device = chooseDevice(recording, values.device);
 const taskIds = values.tasks?.split(",") ?? tasksOf(recording, "train");
-const { model, seedOnly, anchors } = trainStatic(recording, {
+const { model, heldOut } = trainStatic(recording, {
   device,
   taskIds,
   onProgress: (line) => console.error(line),
 });
-print("families left out, the seed as only anchor", seedOnly);
-print("families left out, up to eight other anchors", anchors);
+print("families left out of training in turn", heldOut);
 const judged = tasksOf(recording, values.judge).filter((taskId) => !taskIds.includes(taskId));
 if (judged.length > 0) {
-  const scores = judgeStatic(model, recording, { device, taskIds: judged });
-  print(`tasks of ${values.judge}, the seed as only anchor`, scores.seedOnly);
-  print(`tasks of ${values.judge}, up to eight other anchors`, scores.anchors);
+  print(`tasks of ${values.judge}`, judgeStatic(model, recording, { device, taskIds: judged }));
 }
 if (values.out) {
   const text = `${JSON.stringify(model)}\n`;
@@ -57,7 +55,12 @@ function chooseDevice(from: Recording, name: string | undefined): DeviceInfo {
   return info;
 }
 
-function print(title: string, report: StaticReport): void {
+function print(title: string, { seedOnly, anchors }: StaticScores): void {
+  printReport(`${title}: the seed as only anchor, no evidence`, seedOnly);
+  printReport(`${title}: eight other anchors, compile evidence`, anchors);
+}
+
+function printReport(title: string, report: StaticReport): void {
   console.log(`\n${title}`);
   console.table({ ...mapValues(report.tasks), "mean over tasks": rounded(report.mean) });
 }

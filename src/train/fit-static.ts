@@ -1,6 +1,6 @@
 import type { RandomKey } from "../domain/index.ts";
 import { featureNames } from "../forecast/static/features.ts";
-import { predict, sigmoid, type BoostedTrees } from "../forecast/static/gbdt/model.ts";
+import { sigmoid, type BoostedTrees } from "../forecast/static/gbdt/model.ts";
 import { trainBoostedTrees } from "../forecast/static/gbdt/train.ts";
 import { lineValue, type StaticModel } from "../forecast/static/static-model.ts";
 import { ridge } from "./ridge.ts";
@@ -27,7 +27,7 @@ const lineFeatures = [
 ];
 
 /** Penalty of the line's weights, in weight of examples. */
-const linePenalty = 60;
+const linePenalty = 30;
 
 /** Fits the runtime on working kernels: a line for what reaches beyond the tasks seen, trees for the rest. */
 export function fitRuntime(examples: readonly Example[], key: RandomKey): RuntimeFit {
@@ -41,8 +41,8 @@ export function fitRuntime(examples: readonly Example[], key: RandomKey): Runtim
     {
       loss: { kind: "squared" },
       trees: 260,
-      learningRate: 0.05,
-      depth: 4,
+      learningRate: 0.03,
+      depth: 3,
       leafWeight: 12,
       shrinkage: 8,
       featureShare: 0.35,
@@ -53,12 +53,7 @@ export function fitRuntime(examples: readonly Example[], key: RandomKey): Runtim
   return { line, median };
 }
 
-/** Forecast log2(runtime / seed's runtime). */
-export function predictRuntime({ line, median }: RuntimeFit, features: Float64Array): number {
-  return lineValue(line, features) + predict(median, features);
-}
-
-export function fitLine(
+function fitLine(
   examples: readonly Example[],
   targets: readonly number[],
   weights: readonly number[],
@@ -127,8 +122,9 @@ export function fitOk(examples: readonly Example[], key: RandomKey): BoostedTree
       trees: 80,
       learningRate: 0.08,
       depth: 3,
-      leafWeight: 6,
+      leafWeight: 3,
       shrinkage: 2,
+      featureShare: 0.7,
       key: [...key, "ok"],
     },
   );

@@ -1,38 +1,21 @@
 import type { DeviceInfo, Recording } from "../domain/index.ts";
-import { predict, sigmoid } from "../forecast/static/gbdt/model.ts";
+import { predict } from "../forecast/static/gbdt/model.ts";
 import { meanLogNormal } from "../forecast/static/static-forecaster.ts";
-import { lineValue, type StaticModel } from "../forecast/static/static-model.ts";
-import { taskExamples, type Example } from "./static-dataset.ts";
-import { reportOn, type Judged, type StaticReport } from "./static-report.ts";
+import { predictRatio, type StaticModel } from "../forecast/static/static-model.ts";
+import { taskExamples } from "./static-dataset.ts";
+import { scoreExamples, type StaticScores } from "./static-judgement.ts";
 
 /** Scores a trained model on tasks, which should be none of those it was trained on. */
 export function judgeStatic(
   model: StaticModel,
   recording: Recording,
   { device, taskIds }: { readonly device: DeviceInfo; readonly taskIds: readonly string[] },
-): { readonly seedOnly: StaticReport; readonly anchors: StaticReport } {
+): StaticScores {
   const examples = taskIds.flatMap((taskId) => taskExamples(recording, taskId, device));
-  const { median, sigmaLow, sigmaHigh } = model.prior;
-  const report = (view: Example["view"]): StaticReport =>
-    reportOn(
-      examples.filter((example) => example.view === view).map((example) => judge(model, example)),
-      { m: median, sigmaLow, sigmaHigh },
-    );
-  return { seedOnly: report("seed-only"), anchors: report("anchors") };
-}
-
-function judge(model: StaticModel, { taskId, ok, target, features }: Example): Judged {
-  const sigma = Math.exp(predict(model.spread, features) - meanLogNormal);
-  const { scaleLow, scaleHigh, okSlope, okShift } = model.calibration;
-  return {
-    taskId,
-    ok,
-    target,
-    pOk: sigmoid(okSlope * predict(model.ok, features) + okShift),
-    forecast: {
-      m: lineValue(model.line, features) + predict(model.median, features),
-      sigmaLow: scaleLow * sigma,
-      sigmaHigh: scaleHigh * sigma,
-    },
+  const predictions = {
+    ratio: examples.map(({ features }) => predictRatio(model, features)),
+    sigma: examples.map(({ features }) => Math.exp(predict(model.spread, features) - meanLogNormal)),
+    logOdds: examples.map(({ features }) => predict(model.ok, features)),
   };
+  return scoreExamples(examples, predictions, model);
 }

@@ -1,6 +1,5 @@
 import {
   keyedShuffle,
-  keyedUniform,
   recordedRuntimeUs,
   type DeviceInfo,
   type RecordedKernel,
@@ -8,39 +7,45 @@ import {
   type Recording,
   type Task,
 } from "../domain/index.ts";
-import { featureVector, type AnchorFacts, type FeatureContext } from "../forecast/static/features.ts";
+import { factsDistance, featureVector, type FeatureContext } from "../forecast/static/features.ts";
 import { kernelFacts, type KernelFacts } from "../forecast/static/kernel-facts.ts";
 
-/** One kernel described in one way: against some anchors, with or without what a compiler said. */
+/** A measured kernel that may correct an example's forecast. */
+export interface Neighbour {
+  readonly kernelId: string;
+  readonly distance: number;
+}
+
+/** One kernel as described without or with what a compiler said of it. */
 export interface Example {
   readonly taskId: string;
   readonly family: string;
   readonly kernelId: string;
-  readonly templateId: string | undefined;
   readonly features: Float64Array;
   readonly ok: boolean;
   /** log2(runtime / seed kernel's runtime); NaN for a kernel that failed. */
   readonly target: number;
-  /** What the example stands for: the seed as only anchor, or others too. */
-  readonly view: "seed-only" | "anchors";
+  readonly view: "bare" | "compiled";
   readonly weight: number;
+  /** The seed kernel, and eight other working kernels: the same for all examples of the task, but for the kernel itself. */
+  readonly seed: Neighbour;
+  readonly others: readonly Neighbour[];
 }
 
-/** Greatest number of anchors besides the seed in an example. */
-const mostAnchors = 8;
+/** Anchors besides the seed. */
+const otherAnchors = 8;
 
 interface Described {
   readonly recorded: RecordedKernel;
   readonly measurement: RecordedMeasurement;
   readonly log2Us: number | undefined;
-  /** Without and with compile evidence. */
   readonly bare: KernelFacts;
   readonly compiled: KernelFacts | undefined;
 }
 
 /**
- * Examples of one task of a recording: each kernel once with the seed as only anchor and without evidence, once with
- * up to eight other anchors, drawn by key, and evidence. Empty for a task whose seed was not measured.
+ * Examples of one task of a recording: each kernel without compile evidence and, where it compiled, with it. Empty for a
+ * task whose seed kernel has no ok measurement on the device.
  */
 export function taskExamples(recording: Recording, taskId: string, device: DeviceInfo): Example[] {
   const task = recording.tasks.get(taskId)?.task;
@@ -48,16 +53,25 @@ export function taskExamples(recording: Recording, taskId: string, device: Devic
   const described = describeKernels(recording, task, device);
   const seed = described.find(({ recorded }) => recorded.kernel.kernelId === task.seedKernel.kernelId);
   if (seed?.log2Us === undefined) return [];
-  const seedAnchor: AnchorFacts = { facts: seed.bare, log2Us: seed.log2Us };
+  const context: FeatureContext = { task, device, seed: { facts: seed.bare, log2Us: seed.log2Us } };
   const working = described.filter((one) => one !== seed && one.log2Us !== undefined);
+  const anchors = keyedShuffle(working, "static-anchors", taskId).slice(0, otherAnchors);
+  const weight = 100 / described.length;
   return described.flatMap((one) => {
-    const common = exampleBase(task, one, seedAnchor.log2Us, described.length);
-    const alone: FeatureContext = { task, device, seed: seedAnchor, others: [] };
-    const others = drawAnchors(working, one, taskId);
-    const facts = one.compiled ?? one.bare;
-    const seedOnly: Example = { ...common, view: "seed-only", features: featureVector(one.bare, alone) };
-    if (one.measurement.status === "compile_error") return [seedOnly];
-    return [seedOnly, { ...common, view: "anchors", features: featureVector(facts, { ...alone, others }) }];
+    const common = {
+      taskId,
+      family: task.family,
+      kernelId: one.recorded.kernel.kernelId,
+      ok: one.measurement.status === "ok",
+      target: one.log2Us === undefined ? Number.NaN : one.log2Us - context.seed.log2Us,
+      weight,
+      seed: neighbour(one, seed),
+      others: anchors.filter((other) => other !== one).map((other) => neighbour(one, other)),
+    };
+    const bare: Example = { ...common, view: "bare", features: featureVector(one.bare, context) };
+    return one.compiled
+      ? [bare, { ...common, view: "compiled", features: featureVector(one.compiled, context) }]
+      : [bare];
   });
 }
 
@@ -66,40 +80,15 @@ function describeKernels(recording: Recording, task: Task, device: DeviceInfo): 
   return recording.kernels(task.taskId).flatMap((recorded) => {
     const measurement = measurements.get(recorded.kernel.kernelId);
     if (!measurement) return [];
-    const { evidence } = measurement;
+    const { evidence, status } = measurement;
     const us = recordedRuntimeUs(measurement);
     const bare = kernelFacts(recorded.kernel, task, device, undefined);
-    const compiled = evidence ? kernelFacts(recorded.kernel, task, device, evidence) : undefined;
+    const hasEvidence = evidence !== undefined && status !== "compile_error";
+    const compiled = hasEvidence ? kernelFacts(recorded.kernel, task, device, evidence) : undefined;
     return [{ recorded, measurement, log2Us: us === undefined ? undefined : Math.log2(us), bare, compiled }];
   });
 }
 
-function exampleBase(
-  task: Task,
-  { recorded, measurement, log2Us }: Described,
-  seedLog2Us: number,
-  kernels: number,
-): Omit<Example, "view" | "features"> {
-  return {
-    taskId: task.taskId,
-    family: task.family,
-    kernelId: recorded.kernel.kernelId,
-    templateId: recorded.templateId,
-    ok: measurement.status === "ok",
-    target: log2Us === undefined ? Number.NaN : log2Us - seedLog2Us,
-    weight: 100 / kernels,
-  };
-}
-
-function drawAnchors(working: readonly Described[], own: Described, taskId: string): AnchorFacts[] {
-  const { kernelId } = own.recorded.kernel;
-  const count = 1 + Math.floor(keyedUniform("static-anchors", taskId, kernelId) * mostAnchors);
-  return keyedShuffle(
-    working.filter((one) => one !== own),
-    "static-anchors",
-    taskId,
-    kernelId,
-  )
-    .slice(0, count)
-    .map(({ bare, compiled, log2Us }) => ({ facts: compiled ?? bare, log2Us: log2Us ?? 0 }));
+function neighbour(own: Described, other: Described): Neighbour {
+  return { kernelId: other.recorded.kernel.kernelId, distance: factsDistance(own.bare, other.bare) };
 }

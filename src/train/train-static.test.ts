@@ -36,12 +36,12 @@ describe("training on a synthetic recording", () => {
   });
 
   test("forecasts of families left out order kernels and beat a constant prior", () => {
-    const { mean } = trained.seedOnly;
+    const { mean } = trained.heldOut.seedOnly;
     expect(mean.kernels).toBe(3 * 49);
     expect(mean.pairwise).toBeGreaterThan(0.85);
     expect(mean.spearman).toBeGreaterThan(0.8);
     expect(mean.crps).toBeLessThan(0.6 * (mean.crpsPrior ?? 0));
-    expect(Object.keys(trained.seedOnly.tasks)).toEqual(trainIds);
+    expect(Object.keys(trained.heldOut.seedOnly.tasks)).toEqual(trainIds);
   });
 
   test("so do those of tasks never seen", () => {
@@ -152,7 +152,7 @@ test("examples: failures have no target, compile errors no evidence, others two 
   expect(examples.every(({ features }) => features.length === featureNames.length)).toBe(true);
   const registers = featureNames.indexOf("compiled registers");
   const withEvidence = examples.filter(({ features }) => !Number.isNaN(features[registers] as number));
-  expect(withEvidence.every(({ view }) => view === "anchors")).toBe(true);
+  expect(withEvidence.every(({ view }) => view === "compiled")).toBe(true);
   expect(taskExamples(recording, "no-such-task", h100)).toEqual([]);
 });
 

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { h100, kernelOf, taskOf } from "./__fixtures__/small-tasks.ts";
-import { featureNames, featureVector, nearestAnchor, type AnchorFacts, type FeatureContext } from "./features.ts";
+import { factsDistance, featureNames, featureVector, type AnchorFacts, type FeatureContext } from "./features.ts";
 import { kernelFacts } from "./kernel-facts.ts";
 
 const n = 1 << 22;
 const task = taskOf("copy", n);
 const seed: AnchorFacts = { facts: kernelFacts(task.seedKernel, task, h100, undefined), log2Us: 4 };
-const alone: FeatureContext = { task, device: h100, seed, others: [] };
+const alone: FeatureContext = { task, device: h100, seed };
 
 function anchor(body: string, log2Us: number): AnchorFacts {
   const source = `extern "C" __global__ void k(const float* x, float* y, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x; ${body} }`;
@@ -18,11 +18,11 @@ function feature(name: string, vector: Float64Array): number {
   return vector[featureNames.indexOf(name)] as number;
 }
 
-test("names are distinct, and every feature of a plain kernel is known but for evidence and anchors", () => {
+test("names are distinct, and every feature of a plain kernel is known but for evidence", () => {
   expect(new Set(featureNames).size).toBe(featureNames.length);
   const vector = featureVector(seed.facts, alone);
   const unknown = featureNames.filter((name) => Number.isNaN(feature(name, vector)));
-  expect(unknown.every((name) => /compiled|anchor/.test(name))).toBe(true);
+  expect(unknown.every((name) => /compiled/.test(name))).toBe(true);
   expect([...vector].some((value) => Math.abs(value) === Number.POSITIVE_INFINITY)).toBe(false);
 });
 
@@ -40,14 +40,25 @@ test("scaling the seed's time shifts what is relative to it, and nothing else", 
   expect(feature("waves", slower)).toBe(feature("waves", vector));
 });
 
-test("the nearest anchor is the one that does alike", () => {
+test("kernels that do alike are near, others far", () => {
   const like = anchor("if (i < n) y[i] = 3.0f * x[i];", 4.1);
   const unlike = anchor("float s = 0; for (int j = 0; j < 512; ++j) s += x[(i + j * 977) % n]; y[i] = s;", 9);
-  expect(nearestAnchor(seed.facts, [unlike, like])).toBe(like);
-  const vector = featureVector(seed.facts, { ...alone, others: [unlike, like] });
-  expect(feature("nearest anchor over seed", vector)).toBeCloseTo(0.1, 12);
-  expect(feature("best anchor over seed", vector)).toBe(0);
-  expect(feature("other anchors", vector)).toBe(2);
+  expect(factsDistance(seed.facts, seed.facts)).toBe(0);
+  expect(factsDistance(seed.facts, like.facts)).toBeLessThan(0.05);
+  expect(factsDistance(seed.facts, unlike.facts)).toBeGreaterThan(1);
+  expect(factsDistance(unlike.facts, seed.facts)).toBe(factsDistance(seed.facts, unlike.facts));
+});
+
+test.each([
+  ["nothing amiss", "if (i < n) y[i] = x[i];", 0],
+  ["a name that nothing declares", "if (i < n) y[i] = x[j];", 1],
+  ["an output left unwritten", "if (i < n / 4) y[i] = x[i];", 1],
+  ["a sum into what was never cleared", "atomicAdd(&y[i], x[i]);", 1],
+  ["beyond the end", "y[i + n] = x[i];", 1],
+  ["a header not included", "y[i] = __half2float(__float2half(x[i]));", 1],
+  ["too much shared memory", "__shared__ float s[60000]; s[threadIdx.x] = x[i]; __syncthreads(); y[i] = s[0];", 1],
+])("signs of failure: %s", (_, body, signs) => {
+  expect(feature("signs of failure", featureVector(anchor(body, 4).facts, alone))).toBe(signs);
 });
 
 test("evidence is used where it is given", () => {

@@ -10,12 +10,11 @@ export interface AnchorFacts {
   readonly log2Us: number;
 }
 
-/** What a candidate is described against. `seed` gives the scale; `others` are further measured kernels. */
+/** What a candidate is described against. `seed` gives the scale. */
 export interface FeatureContext {
   readonly task: Task;
   readonly device: DeviceInfo;
   readonly seed: AnchorFacts;
-  readonly others: readonly AnchorFacts[];
 }
 
 interface Feature {
@@ -28,10 +27,18 @@ function log2(x: number): number {
   return Number.isNaN(x) ? x : Math.log2(Math.max(x, 1e-3));
 }
 
+/** Share of its kernel's total that a part counts for at least, so that "none" is near "hardly any". */
+const leastShare = 0.03;
+
+/** log2 of a part of the cost model in µs. */
+function log2Part({ times }: KernelFacts, name: CostName): number {
+  return log2(Math.max(times[name], leastShare * times.total));
+}
+
 /** Each part of the cost model against the seed's measured time: where a part is near 0, it alone takes that long. */
 const costFeatures: readonly Feature[] = costNames.map((name) => ({
   name: `${name} over seed time`,
-  value: (facts, { seed }) => log2(facts.times[name]) - seed.log2Us,
+  value: (facts, { seed }) => log2Part(facts, name) - seed.log2Us,
 }));
 
 const changedCosts: readonly CostName[] = [
@@ -49,7 +56,7 @@ const changedCosts: readonly CostName[] = [
 /** The same against the seed's own modelled part: what the model says has changed. */
 const changeFeatures: readonly Feature[] = changedCosts.map((name) => ({
   name: `${name} over seed's`,
-  value: (facts, { seed }) => log2(facts.times[name]) - log2(seed.facts.times[name]),
+  value: (facts, { seed }) => log2Part(facts, name) - log2Part(seed.facts, name),
 }));
 
 function fastestRate(device: DeviceInfo, precisions: readonly Precision[]): number {
@@ -185,7 +192,12 @@ const textFeatures: readonly Feature[] = [
 
 /** Signs that a kernel will fail: for p_ok above all. */
 const faultFeatures: readonly Feature[] = [
+  { name: "signs of failure", value: signsOfFailure },
   { name: "skipped", value: ({ skipped }) => skipped },
+  { name: "output coverage", value: ({ faults }) => faults.outputCoverage },
+  { name: "input coverage", value: ({ faults }) => faults.inputCoverage },
+  { name: "reads before writes", value: ({ faults }) => faults.readsBeforeWrites },
+  { name: "missing headers", value: ({ faults }) => faults.missingHeaders },
   { name: "missing", value: ({ missing }) => missing },
   { name: "incomplete", value: ({ launches }) => launches.filter(({ profile }) => !profile.complete).length },
   { name: "unresolved", value: (facts) => sumOf(facts, ({ profile }) => profile.unresolved) },
@@ -203,6 +215,23 @@ const faultFeatures: readonly Feature[] = [
     value: (facts, { task }) => log2(traffic(facts, true) / task.workload.bytesMin),
   },
 ];
+
+/** How many kinds of fault show; each alone is too rare to learn from. */
+function signsOfFailure(facts: KernelFacts): number {
+  const { faults, launches } = facts;
+  const signs = [
+    launches.some(({ cost }) => cost.overload > 1),
+    launches.some(({ profile }) => profile.unknownLoops > 0 || !profile.complete),
+    sumOf(facts, ({ profile }) => profile.outOfBounds) > 0,
+    sumOf(facts, ({ profile }) => profile.unresolved + profile.operations.call) > 0,
+    sumOf(facts, ({ profile }) => Number(lacksBarrier(profile.operations))) > 0,
+    faults.missingHeaders > 0,
+    faults.readsBeforeWrites > 0,
+    faults.outputCoverage < 0.6,
+    facts.skipped + facts.missing > 0,
+  ];
+  return signs.filter(Boolean).length;
+}
 
 function sumOf({ launches }: KernelFacts, value: (launch: HeaviestLaunch) => number): number {
   return launches.reduce((sum, launch) => sum + value(launch), 0);
@@ -224,49 +253,6 @@ const evidenceFeatures: readonly Feature[] = [
   { name: "compiled occupancy", value: ({ evidence }) => evidence?.occupancy ?? Number.NaN },
 ];
 
-const nearCosts: readonly CostName[] = ["total", "l1", "l2", "latency", "issue"];
-
-/** Against the nearest of the other anchors, where there are any. */
-const anchorFeatures: readonly Feature[] = [
-  { name: "other anchors", value: (_, { others }) => others.length },
-  {
-    name: "best anchor over seed",
-    value: (_, { others, seed }) => Math.min(0, ...others.map(({ log2Us }) => log2Us - seed.log2Us)),
-  },
-  withNearest("nearest anchor's distance", (facts, near) => distance(facts, near.facts)),
-  withNearest("nearest anchor over seed", (_, near, { seed }) => near.log2Us - seed.log2Us),
-  ...nearCosts.map((name) =>
-    withNearest(
-      `${name} over nearest anchor's`,
-      (facts, near) => log2(facts.times[name]) - log2(near.facts.times[name]),
-    ),
-  ),
-];
-
-function withNearest(
-  name: string,
-  value: (facts: KernelFacts, near: AnchorFacts, context: FeatureContext) => number,
-): Feature {
-  return {
-    name,
-    value: (facts, context) => {
-      const near = nearestAnchor(facts, context.others);
-      return near ? value(facts, near, context) : Number.NaN;
-    },
-  };
-}
-
-/** The anchor whose modelled costs are most like a kernel's. */
-export function nearestAnchor(facts: KernelFacts, anchors: readonly AnchorFacts[]): AnchorFacts | undefined {
-  let nearest: AnchorFacts | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (const anchor of anchors) {
-    const away = distance(facts, anchor.facts);
-    if (away < least) [nearest, least] = [anchor, away];
-  }
-  return nearest;
-}
-
 const compared: readonly CostName[] = [
   "dram",
   "l2",
@@ -280,12 +266,9 @@ const compared: readonly CostName[] = [
   "latency",
 ];
 
-/** Mean difference of modelled parts in log2 units, with the launch's shape. */
-function distance(a: KernelFacts, b: KernelFacts): number {
-  const parts = compared.reduce(
-    (sum, name) => sum + Math.abs(log2(a.times[name] + 0.1) - log2(b.times[name] + 0.1)),
-    0,
-  );
+/** How unlike two kernels of a task do their work: mean difference of modelled parts and of threads, in log2 units. */
+export function factsDistance(a: KernelFacts, b: KernelFacts): number {
+  const parts = compared.reduce((sum, name) => sum + Math.abs(log2Part(a, name) - log2Part(b, name)), 0);
   const shape = Math.abs(log2(threads(a)) - log2(threads(b)));
   return (parts + (Number.isNaN(shape) ? 4 : shape)) / (compared.length + 1);
 }
@@ -300,7 +283,6 @@ const all: readonly Feature[] = [
   ...textFeatures,
   ...faultFeatures,
   ...evidenceFeatures,
-  ...anchorFeatures,
 ];
 
 /** Names of the features, in order; a model file carries them, so that it is not used with others. */

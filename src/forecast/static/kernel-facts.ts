@@ -2,6 +2,7 @@ import type { DeviceInfo, Evidence, Kernel, Task } from "../../domain/index.ts";
 import { preprocess } from "./analysis/preprocess.ts";
 import { profileKernel } from "./analysis/profile-kernel.ts";
 import type { GlobalSite, LaunchProfile, OperationName } from "./analysis/profile.ts";
+import { faultFacts, type FaultFacts } from "./fault-facts.ts";
 import { costNames, launchCost, type CostName, type LaunchCost } from "./launch-cost.ts";
 import { textFacts, type TextFacts } from "./text-facts.ts";
 
@@ -19,6 +20,7 @@ export interface KernelFacts {
   /** Sums over the launches in µs. */
   readonly times: Readonly<Record<CostName, number>>;
   readonly text: TextFacts;
+  readonly faults: FaultFacts;
   readonly evidence: Evidence | undefined;
   readonly skipped: number;
   readonly missing: number;
@@ -41,7 +43,16 @@ export function kernelFacts(
     costNames.map((name) => [name, launches.reduce((sum, { cost }) => sum + cost[name], 0)]),
   ) as Record<CostName, number>;
   const heaviest = launches.toSorted((a, b) => b.cost.total - a.cost.total)[0];
-  return { launches, heaviest, times, text: textFacts(tokens), evidence, skipped, missing };
+  return {
+    launches,
+    heaviest,
+    times,
+    text: textFacts(tokens),
+    faults: faultFacts(kernel.source, profiles, task),
+    evidence,
+    skipped,
+    missing,
+  };
 }
 
 /** Sum over all launches of an operation, per element of work: instructions issued by warps. */

@@ -14,7 +14,13 @@ const model: StaticModel = {
   median: { base: 0, trees: [leaf] },
   spread: { base: -1, trees: [] },
   ok: { base: 2, trees: [] },
-  calibration: { scaleLow: 1, scaleHigh: 1, okSlope: 1, okShift: 0 },
+  calibration: {
+    scaleLow: 1,
+    scaleHigh: 1,
+    okSlope: 1,
+    okShift: 0,
+    anchors: { reach: 1, steadiness: 1, sharpening: 0.5 },
+  },
   prior: { median: -1, sigmaLow: 1, sigmaHigh: 1, pOk: 0.9 },
   trainedOn: { recording: "r", device: "d", tasks: [], kernels: 0 },
 };

@@ -10,10 +10,11 @@ import {
   type Kernel,
   type Task,
 } from "../../domain/index.ts";
-import { featureVector, type AnchorFacts, type FeatureContext } from "./features.ts";
+import { correct } from "./anchor-correction.ts";
+import { factsDistance, featureVector, type AnchorFacts, type FeatureContext } from "./features.ts";
 import { predict, sigmoid } from "./gbdt/model.ts";
 import { kernelFacts, type KernelFacts } from "./kernel-facts.ts";
-import { lineValue, type StaticModel } from "./static-model.ts";
+import { predictRatio, type StaticModel } from "./static-model.ts";
 
 /** E log|z| of a standard normal: what turns an expected log error into a width. */
 export const meanLogNormal = -0.635181422730739;
@@ -21,7 +22,7 @@ export const meanLogNormal = -0.635181422730739;
 /** Kernels whose facts are kept; reading a source costs some milliseconds. */
 const keptFacts = 4096;
 
-/** Most anchors besides the seed that a candidate is compared with. */
+/** Most anchors besides the seed that correct a forecast: the first of the request. */
 const comparedAnchors = 64;
 
 /**
@@ -35,7 +36,7 @@ export function createStaticForecaster(model: StaticModel): Forecaster {
     name: "static",
     async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
       const started = performance.now();
-      const context = makeContext(request, facts);
+      const context = makeContext(model, request, facts);
       const forecasts: Forecast[] = [];
       for (const kernel of request.candidates) {
         signal?.throwIfAborted();
@@ -63,16 +64,33 @@ class FactsCache {
   }
 }
 
-function makeContext(request: ForecastRequest, facts: FactsCache): FeatureContext | undefined {
+/** What a request's candidates are forecast against. Anchors are read without evidence, as in training. */
+export interface ForecastContext extends FeatureContext {
+  /** Every anchor, with the error of its own forecast. */
+  readonly anchors: readonly { readonly facts: KernelFacts; readonly error: number }[];
+}
+
+function makeContext(model: StaticModel, request: ForecastRequest, facts: FactsCache): ForecastContext | undefined {
   const { task, device, anchors } = request;
   const seed = anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
   if (!seed) return undefined;
   const describe = ({ kernel, measurement }: Anchor): AnchorFacts => ({
-    facts: facts.get(kernel, task, device, request.evidence?.get(kernel.kernelId) ?? measurement.evidence),
+    facts: facts.get(kernel, task, device, undefined),
     log2Us: Math.log2(measurement.runtime.medianUs),
   });
-  const others = anchors.filter((anchor) => anchor !== seed).slice(0, comparedAnchors);
-  return { task, device, seed: describe(seed), others: others.map(describe) };
+  const context: FeatureContext = { task, device, seed: describe(seed) };
+  const used = [seed, ...anchors.filter((anchor) => anchor !== seed).slice(0, comparedAnchors)];
+  return { ...context, anchors: used.map(describe).map((anchor) => withError(model, anchor, context)) };
+}
+
+/** An anchor with its true log2 runtime less its forecast. */
+export function withError(
+  model: Pick<StaticModel, "line" | "median">,
+  { facts, log2Us }: AnchorFacts,
+  context: FeatureContext,
+): ForecastContext["anchors"][number] {
+  const row = featureVector(facts, context);
+  return { facts, error: log2Us - context.seed.log2Us - predictRatio(model, row) };
 }
 
 /** Forecast of one kernel from its facts. Without an anchor there is no scale: the prior around 100 µs. */
@@ -80,7 +98,7 @@ export function forecastKernel(
   model: StaticModel,
   { kernelId }: Pick<Kernel, "kernelId">,
   facts: KernelFacts,
-  context: FeatureContext | undefined,
+  context: ForecastContext | undefined,
 ): Forecast {
   const { prior, calibration } = model;
   if (!context || !facts.heaviest || !context.seed.facts.heaviest) {
@@ -89,12 +107,14 @@ export function forecastKernel(
     return { kernelId, pOk, m: scale + prior.median, sigmaLow: prior.sigmaLow, sigmaHigh: prior.sigmaHigh };
   }
   const row = featureVector(facts, context);
-  const sigma = Math.exp(predict(model.spread, row) - meanLogNormal);
+  const anchors = context.anchors.map(({ facts: other, error }) => ({ distance: factsDistance(facts, other), error }));
+  const { shift, narrowing } = correct(calibration.anchors, anchors);
+  const sigma = narrowing * Math.exp(predict(model.spread, row) - meanLogNormal);
   const logOdds = calibration.okSlope * predict(model.ok, row) + calibration.okShift;
   return {
     kernelId,
     pOk: Math.min(0.999, Math.max(0.001, sigmoid(logOdds))),
-    m: context.seed.log2Us + lineValue(model.line, row) + predict(model.median, row),
+    m: context.seed.log2Us + predictRatio(model, row) + shift,
     sigmaLow: Math.max(smallestSigma, calibration.scaleLow * sigma),
     sigmaHigh: Math.max(smallestSigma, calibration.scaleHigh * sigma),
   };

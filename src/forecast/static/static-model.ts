@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { KernelcastError } from "../../domain/index.ts";
 import { featureNames } from "./features.ts";
-import type { BoostedTrees } from "./gbdt/model.ts";
+import { predict, type BoostedTrees } from "./gbdt/model.ts";
 
 const tree = z.object({
   feature: z.array(z.number()),
@@ -32,6 +32,11 @@ const schema = z.object({
     scaleHigh: z.number().positive(),
     okSlope: z.number(),
     okShift: z.number(),
+    anchors: z.object({
+      reach: z.number().positive(),
+      steadiness: z.number().positive(),
+      sharpening: z.number().min(0).max(1),
+    }),
   }),
   prior: z.object({
     median: z.number(),
@@ -62,6 +67,14 @@ export function lineValue(line: StaticModel["line"], row: ArrayLike<number>): nu
     const clamped = Math.min(line.high[index] as number, Math.max(line.low[index] as number, value));
     return sum + (line.weights[index] as number) * (clamped - (line.centres[index] as number));
   }, 0);
+}
+
+/** Forecast of log2(runtime / seed kernel's runtime), before anchors correct it. */
+export function predictRatio(
+  { line, median }: { readonly line: StaticModel["line"]; readonly median: BoostedTrees },
+  row: ArrayLike<number>,
+): number {
+  return lineValue(line, row) + predict(median, row);
 }
 
 /** Reads a model from its file's text. Throws `KernelcastError("model", …)`; `path` is for the message. */

@@ -81,5 +81,7 @@ export interface Program {
   /** Bytes of user-defined structures. */
   readonly structures: ReadonlyMap<string, number>;
   readonly aliases: ReadonlyMap<string, TypeName>;
+  /** Names of the structures' fields. */
+  readonly fields: ReadonlySet<string>;
   readonly skipped: number;
 }

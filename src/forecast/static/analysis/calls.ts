@@ -232,6 +232,7 @@ const rules: readonly Rule[] = [
 function callIntrinsic(walker: Walker, name: string, given: readonly Value[]): Value {
   const type = elementType(name);
   if (type) return given[0]?.kind === "number" ? numberValue(given[0].lanes, type.arithmetic) : unknownNumber;
+  if (/^__shfl(_up|_down|_xor)?$|^__(any|all|ballot)$/.test(name) && walker.silent === 0) walker.recorder.unresolved++;
   const rule = rules.find(({ pattern }) => pattern.test(name));
   if (rule) return rule.apply(walker, given, name);
   walker.count("call");

@@ -65,7 +65,8 @@ const wellKnown =
 
 function namedValue(walker: Walker, name: string, scope: Scope): Value {
   const value = scope.lookUp(name) ?? constants.get(name);
-  if (!value && !wellKnown.test(name) && walker.silent === 0) walker.recorder.unresolved++;
+  const known = value !== undefined || wellKnown.test(name) || walker.program.fields.has(name);
+  if (!known && walker.silent === 0) walker.recorder.unresolved++;
   return value ?? unknownNumber;
 }
 

@@ -13,68 +13,86 @@ const mostTrips = 1e8;
 /** Longest loop with known bounds that a compiler unrolls unasked. */
 const unrolledUnasked = 32;
 
-/** A variable that an iteration changes: its value before, and after one iteration. */
+/** A variable that an iteration changes: its value before, after one iteration, and whether a second adds as much. */
 interface Change {
   readonly scope: Scope;
   readonly name: string;
   readonly start: Value;
   readonly next: Value;
+  readonly even: boolean;
 }
 
 interface Trial {
   readonly changes: readonly Change[];
   /** Iterations by lane; NaN where unknown. */
   readonly trips: Lanes;
-  readonly linear: boolean;
+  /** True where the distance to the loop's end shrinks by the same step each time. */
+  readonly even: boolean;
 }
 
-/** Reads a loop: tries one iteration to see what it changes and how often it runs, then reads the body once, weighted. */
+/** Reads a loop: tries two iterations to see what they change and how often it runs, then reads the body once, weighted. */
 export function visitLoop(walker: Walker, loop: Loop, scope: Scope): void {
   const inner = new Scope(scope);
   if (loop.initial) walker.visit(loop.initial, inner);
-  const trial = tryIteration(walker, loop, inner);
+  const trial = tryIterations(walker, loop, inner);
   const trips = averageTrips(walker, trial.trips);
   if (walker.silent === 0) readBody(walker, loop, inner, trial, Number.isNaN(trips) ? unknownTrips : trips);
-  for (const { scope: holder, name, start, next } of trial.changes) {
-    holder.declare(name, trial.linear ? afterTrips(start, next, trial.trips) : forget(start));
+  for (const { scope: holder, name, start, next, even } of trial.changes) {
+    holder.declare(name, even && trial.even ? afterTrips(start, next, trial.trips) : forget(start));
   }
 }
 
-function tryIteration(walker: Walker, loop: Loop, scope: Scope): Trial {
+function tryIterations(walker: Walker, loop: Loop, scope: Scope): Trial {
   let trips: Lanes = Number.NaN;
-  let linear = true;
-  const after: (readonly [Scope, string, Value])[] = [];
+  let even = true;
+  let once: Assigned = [];
+  let twice: Assigned = [];
   const journal = walker.tryOut(() => {
     const before = gap(walker, loop.condition, scope);
     iterate(walker, loop, scope);
     const then = gap(walker, loop.condition, scope);
+    once = assigned(walker);
     trips = combine(
       before,
       combine(before, then, (a, b) => a - b),
       linearTrips,
     );
-    for (const [holder, names] of journalOf(walker)) {
-      for (const name of names) after.push([holder, name, holder.lookUp(name) ?? unknownNumber]);
-    }
-    if (stepsEvenly(loop.step)) return;
-    const closing = at(before, 0) - at(then, 0);
     iterate(walker, loop, scope);
     const last = gap(walker, loop.condition, scope);
-    linear = at(then, 0) - at(last, 0) === closing || Number.isNaN(closing);
-    if (!linear) trips = simulate(walker, loop, scope, at(last, 0));
+    twice = assigned(walker);
+    const closing = at(before, 0) - at(then, 0);
+    even = at(then, 0) - at(last, 0) === closing || Number.isNaN(closing);
+    if (!even) trips = simulate(walker, loop, scope, at(last, 0));
   });
-  const changes = after.map(([holder, name, next]) => {
+  const changes = once.map(([holder, name, next]): Change => {
     const start = journal.get(holder)?.get(name) ?? unknownNumber;
-    return { scope: holder, name, start, next };
+    const second = twice.find(([other, otherName]) => other === holder && otherName === name)?.[2] ?? next;
+    return { scope: holder, name, start, next, even: advancesEvenly(start, next, second) };
   });
   for (const [holder, names] of journal) {
     for (const [name, start] of names) if (start) holder.declare(name, start);
   }
-  return { changes, trips, linear };
+  return { changes, trips, even };
 }
 
-function journalOf(walker: Walker): (readonly [Scope, readonly string[]])[] {
-  return [...(walker.journal ?? [])].map(([holder, names]) => [holder, [...names.keys()]] as const);
+type Assigned = readonly (readonly [Scope, string, Value])[];
+
+/** Variables that the trial under way has assigned, with their values now. */
+function assigned(walker: Walker): Assigned {
+  return [...(walker.journal ?? [])].flatMap(([holder, names]) =>
+    [...names.keys()].map((name) => [holder, name, holder.lookUp(name) ?? unknownNumber] as const),
+  );
+}
+
+/** False for what toggles or wraps around; unknown steps count as even. */
+function advancesEvenly(start: Value, next: Value, second: Value): boolean {
+  const [a, b, c] = [start, next, second].map(firstLane) as [number, number, number];
+  return Number.isNaN(a + b + c) || b - a === c - b;
+}
+
+function firstLane(value: Value): number {
+  if (value.kind === "function") return Number.NaN;
+  return at(value.kind === "number" ? value.lanes : value.offset, 0);
 }
 
 function iterate(walker: Walker, loop: Loop, scope: Scope): void {
@@ -96,13 +114,6 @@ function simulate(walker: Walker, loop: Loop, scope: Scope, remaining: number): 
 function linearTrips(distance: number, step: number): number {
   if (!(distance > 0)) return Number.isNaN(distance) ? distance : 0;
   return step > 0 ? Math.min(mostTrips, Math.ceil(distance / step)) : Number.NaN;
-}
-
-/** True for `i++`, `i += n` and the like; an absent step may do anything in the body. */
-function stepsEvenly(step: Expression | undefined): boolean {
-  if (step?.kind === "unary") return step.operator === "++" || step.operator === "--";
-  if (step?.kind === "binary" && step.operator === ",") return stepsEvenly(step.left) && stepsEvenly(step.right);
-  return step?.kind === "assign" && (step.operator === "+" || step.operator === "-");
 }
 
 /** How far the condition is from failing; above 0 while it holds. NaN where the condition is not understood. */
@@ -142,9 +153,11 @@ function averageTrips(walker: Walker, trips: Lanes): number {
 function readBody(walker: Walker, loop: Loop, scope: Scope, trial: Trial, trips: number): void {
   const { recorder } = walker;
   const depth = walker.loopDepth;
-  const middle = trial.linear ? Math.max(0, Math.floor((trips - 1) / 2)) : 0;
-  for (const { scope: holder, name, start, next } of trial.changes) {
-    holder.declare(name, atIteration(start, next, middle, firstLoopPoint + depth));
+  const middle = trial.even ? Math.max(0, Math.floor((trips - 1) / 2)) : 0;
+  const counters = namesIn(loop.step ?? loop.condition);
+  for (const { scope: holder, name, start, next, even } of trial.changes) {
+    const iteration = even && counters.has(name) ? middle : 0;
+    holder.declare(name, atIteration(start, next, iteration, firstLoopPoint + depth));
   }
   const known = !Number.isNaN(averageTrips(walker, trial.trips));
   recorder.loops++;
@@ -159,6 +172,15 @@ function readBody(walker: Walker, loop: Loop, scope: Scope, trial: Trial, trips:
     if (!unrolled) walker.count("branch");
   });
   walker.loops.pop();
+}
+
+/** Variables that an expression mentions: those of a loop's step or condition count its iterations. */
+function namesIn(expression: Expression | undefined): ReadonlySet<string> {
+  if (expression?.kind === "name") return new Set([expression.name]);
+  if (expression?.kind === "unary") return namesIn(expression.operand);
+  if (expression?.kind === "assign") return namesIn(expression.target);
+  if (expression?.kind !== "binary") return new Set();
+  return new Set([...namesIn(expression.left), ...namesIn(expression.right)]);
 }
 
 /**

@@ -17,6 +17,7 @@ class ProgramParser {
   readonly #globals: Declaration[] = [];
   readonly #structures = new Map<string, number>();
   readonly #aliases = new Map<string, TypeName>();
+  readonly #fields = new Set<string>();
   #templateParameters: string[] = [];
   #skipped = 0;
 
@@ -41,6 +42,7 @@ class ProgramParser {
       globals: this.#globals,
       structures: this.#structures,
       aliases: this.#aliases,
+      fields: this.#fields,
       skipped: this.#skipped + this.#statements.skipped,
     };
   }
@@ -148,7 +150,8 @@ class ProgramParser {
       if (cursor.position === start) cursor.next();
       return 0;
     }
-    return declaration.declarators.reduce((sum, { type, extents }) => {
+    return declaration.declarators.reduce((sum, { name, type, extents }) => {
+      this.#fields.add(name);
       const count = extents.reduce((product, extent) => product * (extent?.kind === "number" ? extent.value : 1), 1);
       return sum + count * (type.pointers > 0 ? 8 : (elementType(type.name)?.bytes ?? 4));
     }, 0);

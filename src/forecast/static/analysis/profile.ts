@@ -50,6 +50,8 @@ export interface GlobalSite {
   /** Distinct sectors that one block and the whole launch touch by it over all its iterations. */
   readonly blockSectors: number;
   readonly gridSectors: number;
+  /** Size of the buffer. */
+  readonly bufferSectors: number;
   readonly known: boolean;
   /** True where another access beside it has just fetched the same sectors. */
   readonly repeated: boolean;

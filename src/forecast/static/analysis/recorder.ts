@@ -188,6 +188,7 @@ export class Recorder {
       (product, extent, axis) => product * repeat(nextBlockPoints[axis] as number, extent),
       blockSectors,
     );
+    const bufferSectors = Math.ceil(pointer.bufferBytes / sectorBytes);
     this.sites.push({
       repeated: this.#isRepeated(position, pointer, kind.write),
       buffer: pointer.buffer,
@@ -201,7 +202,8 @@ export class Recorder {
       loops,
       warpGrowth,
       blockSectors,
-      gridSectors: Math.min(gridSectors, Math.ceil(pointer.bufferBytes / sectorBytes)),
+      gridSectors: Math.min(gridSectors, bufferSectors),
+      bufferSectors,
       known: request.known,
       activeLanes: request.activeLanes,
       distinctAddresses: request.distinctAddresses,
