@@ -36,8 +36,8 @@ const screens = workspace.store
 const confirmations = [...answersA.keys()].filter((id) => id.includes("/confirm/")).flatMap(confirmationPair);
 const agreement = { screened_again: summarise(screens), confirmed_in_two_processes: summarise(confirmations) };
 const environments = [runA, runB].map(({ device, environment }) => ({ device: device?.name, ...environment }));
-const pairs = { screened_again: screens, confirmed_in_two_processes: confirmations };
-writeFileSync(values.out, `${JSON.stringify({ ...agreement, environments, pairs }, null, 1)}\n`);
+const allPairs = { screened_again: screens, confirmed_in_two_processes: confirmations };
+writeFileSync(values.out, `${JSON.stringify({ ...agreement, environments, pairs: allPairs }, null, 1)}\n`);
 console.log(JSON.stringify(agreement, null, 2));
 workspace.store.close();
 

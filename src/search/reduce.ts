@@ -159,28 +159,34 @@ function rememberMachineCode(state: SearchState, candidate: CandidateState): voi
  * so that a run of ever faster kernels costs one confirmation rather than one for each.
  */
 function confirmFastest(state: SearchState, step: StepBuilder): void {
-  for (const { command } of state.pending.values())
-    if (command.type === "measure" && command.mode === "confirm") return;
-  if (state.contenders.size === 0) return;
+  if (state.contenders.size === 0 || isConfirming(state)) return;
   const incumbent = incumbentOf(state);
-  const limitUs = incumbent.measurement.runtime.medianUs * 2 ** -state.config.winLog2;
-  let fastest: { readonly kernelId: string; readonly runtimeUs: number } | undefined;
-  for (const kernelId of state.contenders) {
-    const runtimeUs = state.candidates.get(kernelId)?.measurement?.runtime.medianUs ?? Number.POSITIVE_INFINITY;
-    if (runtimeUs > limitUs) state.contenders.delete(kernelId);
-    else if (!fastest || runtimeUs < fastest.runtimeUs) fastest = { kernelId, runtimeUs };
-  }
-  if (!fastest) return;
-  const { kernelId } = fastest;
+  const kernelId = fastestContender(state, incumbent.measurement.runtime.medianUs * 2 ** -state.config.winLog2);
+  if (kernelId === undefined) return;
   const anchorId = incumbent.record.kernelId;
   state.contenders.delete(kernelId);
-  issue(state, step, {
-    type: "measure",
-    commandId: `confirm:${kernelId}:${anchorId}`,
-    kernelId,
-    mode: "confirm",
-    anchorId,
-  });
+  const commandId = `confirm:${kernelId}:${anchorId}`;
+  issue(state, step, { type: "measure", commandId, kernelId, mode: "confirm", anchorId });
+}
+
+function isConfirming(state: SearchState): boolean {
+  return [...state.pending.values()].some(({ command }) => command.type === "measure" && command.mode === "confirm");
+}
+
+/** The contender with the shortest runtime; those that no longer beat the limit are dropped. */
+function fastestContender(state: SearchState, limitUs: number): string | undefined {
+  let fastest: string | undefined;
+  let fastestUs = limitUs;
+  for (const kernelId of state.contenders) {
+    const runtimeUs = state.candidates.get(kernelId)?.measurement?.runtime.medianUs;
+    if (runtimeUs === undefined || runtimeUs > limitUs) {
+      state.contenders.delete(kernelId);
+    } else if (runtimeUs <= fastestUs) {
+      fastest = kernelId;
+      fastestUs = runtimeUs;
+    }
+  }
+  return fastest;
 }
 
 function receiveConfirmation(
