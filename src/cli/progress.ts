@@ -62,7 +62,7 @@ function wins(state: SearchState, _input: SearchInput, notes: Parameters<StepLis
 }
 
 /** One line of where a run stands. */
-export function statusLine(state: SearchState): string {
+function statusLine(state: SearchState): string {
   const { counts, config } = state;
   const incumbent = state.incumbentId === undefined ? undefined : state.candidates.get(state.incumbentId)?.measurement;
   const seed = state.candidates.get(state.seedId)?.measurement;

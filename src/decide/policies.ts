@@ -1,11 +1,11 @@
 import { keyedUniform, type Decision, type Forecast, type Policy, type PolicyContext } from "../domain/index.ts";
 
 /** Proposals per parent and measurements per batch of the gated policies: those of the published search (4 of 16). */
-export const gatedProposals = 16;
-export const gatedMeasurements = 4;
+const gatedProposals = 16;
+const gatedMeasurements = 4;
 
 /** Measures every candidate in proposal order. */
-export function measureAll(): Policy {
+function measureAll(): Policy {
   return {
     name: "measure-all",
     proposalsPerParent: gatedMeasurements,
@@ -20,7 +20,7 @@ export function measureAll(): Policy {
 }
 
 /** Measures a keyed random share of each batch: the control for every gate. */
-export function randomSubset(perBatch: number = gatedMeasurements): Policy {
+function randomSubset(perBatch: number = gatedMeasurements): Policy {
   return {
     name: "random-subset",
     proposalsPerParent: gatedProposals,

@@ -1,5 +1,4 @@
 import type { ForecastCost, Forecast } from "./forecast.ts";
-import type { Budget, Spending } from "./budget.ts";
 import type { Decision } from "./decision.ts";
 import type { DeviceInfo } from "./device.ts";
 import type { Candidate, Kernel } from "./kernel.ts";
@@ -140,9 +139,4 @@ export interface RunStore {
   putBlobs(texts: readonly string[]): readonly string[];
   blob(sha256: string): string | undefined;
   close(): void;
-}
-
-export interface RunLimits {
-  readonly budget: Budget;
-  readonly spent: Spending;
 }

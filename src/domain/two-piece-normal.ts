@@ -12,13 +12,13 @@ import { normalCdf, normalPdf } from "./statistics/normal.ts";
 export type RuntimeDistribution = Pick<Forecast, "m" | "sigmaLow" | "sigmaHigh">;
 
 /** Weight of the broad component, which leaves no outcome without density. */
-export const broadWeight = 0.02;
+const broadWeight = 0.02;
 
 /** Width of the broad component in log2 units: it covers 4-fold to 16-fold errors either way with ease. */
-export const broadSigma = 4;
+const broadSigma = 4;
 
 /** Half-width of a central 80 % interval over the width of its normal, as DESIGN §4 rounds it. */
-export const sigmasTo90 = 1.2816;
+const sigmasTo90 = 1.2816;
 
 /** Narrowest width that conversions produce (log2 units, about 0.07 %), so that densities stay finite. */
 export const smallestSigma = 0.001;

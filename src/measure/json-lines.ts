@@ -7,7 +7,7 @@ export type JsonLine =
   | { readonly kind: "too_long"; readonly bytes: number };
 
 /** Longest line that is kept, in bytes; receipts with all their samples are below 1 MiB. */
-export const defaultLineLimit: number = 32 * 1024 * 1024;
+const defaultLineLimit: number = 32 * 1024 * 1024;
 
 const newline = 0x0a;
 /** How much of a line that is not JSON is shown to people. */

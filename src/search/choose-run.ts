@@ -10,7 +10,7 @@ export interface ChooseRunOptions {
 }
 
 /** Digest of a configuration: equal commands have equal keys. */
-export function configKey(config: SearchConfig): string {
+function configKey(config: SearchConfig): string {
   return sha256Hex(canonicalJson(config));
 }
 

@@ -22,7 +22,7 @@ export interface OpenDeviceOptions {
 }
 
 /** Kinds that `--device` takes. */
-export const deviceKinds: readonly string[] = ["recorded", ...workerDeviceKinds];
+const deviceKinds: readonly string[] = ["recorded", ...workerDeviceKinds];
 
 /** Opens `recorded:PATH[#DEVICE]`, `local[:INDEX]`, `ssh:HOST` or `command:WORDS`. */
 export async function openDevice(text: string, options: OpenDeviceOptions = {}): Promise<OpenedDevice> {

@@ -3,7 +3,7 @@ import { recordedProposer } from "../propose/recorded-proposer.ts";
 import { tunablesProposer } from "../propose/tunables-proposer.ts";
 import { parseSpecification } from "./specification.ts";
 
-export const proposerKinds: readonly string[] = ["recorded", "tunables"];
+const proposerKinds: readonly string[] = ["recorded", "tunables"];
 
 /** What proposes when the user names nothing: the recording's kernels, else the task's own parameter space. */
 export function defaultProposer(task: Task, recording: Recording | undefined): string {

@@ -19,7 +19,7 @@ export type AnchorChoice = "seed" | "others";
 type Calibration = StaticModel["calibration"];
 
 /** Errors of the forecasts of working kernels, by kernel, without evidence. */
-export function forecastErrors(examples: readonly Example[], { ratio }: Predictions): ReadonlyMap<string, number> {
+function forecastErrors(examples: readonly Example[], { ratio }: Predictions): ReadonlyMap<string, number> {
   const errors = new Map<string, number>();
   examples.forEach(({ kernelId, ok, view, target }, row) => {
     if (ok && view === "bare") errors.set(kernelId, target - (ratio[row] as number));

@@ -48,7 +48,7 @@ export function gelu(kind: string, name: string): string {
 }
 
 /** `__device__ __half2 NAME(__half2)`. */
-export function geluPair(kind: string, name: string): string {
+function geluPair(kind: string, name: string): string {
   const inner = `const __half2 square = __hmul2(v, v);
   const __half2 u = __hmul2(v, __hfma2(square, __float2half2_rn(0.0356774081f), __float2half2_rn(0.7978845608f)));`;
   const bodies: Readonly<Record<string, string>> = {

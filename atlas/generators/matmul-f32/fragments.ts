@@ -1,5 +1,3 @@
-import { when } from "./common.ts";
-
 /** Which rows and columns of the block's tile belong to a thread. */
 export function positions(map: string): string {
   const inline = "__device__ __forceinline__ int";
@@ -102,8 +100,4 @@ __device__ __forceinline__ void COPY4(void* dst, const void* src) {
 #define COMMIT() asm volatile("cp.async.commit_group;" ::: "memory")
 #define WAIT(n) asm volatile("cp.async.wait_group %0;" :: "n"(n) : "memory")
 `;
-}
-
-export function unrolled(condition: unknown, indent: string): string {
-  return when(condition, `${indent}#pragma unroll\n`);
 }

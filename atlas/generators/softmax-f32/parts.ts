@@ -122,7 +122,7 @@ export interface Walk {
 }
 
 /** A loop over the thread's share that runs `line` for each value read from `from`. */
-export function readLoop(walk: Walk, from: string, line: (value: string) => string): string {
+function readLoop(walk: Walk, from: string, line: (value: string) => string): string {
   const head = `${on(walk.unroll ?? false, "#pragma unroll 4\n")}for (int j = ${walk.first}; j < ${walk.count}; j += ${walk.step}) {`;
   if (!walk.vector) return `${head}\n${line(`${from}[j]`)}\n}`;
   return `${head}\nfloat4 v = ${from}[j];\n${eachOf((part) => line(`v.${part}`))}\n}`;

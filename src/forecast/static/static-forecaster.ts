@@ -84,7 +84,7 @@ function makeContext(model: StaticModel, request: ForecastRequest, facts: FactsC
 }
 
 /** An anchor with its true log2 runtime less its forecast. */
-export function withError(
+function withError(
   model: Pick<StaticModel, "line" | "median">,
   { facts, log2Us }: AnchorFacts,
   context: FeatureContext,
@@ -94,7 +94,7 @@ export function withError(
 }
 
 /** Forecast of one kernel from its facts. Without an anchor there is no scale: the prior around 100 µs. */
-export function forecastKernel(
+function forecastKernel(
   model: StaticModel,
   { kernelId }: Pick<Kernel, "kernelId">,
   facts: KernelFacts,

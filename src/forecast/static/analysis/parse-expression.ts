@@ -153,7 +153,7 @@ function parsePrimary(context: ParserContext): Expression {
 }
 
 /** Value of a C++ literal. */
-export function parseNumber(text: string): Expression {
+function parseNumber(text: string): Expression {
   const plain = text.replaceAll("'", "");
   if (/^0[xX]/.test(plain) && !/[pP]/.test(plain)) {
     return { kind: "number", value: Number(plain.replace(/[uUlLzZ]+$/, "")), floating: false };

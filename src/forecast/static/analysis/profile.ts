@@ -1,7 +1,7 @@
 import type { MemorySpace } from "./values.ts";
 
 /** What is counted, in instructions issued per warp of the launch, averaged over its warps. */
-export const operationNames = [
+const operationNames = [
   "f16",
   "f32",
   "f64",

@@ -20,7 +20,7 @@ import { lanesOf, numberValue, Scope, unknownNumber, type PointerValue, type Val
 import type { LaunchShape } from "./lanes.ts";
 
 /** Raised when a source takes too many steps to read; what was recorded so far stands. */
-export class TooLong extends Error {}
+class TooLong extends Error {}
 
 const stepLimit = 400_000;
 const deepestCall = 12;
@@ -332,7 +332,7 @@ function intersect(mask: Lanes | undefined, condition: Lanes): Lanes {
 }
 
 /** A mask with every point alike as a number. */
-export function uniform(lanes: Lanes): Lanes {
+function uniform(lanes: Lanes): Lanes {
   if (typeof lanes === "number") return lanes;
   for (let point = 1; point < pointCount; point++) if (!Object.is(lanes[point], lanes[0])) return lanes;
   return lanes[0] as number;

@@ -19,7 +19,7 @@ export interface BoostingOptions {
   readonly key: RandomKey;
 }
 
-export const defaultBoosting: BoostingOptions = {
+const defaultBoosting: BoostingOptions = {
   loss: { kind: "squared" },
   trees: 200,
   learningRate: 0.06,

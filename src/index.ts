@@ -1,0 +1,66 @@
+/**
+ * The library: searches as the command line runs them, the files that they read, the store that they write, and forecasts.
+ * Ports, fixtures and contract tests for your own devices, proposers and stores are in `kernelcast/testing`.
+ * @module
+ */
+export { searchTask, type SearchRequest, type SearchResult } from "./serve/search-task.ts";
+export { loadTask } from "./formats/load-task.ts";
+export { loadRecording, type LoadOptions } from "./formats/load-recording.ts";
+export { openRunStore } from "./store/sqlite-run-store.ts";
+export { createMemoryRunStore } from "./store/memory-run-store.ts";
+export {
+  expectedImprovement,
+  forecastCdf,
+  forecastCrps,
+  forecastLogScore,
+  forecastMean,
+  forecastPdf,
+  forecastQuantile,
+  fromQuantiles,
+  KernelcastError,
+  probabilityBelow,
+  recordedRuntimeUs,
+  shiftBy,
+  speedupAgainst,
+  toQuantilesUs,
+  type Anchor,
+  type Budget,
+  type Candidate,
+  type CompileOutcome,
+  type Confirmation,
+  type Device,
+  type DeviceInfo,
+  type ErrorCode,
+  type Evidence,
+  type FailedMeasurement,
+  type Forecast,
+  type ForecastAnswer,
+  type Forecaster,
+  type ForecastRequest,
+  type Kernel,
+  type Launch,
+  type LaunchArgument,
+  type Measurement,
+  type MeasurementStatus,
+  type MeasureRequest,
+  type OkMeasurement,
+  type Proposal,
+  type ProposeContext,
+  type Proposer,
+  type RecordedKernel,
+  type RecordedMeasurement,
+  type RecordedTask,
+  type Recording,
+  type Runtime,
+  type RuntimeDistribution,
+  type RuntimeQuantiles,
+  type RunStore,
+  type RunSummary,
+  type Spending,
+  type StoredEvent,
+  type Task,
+  type TaskArgument,
+  type Tolerance,
+  type TunableSpace,
+  type Workload,
+} from "./domain/index.ts";
