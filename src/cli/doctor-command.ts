@@ -1,7 +1,7 @@
-import pc from "picocolors";
 import { examine, type DoctorCheck } from "../measure/doctor.ts";
 import { workerDeviceKinds, type WorkerDeviceKind } from "../measure/open-worker-device.ts";
 import { parseSpecification } from "../serve/specification.ts";
+import { coloursFor } from "./colours.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 
 export interface DoctorFlags {
@@ -27,21 +27,23 @@ export async function doctor(this: CliContext, flags: DoctorFlags): Promise<void
   const ok = checks.every((check) => check.ok || check.optional);
   if (flags.json) printJson(this, { device: flags.device, ok, checks });
   else {
-    for (const line of formatChecks(checks)) printLine(this, line);
+    for (const line of formatChecks(checks, coloursFor(this.process, this.process.stdout))) printLine(this, line);
     printLine(this, ok ? `${flags.device} can be used` : `${flags.device} cannot be used yet`);
   }
   if (!ok) this.process.exitCode = 1;
 }
 
-function formatChecks(checks: readonly DoctorCheck[]): string[] {
+type Colours = ReturnType<typeof coloursFor>;
+
+function formatChecks(checks: readonly DoctorCheck[], colours: Colours): string[] {
   const width = Math.max(...checks.map(({ name }) => name.length));
   return checks.flatMap((check) => {
-    const line = `${mark(check)}  ${check.name.padEnd(width)}  ${check.detail}`;
+    const line = `${mark(check, colours)}  ${check.name.padEnd(width)}  ${check.detail}`;
     return check.fix === undefined ? [line] : [line, `${" ".repeat(width + 8)}→ ${check.fix}`];
   });
 }
 
-function mark({ ok, optional }: DoctorCheck): string {
-  if (ok) return pc.green("ok  ");
-  return optional ? pc.yellow("note") : pc.red("FAIL");
+function mark({ ok, optional }: DoctorCheck, { green, yellow, red }: Colours): string {
+  if (ok) return green("ok  ");
+  return optional ? yellow("note") : red("FAIL");
 }

@@ -1,7 +1,6 @@
-import pc from "picocolors";
-import type { SearchInput } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
 import type { SearchState } from "../search/state.ts";
+import { coloursFor } from "./colours.ts";
 import type { CliContext } from "./context.ts";
 
 /** Shows a run as it goes: one live line on a terminal, quiet lines elsewhere; on standard error, so that results stay clean. */
@@ -15,8 +14,9 @@ export interface Progress {
 /** Measurements between two quiet lines. */
 const quietEvery = 50;
 
-export function createProgress({ process: { stderr } }: CliContext): Progress {
-  return stderr.isTTY ? liveProgress(stderr) : quietProgress(stderr);
+export function createProgress({ process }: CliContext): Progress {
+  const { stderr } = process;
+  return stderr.isTTY ? liveProgress(stderr, coloursFor(process, stderr).green) : quietProgress(stderr);
 }
 
 type Sink = CliContext["process"]["stderr"];
@@ -35,11 +35,11 @@ function quietProgress(sink: Sink): Progress {
   };
 }
 
-function liveProgress(sink: Sink): Progress {
+function liveProgress(sink: Sink, highlight: (text: string) => string): Progress {
   let open = false;
   return {
-    listener: (state, input, step) => {
-      for (const line of wins(state, input, step.notes)) sink.write(`\r\u001b[K${line}\n`);
+    listener: (state, _input, step) => {
+      for (const line of wins(state, step.notes, highlight)) sink.write(`\r\u001b[K${line}\n`);
       const width = (sink.columns ?? 80) - 1;
       sink.write(`\r\u001b[K${statusLine(state).slice(0, width)}`);
       open = true;
@@ -52,12 +52,16 @@ function liveProgress(sink: Sink): Progress {
   };
 }
 
-function wins(state: SearchState, _input: SearchInput, notes: Parameters<StepListener>[2]["notes"]): readonly string[] {
+function wins(
+  state: SearchState,
+  notes: Parameters<StepListener>[2]["notes"],
+  highlight: (text: string) => string,
+): readonly string[] {
   const seedUs = state.candidates.get(state.seedId)?.measurement?.runtime.medianUs;
   return notes.flatMap((note) => {
     if (note.type !== "incumbent-change" || note.previousId === null || seedUs === undefined) return [];
     const speedup = (seedUs / note.runtimeUs).toFixed(2);
-    return [`${pc.green("faster")} ${note.kernelId} ${note.runtimeUs.toFixed(1)} µs (${speedup}x the seed)`];
+    return [`${highlight("faster")} ${note.kernelId} ${note.runtimeUs.toFixed(1)} µs (${speedup}x the seed)`];
   });
 }
 
