@@ -1,12 +1,19 @@
-/** `npx tsx atlas/generators/kit/cli.ts TASK [--out FILE]`: expands a generator, prints its counts, writes JSON Lines. */
+/**
+ * `npx tsx atlas/generators/kit/cli.ts TASK [--out FILE] [--compile N]`: expands a generator, prints its counts, writes JSON
+ * Lines, compiles N of its kernels with nvcc and prints what was refused.
+ */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { resolveLaunch } from "../../../src/domain/index.ts";
 import { loadTask } from "../../../src/formats/load-task.ts";
+import { compileSample } from "./compile.ts";
 import { expandGenerator, type GeneratedKernel } from "./expand.ts";
 import type { Generator } from "./generator.ts";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: "string" }, compile: { type: "string" } },
+});
 const taskId = positionals[0] ?? "";
 const task = await loadTask(new URL(`../../../tasks/${taskId}`, import.meta.url).pathname);
 const { default: generator } = (await import(`../${taskId}.ts`)) as { default: Generator };
@@ -36,6 +43,11 @@ console.log(
 );
 if (values.out)
   await writeFile(values.out, kernels.map((kernel) => `${JSON.stringify({ task_id: taskId, ...kernel })}\n`).join(""));
+if (values.compile) {
+  const refusals = await compileSample(kernels, Number(values.compile));
+  for (const { templateId, idea, error } of refusals) console.log(`refused: ${templateId} (${idea}): ${error}`);
+  console.log(`${refusals.length} refused of ${Math.min(kernels.length, Number(values.compile))}`);
+}
 
 function countBy(list: readonly GeneratedKernel[]): Record<string, number> {
   const counts: Record<string, number> = {};

@@ -1,5 +1,5 @@
 import type { KernelDraft, Mistake } from "../kit/generator.ts";
-import { replacing } from "../reduce-sum-f32/code.ts";
+import { replacing } from "../kit/code.ts";
 
 const withLaunch = (draft: KernelDraft, change: Partial<KernelDraft["launches"][number]>): KernelDraft => ({
   ...draft,

@@ -1,4 +1,4 @@
-import { on } from "../reduce-sum-f32/code.ts";
+import { on } from "../kit/code.ts";
 
 /** How mean and variance are found. */
 export type Method = "two-pass" | "moments" | "shifted";

@@ -1,5 +1,5 @@
 import type { Template } from "../kit/generator.ts";
-import { launch, on, styled, template } from "../reduce-sum-f32/code.ts";
+import { launch, on, styled, template } from "../kit/code.ts";
 import { blockSum, packing, type BlockReduce } from "./parts.ts";
 
 const multiprocessors = 132;

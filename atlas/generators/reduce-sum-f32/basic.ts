@@ -1,5 +1,5 @@
 import type { Template } from "../kit/generator.ts";
-import { launch, on, repeat, styled, template } from "./code.ts";
+import { launch, on, repeat, styled, template } from "../kit/code.ts";
 import { blockSumFunction, finishParts } from "./finish.ts";
 
 /** One element, or a few, per thread; a tree in shared memory. */

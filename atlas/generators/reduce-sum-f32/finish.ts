@@ -1,5 +1,5 @@
 import type { Launch } from "../../../src/domain/index.ts";
-import { launch, on } from "./code.ts";
+import { launch, on } from "../kit/code.ts";
 
 /** How a block's total reaches the result. */
 export type Finish = "atomic" | "partials" | "last";

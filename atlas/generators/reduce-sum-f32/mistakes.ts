@@ -1,5 +1,5 @@
 import type { KernelDraft, Mistake } from "../kit/generator.ts";
-import { replacing } from "./code.ts";
+import { replacing } from "../kit/code.ts";
 
 const withLaunches = (
   draft: KernelDraft,

@@ -1,5 +1,5 @@
 import type { Template } from "../kit/generator.ts";
-import { launch, on, styled, template } from "./code.ts";
+import { launch, on, styled, template } from "../kit/code.ts";
 import { blockSumFunction, finishParts } from "./finish.ts";
 
 const multiprocessors = 132;

@@ -1,4 +1,4 @@
-import { on, repeat } from "../reduce-sum-f32/code.ts";
+import { on, repeat } from "../kit/code.ts";
 
 /** How exp(value - peak) is written. */
 export type Exponential = "expf" | "fast" | "folded";

@@ -1,5 +1,5 @@
 import type { Template } from "../kit/generator.ts";
-import { launch, on, styled, template } from "../reduce-sum-f32/code.ts";
+import { launch, on, styled, template } from "../kit/code.ts";
 import { blockReductions, eachOf, exponential, exponentialConstant, warpReduce, type Exponential } from "./parts.ts";
 
 /** A launch per step: maxima, sums, division. */

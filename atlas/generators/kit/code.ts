@@ -1,5 +1,5 @@
 import type { Launch, LaunchArgument } from "../../../src/domain/index.ts";
-import type { KernelDraft, Mistake, OptionValue, Template } from "../kit/generator.ts";
+import type { KernelDraft, Mistake, OptionValue, Template } from "./generator.ts";
 
 type Choices = Readonly<Record<string, readonly OptionValue[]>>;
 
