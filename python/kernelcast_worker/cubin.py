@@ -8,7 +8,8 @@ import struct
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 _HASHED = (".text.", ".nv.constant", ".nv.global.init", ".nv.shared.")
-_WRITABLE = (".nv.global", ".nv.global.init")
+#: Constant memory too: a kernel can write there through an address that it has cast.
+_WRITABLE = (".nv.global", ".nv.global.init", ".nv.constant3")
 _KPARAM_INFO, _FRAME_SIZE, _REGISTER_COUNT = 0x17, 0x11, 0x2F
 _SIZED = 0x04
 #: From compute capability 9.0 a function's shared section begins with what the system keeps for itself.

@@ -71,3 +71,10 @@ def test_every_cheat_compiles(nvrtc, tmp_path):
         assert answer["ok"], (entry["name"], answer)
         names = answer["facts"]["functions"]
         assert all(launch["kernel"] in names for launch in entry["launches"])
+
+
+def test_constant_memory_counts_as_memory_that_outlives_a_launch(nvrtc, tmp_path):
+    plain = 'extern "C" __global__ void f(float* a) { a[threadIdx.x] = 1; }'
+    table = '__constant__ float table[8]; extern "C" __global__ void f(float* a) { a[threadIdx.x] = table[threadIdx.x & 7]; }'
+    assert build(tmp_path, plain)["facts"]["writable_globals"] == 0
+    assert build(tmp_path, table)["facts"]["writable_globals"] == 32
