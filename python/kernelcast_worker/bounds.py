@@ -19,9 +19,7 @@ _PRE_INCLUDE = re.compile(r"^--?(?:pre-include|include)(?:=(.*))?$", re.S)
 _SPLICE = re.compile(r"(?:\\|\?\?/)[ \t]*\r?\n")
 _GAP = r"(?:[ \t\f\v]|/\*(?:[^*]|\*(?!/))*\*/)*"
 #: A directive at the start of a line or behind a comment, spelled in any of the ways that a preprocessor takes.
-_INCLUDE = re.compile(
-    rf"(?:^|\*/){_GAP}(?:\#|%:|\?\?=){_GAP}(?:include|include_next|import|embed)\b{_GAP}([^\r\n]*)", re.M
-)
+_INCLUDE = re.compile(rf"(?:^|\*/){_GAP}(?:\#|%:|\?\?=){_GAP}(?:include|include_next|import|embed)\b{_GAP}([^\r\n]*)", re.M)
 _OPERAND = re.compile(r'<([^>]*)>|"([^"]*)"')
 
 

@@ -20,13 +20,25 @@ from .controls import Controls
 from .cubin import DEFAULT_LIMITS, evidence_of
 from .datasets import Datasets
 from .device import Device
-from .environment import open_nvml
+from .environment import open_nvml, visible_device
 from .folder import WorkFolder
 from .jobs import Job, Jobs
 from .pool import Pool
 from .probe import arch_of
-from .protocol import PROTOCOL, Output, RequestError, check_anchor, check_kernel, check_limits, check_task
-from .protocol import encode, read_lines, read_request, require, task_key
+from .protocol import (
+    PROTOCOL,
+    Output,
+    RequestError,
+    check_anchor,
+    check_kernel,
+    check_limits,
+    check_task,
+    encode,
+    read_lines,
+    read_request,
+    require,
+    task_key,
+)
 
 _TICK_S = 0.25
 _ANSWERS_KEPT = 20000
@@ -66,7 +78,7 @@ class Supervisor:
         self.datasets = Datasets(self._references, self.folder, threads)
         self.device = Device(self._runner_arguments(), self.events)
         self.jobs = Jobs(self.device, self.builds, self.datasets, self.folder)
-        self.jobs.arch = self.arch
+        self.jobs.arch = self.known_arch
         self.controls = Controls(self)
         self.jobs.controls_ok = lambda: self.controls.ok
         self.jobs.controls_state = lambda: self.controls.state
@@ -81,15 +93,19 @@ class Supervisor:
         return arguments
 
     def arch(self) -> str:
-        """What kernels are compiled for: the device's architecture where one is known, without touching CUDA."""
+        """What kernels are compiled for that nobody measures: the device's architecture where one is known."""
+        return self.known_arch() or _DEFAULT_ARCH
+
+    def known_arch(self) -> Optional[str]:
+        """The device's architecture, without touching CUDA; None until something is known of it."""
         if self.options.fake is not None:
             return _DEFAULT_ARCH
-        if not hasattr(self, "_arch"):
-            nvml = open_nvml(index=self.options.device)
-            capability = nvml.capability() if nvml else None
-            self._arch = arch_of(capability) if capability else _DEFAULT_ARCH
         if self.device.description:
-            self._arch = arch_of(self.device.description["compute_capability"])
+            return arch_of(self.device.description["compute_capability"])
+        if not hasattr(self, "_arch"):
+            nvml = open_nvml(**visible_device(self.options.device, os.environ))
+            capability = nvml.capability() if nvml else None
+            self._arch = arch_of(capability) if capability else None
         return self._arch
 
     # --- the loop ---------------------------------------------------------------------------------------------------

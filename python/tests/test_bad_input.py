@@ -69,7 +69,7 @@ def test_wrong_tasks_are_bad_requests(worker, changes):
     ],
 )
 def test_launches_that_would_be_wrapped_are_refused(launch):
-    with pytest.raises(RequestError, match=".+"):
+    with pytest.raises(RequestError, match="launch|scalar"):
         check_kernel(kernel("k", launch=launch), None)
 
 
@@ -105,7 +105,7 @@ def test_the_end_of_input_in_the_middle_of_a_line_ends_the_worker():
     text = json.dumps(HELLO) + '\n{"id": "cut", "method": "measu'
     done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 0
-    assert [json.loads(line).get("id") for line in done.stdout.splitlines()][0] == "last"
+    assert json.loads(done.stdout.splitlines()[0])["id"] == "last"
 
 
 def test_a_line_over_the_limit_is_skipped_without_being_kept():

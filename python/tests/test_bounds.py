@@ -16,7 +16,7 @@ FINE = [
     "/* see\n#include <mma.h> */\n",
     "#define include_all 1\n",
     "int a = b / *c; // #include </dev/zero>\n",
-    '#include <a..b.h>\n',
+    "#include <a..b.h>\n",
 ]
 FOREIGN = [
     '#include "/etc/passwd"\n',

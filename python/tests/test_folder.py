@@ -51,7 +51,12 @@ def test_a_folder_is_locked_while_it_is_used_and_then_removed(tmp_path):
 
 def test_what_killed_workers_left_is_swept_and_nothing_else(tmp_path):
     old = time.time() - 1000
-    for name, locked in [("kernelcast-dead", True), ("kernelcast-foreign", False), ("other-dead", True), ("kernelcast-young", True)]:
+    for name, locked in [
+        ("kernelcast-dead", True),
+        ("kernelcast-foreign", False),
+        ("other-dead", True),
+        ("kernelcast-young", True),
+    ]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "data").write_text("x")
         if locked:
@@ -60,7 +65,12 @@ def test_what_killed_workers_left_is_swept_and_nothing_else(tmp_path):
             os.utime(tmp_path / name, (old, old))
     (tmp_path / "kernelcast-link").symlink_to(tmp_path / "other-dead")
     assert sweep(tmp_path) == ["kernelcast-dead"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kernelcast-foreign", "kernelcast-link", "kernelcast-young", "other-dead"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "kernelcast-foreign",
+        "kernelcast-link",
+        "kernelcast-young",
+        "other-dead",
+    ]
 
 
 def test_a_folder_in_use_elsewhere_is_left_alone(tmp_path):
