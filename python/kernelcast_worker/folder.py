@@ -7,14 +7,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, List, Optional
 
 _PREFIX, _LOCK = "kernelcast-", "lock"
 _ROOMY_BYTES = 8 << 30
-#: A folder younger than this may belong to a worker that has not locked it yet.
-_YOUNG_S = 60.0
 #: Waits for the worker to be gone, and a moment for its children, then removes its folder.
 _CARETAKER = 'cat >/dev/null; for pause in 0 1 2; do sleep $pause; rm -rf -- "$1"; [ -e "$1" ] || exit 0; done'
 
@@ -27,8 +24,10 @@ class WorkFolder:
         where = parent or _fast_folder() or tempfile.gettempdir()
         sweep(Path(where))
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))
-        self._lock = open(self.path / _LOCK, "w")
+        fresh = self.path / f"{_LOCK}-fresh"
+        self._lock = open(fresh, "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fresh.rename(self.path / _LOCK)  # under this name it was never unlocked while its worker lived
         self._caretaker = _start_caretaker(self.path)
 
     def remove(self) -> None:
@@ -57,7 +56,7 @@ def sweep(parent: Path) -> List[str]:
     for folder in parent.glob(_PREFIX + "*"):
         try:
             status = folder.lstat()
-            if status.st_uid != os.geteuid() or time.time() - status.st_mtime < _YOUNG_S or folder.is_symlink():
+            if status.st_uid != os.geteuid() or folder.is_symlink():
                 continue
             with open(folder / _LOCK) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

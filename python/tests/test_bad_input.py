@@ -69,7 +69,7 @@ def test_wrong_tasks_are_bad_requests(worker, changes):
     ],
 )
 def test_launches_that_would_be_wrapped_are_refused(launch):
-    with pytest.raises(RequestError, match="launch|scalar"):
+    with pytest.raises(RequestError, match=r"launch|scalar"):
         check_kernel(kernel("k", launch=launch), None)
 
 
