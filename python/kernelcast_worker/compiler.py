@@ -49,6 +49,8 @@ class Compiler:
         refused = refused_option(job["options"])
         if refused:
             return {"ok": False, "error": f"compile: the option {refused} is not permitted"}
+        if "\0" in job["source"]:
+            return {"ok": False, "error": "compile: the source holds a NUL, behind which nothing would be compiled"}
         included = refused_include(job["source"])
         if included:
             return {"ok": False, "error": f"compile: including {included} is not permitted: only headers of the include folders"}

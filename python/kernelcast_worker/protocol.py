@@ -10,12 +10,11 @@ import sys
 import threading
 from typing import Any, Iterator, List, Mapping, Optional
 
-from .dtypes import STORAGE
+from .dtypes import FLOATING, STORAGE
 
 PROTOCOL = 1
 #: A longer line on stdin is skipped: it would cost more memory than any request is worth.
 LINE_LIMIT = 64 << 20
-_MOST_SHARED = 2**31 - 1
 ERROR_CODES = (
     "bad_request",
     "unknown_task",
@@ -218,7 +217,7 @@ def _check_launches(launches: Any, names: Optional[List[str]]) -> None:
             good = isinstance(extent, list) and len(extent) == 3 and all(map(_is_whole, extent))
             require(good, f"launch.{key} must be three integers")
         shared = launch.setdefault("smem_bytes", 0)
-        require(_is_whole(shared) and 0 <= shared <= _MOST_SHARED, "launch.smem_bytes must be a number of bytes")
+        require(_is_whole(shared) and shared >= 0, "launch.smem_bytes must be a number of bytes")
         require(isinstance(launch.get("args"), list), "launch.args must be a list")
         for argument in launch["args"]:
             _check_argument(argument, names)
@@ -231,15 +230,5 @@ def _check_argument(argument: Any, names: Optional[List[str]]) -> None:
     require(isinstance(argument, dict) and len(argument) == 1, "a launch argument is a name or {dtype: value}")
     ((dtype, value),) = argument.items()
     require(dtype in STORAGE, f"unknown scalar type {dtype!r}")
-    floating = dtype in ("f64", "f32", "f16", "bf16")
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and _fits(value, dtype, floating)
-    require(good, f"bad {dtype} scalar {str(value)[:40]}")
-
-
-def _fits(value: float, dtype: str, floating: bool) -> bool:
-    """Whether a scalar can be had in its type without being wrapped."""
-    if floating:
-        return abs(value) <= sys.float_info.max
-    bits = int(dtype[1:])
-    low, high = (0, 2**bits) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-    return low <= value < high and value == int(value)
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    require(good and (dtype in FLOATING or value == int(value)), f"bad {dtype} scalar {str(value)[:40]}")

@@ -10,6 +10,7 @@ import time
 import pytest
 from helpers import ROOT, TASK, Worker, kernel, run_lines
 
+from kernelcast_worker.dtypes import holds
 from kernelcast_worker.protocol import RequestError, check_kernel, encode, read_lines, read_request
 
 HELLO = {"id": "last", "method": "hello", "params": {"protocol": 1}}
@@ -56,26 +57,39 @@ def test_wrong_tasks_are_bad_requests(worker, changes):
 @pytest.mark.parametrize(
     "launch",
     [
-        {"args": [{"i32": 2**31}]},
-        {"args": [{"u8": -1}]},
         {"args": [{"i64": 10**400}]},
         {"args": [{"f32": 10**400}]},
         {"args": [{"i32": None}]},
         {"args": [{"i32": True}]},
-        {"smem_bytes": 2**32 + 1024},
+        {"args": [{"i32": 1.5}]},
         {"smem_bytes": True},
         {"grid": [True, 1, 1]},
         {"block": "abc"},
     ],
 )
-def test_launches_that_would_be_wrapped_are_refused(launch):
+def test_launches_of_wrong_types_are_refused(launch):
     with pytest.raises(RequestError, match=r"launch|scalar"):
         check_kernel(kernel("k", launch=launch), None)
 
 
-def test_scalars_at_the_ends_of_their_types_pass():
-    ends = [{"i32": 2**31 - 1}, {"i32": -(2**31)}, {"u64": 2**64 - 1}, {"i8": -128}, {"u8": 255.0}, {"f32": 1e39}]
-    check_kernel(kernel("k", launch={"args": ends}), None)
+@pytest.mark.parametrize(
+    "launch,word",
+    [
+        ({"args": ["x", "out", {"i32": 2**31}]}, "launch: the argument 2147483648 does not fit into i32"),
+        ({"args": ["x", "out", {"u8": -1}]}, "launch: the argument -1 does not fit into u8"),
+        ({"smem_bytes": 2**32 + 1024}, "launch: 4294968320 bytes"),
+        ({"kernel": "run\0"}, "compile: no kernel named"),
+    ],
+)
+def test_launches_that_would_be_wrapped_are_the_kernels_fault(worker, launch, word):
+    assert worker.measure(kernel("wrapped", launch=launch))["result"]["error"].startswith(word)
+
+
+def test_scalars_at_the_ends_of_their_types_fit():
+    ends = {"i32": 2**31 - 1, "i64": -(2**63), "u64": 2**64 - 1, "i8": -128, "u8": 255.0, "f32": 1e39, "f16": -1e9}
+    assert all(holds(dtype, value) for dtype, value in ends.items())
+    beyond = {"i32": -(2**31) - 1, "i64": 2**63, "u64": 2**64, "i8": 128, "u8": -1}
+    assert not any(holds(dtype, value) for dtype, value in beyond.items())
 
 
 def test_half_a_character_in_a_source_is_a_source_like_any_other(worker):

@@ -78,3 +78,11 @@ def test_constant_memory_counts_as_memory_that_outlives_a_launch(nvrtc, tmp_path
     table = '__constant__ float table[8]; extern "C" __global__ void f(float* a) { a[threadIdx.x] = table[threadIdx.x & 7]; }'
     assert build(tmp_path, plain)["facts"]["writable_globals"] == 0
     assert build(tmp_path, table)["facts"]["writable_globals"] == 32
+
+
+def test_files_outside_of_the_include_folders_are_not_read(nvrtc, tmp_path):
+    kernel = 'extern "C" __global__ void f() {}'
+    assert build(tmp_path, f"#include <cuda_fp16.h>\n{kernel}")["ok"]
+    for source in ('#include "/etc/passwd"\n' + kernel, "#include </dev/zero>\n" + kernel):
+        assert "including /" in build(tmp_path, source)["error"]
+    assert "NUL" in build(tmp_path, kernel + "\0 more")["error"]
