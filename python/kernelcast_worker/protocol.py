@@ -60,7 +60,7 @@ class Output:
         if not self._broken:
             poll = select.poll()
             poll.register(self._stream.fileno(), 0)
-            self._broken = any(seen & select.POLLERR for _, seen in poll.poll(0))
+            self._broken = any(seen & (select.POLLERR | select.POLLHUP) for _, seen in poll.poll(0))
         return self._broken
 
     def log(self, message: str, level: str = "info") -> None:

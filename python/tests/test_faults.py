@@ -20,6 +20,7 @@ FAULTS = [
     ("die_mid_line", "crashed", "crash"),
     ("die_silently", "crashed", "crash"),
     ("nonsense", "crashed", "crash"),
+    ("numbers", "crashed", "crash"),
 ]
 
 

@@ -80,6 +80,19 @@ def test_a_killed_worker_leaves_neither_files_nor_processes():
     worker.process.stdout.close()
 
 
+def test_a_worker_goes_on_whichever_of_its_processes_is_killed():
+    with Worker() as worker:
+        worker.measure(kernel("before"))
+        for number, module in enumerate(["runner", "compiler", "reference", "runner"]):
+            sent = worker.send("measure", worker.params(kernel(f"during{number}", "naps=0.02")))
+            for pid in children_of(worker.process.pid):
+                if f"kernelcast_worker.{module}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+            answer = worker.wait(sent)
+            assert answer["result"]["status"] == "ok" or module == "compiler", answer
+        assert worker.measure(kernel("after"))["result"]["status"] == "ok"
+
+
 def test_a_caretaker_that_is_killed_costs_nothing():
     with Worker() as worker:
         worker.measure(kernel("before"))
