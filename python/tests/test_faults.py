@@ -49,6 +49,10 @@ def test_a_runner_that_dies_once_is_repeated(worker):
     assert result["status"] == "ok"
 
 
+def test_a_compiler_that_dies_once_is_no_verdict(worker):
+    assert worker.measure(kernel("unlucky-build", "compiler_dies_once"))["result"]["status"] == "ok"
+
+
 def test_slow_kernels_stop_early(worker):
     result = worker.measure(kernel("slow", "slow"), anchor={"kernel": kernel("anchor"), "runtime_us": 100.0})["result"]
     assert result["status"] == "ok" and result["runtime_us"]["n"] <= 6
