@@ -55,6 +55,8 @@ class Child:
         for line in self._process.stdout:
             try:
                 message = json.loads(line)
+                if not isinstance(message, dict):
+                    raise ValueError
             except ValueError:
                 partial = not line.endswith(b"\n")
                 reason = "died in the middle of a line" if partial else "wrote a line that is not JSON"

@@ -12,15 +12,10 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from .bounds import IMAGE_BYTES, limit_process, refused_include, refused_option
 from .childio import Pipe, die_with_parent, give_way, serve
 from .cubin import facts_of
 from .nvrtc import CompileError, NoCompiler, Nvrtc, find_headers, toolkit_folders
-
-#: Options that choose the target, write files or load code: the worker's business.
-_REFUSED = re.compile(
-    r"^--?(gpu-architecture|arch|time|fdevice-time-trace|pch|create-pch|use-pch|pch-dir|dlink-time-opt|dlto|ptx|no-cache|device-debug$|G$)"
-)
-
 
 #: From this version NVRTC caches through the driver; what comes from its cache has no assembler log and no true compile time.
 _CACHES_SINCE = (12, 9)
@@ -41,11 +36,6 @@ def nvrtc_options(options: Sequence[str], arch: str, version: str) -> List[str]:
     return given + [f"-I{folder}" for folder in find_headers()] + list(options)
 
 
-def refused_option(options: Sequence[str]) -> Optional[str]:
-    """The first option that a kernel may not give."""
-    return next((option for option in options if _REFUSED.match(option.strip())), None)
-
-
 class Compiler:
     """Compiles jobs `{source, options, arch, image}`: the cubin goes to the path `image`."""
 
@@ -59,6 +49,11 @@ class Compiler:
         refused = refused_option(job["options"])
         if refused:
             return {"ok": False, "error": f"compile: the option {refused} is not permitted"}
+        if "\0" in job["source"]:
+            return {"ok": False, "error": "compile: the source holds a NUL, behind which nothing would be compiled"}
+        included = refused_include(job["source"])
+        if included:
+            return {"ok": False, "error": f"compile: including {included} is not permitted: only headers of the include folders"}
         try:
             return {"ok": True, "facts": self.compile(job)}
         except CompileError as error:
@@ -73,6 +68,8 @@ class Compiler:
         started, cpu = time.perf_counter(), time.process_time()
         image, log = self._nvrtc.compile(job["source"], nvrtc_options(job["options"], job["arch"], self._nvrtc.version))
         elapsed = (time.perf_counter() - started) * 1000
+        if len(image) > IMAGE_BYTES:
+            raise CompileError(f"error: an image of {len(image) >> 20} MiB; at most {IMAGE_BYTES >> 20} MiB are taken")
         path = Path(job["image"])
         part = path.with_suffix(f".{os.getpid()}")
         part.write_bytes(image)
@@ -117,6 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     pipe = Pipe()
     die_with_parent()
     give_way(10)
+    limit_process()
     if "--fake" in arguments:
         from .fake.compiler import FakeCompiler
 

@@ -11,7 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from .environment import open_nvml
+from .environment import open_nvml, visible_device
 from .nvrtc import NoCompiler, Nvrtc, find_headers
 
 _LEAST_DISK = 4 << 30
@@ -19,7 +19,7 @@ _LEAST_DISK = 4 << 30
 
 def run_checks(options: Namespace, folder: Path, own: List[int]) -> List[Dict[str, Any]]:
     """All checks; a missing part is a failed check, never an exception."""
-    nvml = None if options.fake is not None else open_nvml(index=options.device)
+    nvml = None if options.fake is not None else open_nvml(**visible_device(options.device, os.environ))
     return [
         _check("python", sys.version_info >= (3, 9), sys.version.split()[0], "install Python 3.9 or later"),
         _driver(options, nvml),

@@ -92,6 +92,14 @@ def expected_values(values: Any, dtype: str, exact: bool) -> Any:
     return result
 
 
+def holds(dtype: str, value: float) -> bool:
+    """Whether an integer type has a value; a floating type rounds whatever it is given."""
+    if dtype in FLOATING:
+        return True
+    limits = np.iinfo(STORAGE[dtype])
+    return int(limits.min) <= value <= int(limits.max)
+
+
 def scalar(dtype: str, value: float) -> Tuple[str, Any]:
     """A typed scalar argument as the driver packs it: (type, value), f16 and bf16 as bits."""
     if dtype == "f16":

@@ -6,7 +6,7 @@ import ctypes
 import os
 import time
 from ctypes import POINTER, byref, c_char_p, c_int, c_uint, c_ulonglong, c_void_p
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 _SM, _MEMORY, _TEMPERATURE_GPU = 1, 2, 0
 _THROTTLES = {
@@ -37,11 +37,14 @@ class Nvml:
         self._device = c_void_p()
         self._library.nvmlDeviceGetHandleByUUID.argtypes = [c_char_p, POINTER(c_void_p)]
         self._library.nvmlDeviceGetHandleByIndex_v2.argtypes = [c_uint, POINTER(c_void_p)]
-        code = 1
-        if uuid:
-            code = self._library.nvmlDeviceGetHandleByUUID(uuid.encode(), byref(self._device))
-        if code != 0 and self._library.nvmlDeviceGetHandleByIndex_v2(index, byref(self._device)) != 0:
+        if not (self._find(uuid) if uuid else self._library.nvmlDeviceGetHandleByIndex_v2(index, byref(self._device)) == 0):
             raise OSError("NVML does not know the device")
+
+    def _find(self, uuid: str) -> bool:
+        """Looks for a device by its id alone: the readings of another would be worse than none. CUDA calls a part of a
+        partitioned device GPU- where NVML calls it MIG-."""
+        names = [uuid, "MIG-" + uuid[4:]] if uuid.startswith("GPU-") else [uuid]
+        return any(self._library.nvmlDeviceGetHandleByUUID(name.encode(), byref(self._device)) == 0 for name in names)
 
     def _number(self, name: str, *selector: int) -> Optional[int]:
         value = c_uint()
@@ -123,6 +126,18 @@ class Environment:
         if self.nvml is not None and now - self._read_at > _FRESH_S:
             self._cached, self._read_at = self.nvml.reading([os.getpid()]), now
         return {**self._fixed, **self._cached}
+
+
+def visible_device(index: int, variables: Mapping[str, str]) -> Dict[str, Any]:
+    """What NVML, which knows nothing of CUDA_VISIBLE_DEVICES, calls CUDA's device of this index: `uuid` or `index`."""
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return {"index": index}
+    listed = [name.strip() for name in visible.split(",")]
+    name = listed[index] if index < len(listed) else ""
+    if name.isdigit():
+        return {"index": int(name)}
+    return {"uuid": name} if name.startswith(("GPU-", "MIG-")) else {"index": index}
 
 
 def open_nvml(uuid: Optional[str] = None, index: int = 0) -> Optional[Nvml]:

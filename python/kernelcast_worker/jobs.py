@@ -34,6 +34,7 @@ class Job:
         self.identity = ""
         self.build: Optional[Build] = None
         self.anchor_build: Optional[Build] = None
+        self.arch = ""
         self.attempts = 0
         self.cancelled = False
         self.received_at = time.time()
@@ -55,7 +56,7 @@ class Jobs:
         self._known_tasks: Dict[str, Mapping[str, Any]] = {}
         self._overtaken = 0
         self._loaded_task = ""
-        self.arch: Callable[[], str] = lambda: "sm_90a"
+        self.arch: Callable[[], Optional[str]] = lambda: "sm_90a"
         self.controls_ok: Callable[[], Optional[bool]] = lambda: True
         self.controls_state: Callable[[], str] = lambda: "skipped"
 
@@ -98,11 +99,22 @@ class Jobs:
             self._dispatch(job)
 
     def _begin_builds(self) -> None:
+        """Begins builds once the architecture is known, and again if it turns out to be another than was thought."""
+        arch = self.arch()
+        if arch is None:
+            return
         for job in self._waiting:
-            if job.build is None:
-                job.build = self._builds.hold(job.params["kernel"], self.arch())
-                if job.params["mode"] == "confirm":
-                    job.anchor_build = self._builds.hold(job.params["anchor"]["kernel"], self.arch())
+            if job.arch == arch:
+                continue
+            self._release_builds(job)
+            job.arch, job.build = arch, self._builds.hold(job.params["kernel"], arch)
+            if job.params["mode"] == "confirm":
+                job.anchor_build = self._builds.hold(job.params["anchor"]["kernel"], arch)
+
+    def _release_builds(self, job: Job) -> None:
+        for build in (job.build, job.anchor_build):
+            if build is not None:
+                self._builds.release(build)
 
     def _refuse_failed(self) -> None:
         for job in self._waiting:
@@ -224,9 +236,7 @@ class Jobs:
     def _let_go(self, job: Job) -> None:
         if job.confirm_owner:
             self._datasets.drop(job.confirm_owner)
-        for build in (job.build, job.anchor_build):
-            if build is not None:
-                self._builds.release(build)
+        self._release_builds(job)
 
 
 def _stamp(seconds: float) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .driver import NOT_FOUND, DriverError
-from .dtypes import element_count, item_bytes, scalar
+from .dtypes import element_count, holds, item_bytes, scalar
 from .faults import Fault
 from .workspace import Workspace
 
+_NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+_MOST_SHARED = 2**31 - 1
 _SCALAR_BYTES = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
 _SCALAR_BYTES.update({"u64": 8, "u32": 4, "u16": 2, "u8": 1})
 
@@ -57,6 +60,8 @@ class KernelImage:
 
     def _pack(self, workspace: Workspace, launch: Mapping[str, Any]) -> Any:
         name = launch["kernel"]
+        if not _NAME.fullmatch(name):
+            raise Fault("compile", f"no kernel named {name!r}")
         try:
             function = self.driver.function(self._module, name)
         except DriverError as error:
@@ -67,6 +72,8 @@ class KernelImage:
         packed = [self._argument(workspace, argument) for argument in launch["args"]]
         self._check_parameters(name, packed, launch["args"])
         shared = int(launch.get("smem_bytes", 0))
+        if shared > _MOST_SHARED:
+            raise Fault("launch", f"{shared} bytes of dynamic shared memory are more than a launch can ask for")
         if shared > 48 * 1024:
             self._allow_shared(function, shared)
         return self.driver.prepare_launch(function, launch["grid"], launch["block"], shared, packed)
@@ -97,6 +104,8 @@ class KernelImage:
         if isinstance(argument, str):
             return "ptr", workspace.working[argument].address
         ((dtype, value),) = argument.items()
+        if not holds(dtype, value):
+            raise Fault("launch", f"the argument {value} does not fit into {dtype}")
         return scalar(dtype, value)
 
     def _check_parameters(self, name: str, packed: Sequence[Tuple[str, Any]], given: Sequence[Any]) -> None:

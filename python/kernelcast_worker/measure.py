@@ -16,7 +16,7 @@ from .floor import floor_us
 from .kernelimage import KernelImage
 from .session import Loaded, LoadedSets, Session
 from .stats import median, summary
-from .timing import Timed, check_kept_state, screen
+from .timing import Timed, check_first_sight, check_kept_state, screen
 
 DEFAULT_TIMEOUT_S = 1.0
 DEFAULT_GPU_S = {"screen": 2.0, "confirm": 10.0}
@@ -137,6 +137,7 @@ class Measurement:
         self._judge_time(timed, samples)
         self._phase("kept_state")
         self.session.verify(sets)
+        checker.judge_guards("a run that was not checked")
         self._phase("verify")
         self.checks.append({"name": "guards", "ok": True, "detail": self.session.memory.guard})
 
@@ -196,6 +197,9 @@ class Measurement:
         return samples
 
     def _judge_time(self, timed: Timed, samples: List[float]) -> None:
+        unseen = check_first_sight(timed, samples)
+        if unseen:
+            self.checks.append(check_record("first sight", None, unseen))
         kept = check_kept_state(timed, median(samples))
         self.checks.append(check_record("kept state", None, kept or "no writable globals"))
         floor = floor_us(self.task["workload"], self.task.get("precisions") or ["f32"], self.session.device)

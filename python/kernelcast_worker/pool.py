@@ -9,6 +9,8 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence
 
 from .child import Child
 
+#: A job whose child dies is given to another child once: the child may have died of something else.
+ATTEMPTS = 2
 Done = Callable[[Dict[str, Any]], None]
 
 
@@ -17,6 +19,7 @@ class _Job:
     payload: Dict[str, Any]
     done: Done
     limit_s: float
+    attempts: int = 1
 
 
 @dataclass
@@ -27,7 +30,7 @@ class _Lane:
 
 
 class Pool:
-    """Children are started when there is work for them and replaced when they die; a job that loses its child fails."""
+    """Children are started when there is work for them and replaced when they die; a job that loses two children fails."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], size: int, events: Any, defaults: Optional[Mapping[str, str]] = None
@@ -73,12 +76,17 @@ class Pool:
             job.done(message)
 
     def on_gone(self, child: Child, reason: str) -> None:
-        """A child died: its job fails."""
+        """A child died: its job is tried once more, or fails."""
         lane = next(lane for lane in self._lanes if lane.child is child)
         self._lanes.remove(lane)
+        job = lane.job
+        if job is not None and job.attempts < ATTEMPTS:
+            job.attempts += 1
+            self._waiting.appendleft(job)
+            job = None
         self._feed()
-        if lane.job is not None:
-            lane.job.done({"ok": False, "lost": reason})
+        if job is not None:
+            job.done({"ok": False, "lost": reason})
 
     def expire(self, now: float) -> None:
         """Kills children whose job ran out of time."""

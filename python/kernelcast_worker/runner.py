@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, MutableMapping, Optional, Sequence
 
 from .childio import Pipe, die_with_parent
 from .execute import Cancelled
@@ -110,10 +110,18 @@ def start(arguments: argparse.Namespace, pipe: Pipe) -> Optional[Runner]:
     return Runner(session)
 
 
+def set_environment(variables: MutableMapping[str, str]) -> None:
+    """What the user's environment may not decide: code loaded at its first launch, or launches that wait for their end, would
+    be timed with the kernel; every illegal address would write gigabytes of core."""
+    variables["CUDA_MODULE_LOADING"] = "EAGER"
+    variables.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    for name in ("CUDA_LAUNCH_BLOCKING", "CUDA_ENABLE_COREDUMP_ON_EXCEPTION", "CUDA_ENABLE_USER_TRIGGERED_COREDUMP"):
+        variables.pop(name, None)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Runs as a child of the supervisor."""
-    os.environ.setdefault("CUDA_MODULE_LOADING", "EAGER")
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    set_environment(os.environ)
     pipe = Pipe()
     die_with_parent()
     options, requests = parse(arguments), pipe.receive()

@@ -29,7 +29,7 @@ class LoadedSets:
             chosen = workspace.load_set(index, files)
             executor.hash_inputs(workspace, chosen)
             self.sets.append(chosen)
-        held = [buffer for one in self.sets for buffer in one.buffers]
+        held = [buffer for one in self.sets for buffer in one.buffers] + [workspace.zones, workspace.input_spans]
         self._spans = workspace.harness.spans([(buffer.address, buffer.size) for buffer in held])
         self._count = len(held)
         self._fingerprints = self._read()

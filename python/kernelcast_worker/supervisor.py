@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
+import traceback
+import zlib
 from argparse import Namespace
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from . import __version__
@@ -22,11 +20,25 @@ from .controls import Controls
 from .cubin import DEFAULT_LIMITS, evidence_of
 from .datasets import Datasets
 from .device import Device
-from .environment import open_nvml
+from .environment import open_nvml, visible_device
+from .folder import WorkFolder
 from .jobs import Job, Jobs
 from .pool import Pool
 from .probe import arch_of
-from .protocol import PROTOCOL, Output, RequestError, check_kernel, check_task, require, task_key
+from .protocol import (
+    PROTOCOL,
+    Output,
+    RequestError,
+    check_anchor,
+    check_kernel,
+    check_limits,
+    check_task,
+    encode,
+    read_lines,
+    read_request,
+    require,
+    task_key,
+)
 
 _TICK_S = 0.25
 _ANSWERS_KEPT = 20000
@@ -44,10 +56,11 @@ class Supervisor:
     def __init__(self, options: Namespace) -> None:
         self.options, self.output = options, Output()
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.folder = Path(tempfile.mkdtemp(prefix="kernelcast-", dir=_fast_folder()))
+        self._work_folder = WorkFolder()
+        self.folder = self._work_folder.path
         self._tasks: Dict[str, Any] = {}
         self._open: Dict[str, str] = {}
-        self._answers: OrderedDict[str, Any] = OrderedDict()
+        self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._describing: List[str] = []
         self._compiling = 0
         self._ended = self._stopping = False
@@ -65,7 +78,7 @@ class Supervisor:
         self.datasets = Datasets(self._references, self.folder, threads)
         self.device = Device(self._runner_arguments(), self.events)
         self.jobs = Jobs(self.device, self.builds, self.datasets, self.folder)
-        self.jobs.arch = self.arch
+        self.jobs.arch = self.known_arch
         self.controls = Controls(self)
         self.jobs.controls_ok = lambda: self.controls.ok
         self.jobs.controls_state = lambda: self.controls.state
@@ -80,15 +93,19 @@ class Supervisor:
         return arguments
 
     def arch(self) -> str:
-        """What kernels are compiled for: the device's architecture where one is known, without touching CUDA."""
+        """What kernels are compiled for that nobody measures: the device's architecture where one is known."""
+        return self.known_arch() or _DEFAULT_ARCH
+
+    def known_arch(self) -> Optional[str]:
+        """The device's architecture, without touching CUDA; None until something is known of it."""
         if self.options.fake is not None:
             return _DEFAULT_ARCH
-        if not hasattr(self, "_arch"):
-            nvml = open_nvml(index=self.options.device)
-            capability = nvml.capability() if nvml else None
-            self._arch = arch_of(capability) if capability else _DEFAULT_ARCH
         if self.device.description:
-            self._arch = arch_of(self.device.description["compute_capability"])
+            return arch_of(self.device.description["compute_capability"])
+        if not hasattr(self, "_arch"):
+            nvml = open_nvml(**visible_device(self.options.device, os.environ))
+            capability = nvml.capability() if nvml else None
+            self._arch = arch_of(capability) if capability else None
         return self._arch
 
     # --- the loop ---------------------------------------------------------------------------------------------------
@@ -107,12 +124,12 @@ class Supervisor:
         return 0
 
     def _read_stdin(self) -> None:
-        for line in sys.stdin.buffer:
+        for line in read_lines(sys.stdin.buffer):
             self.events.put(("line", line))
         self.events.put(("end",))
 
     def _finished(self) -> bool:
-        if self._stopping:
+        if self._stopping or (self._ended and self.output.abandoned()):
             return True
         waiting = self.jobs.busy or self._describing or self._compiling or self._open
         return self._ended and not waiting and self.events.empty()
@@ -159,15 +176,18 @@ class Supervisor:
         """Kills the children and removes the files."""
         for part in (self._compilers, self._references, self.device):
             part.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._work_folder.remove()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def _on_line(self, line: bytes) -> None:
+    def _on_line(self, line: Optional[bytes]) -> None:
+        if line is None:
+            self.output.log("a line on stdin is too long and was ignored", "error")
+            return
         if not line.strip():
             return
         try:
-            request = json.loads(line)
+            request = read_request(line)
         except ValueError:
             self.output.log("a line on stdin is not JSON and was ignored", "error")
             return
@@ -178,13 +198,16 @@ class Supervisor:
         if identity in self._open:
             return
         if identity in self._answers:
-            self.output.send(self._answers[identity])
+            self.output.send_line(zlib.decompress(self._answers[identity]))
             return
         self._open[identity] = str(request.get("method"))
         try:
             self._call(identity, request)
         except RequestError as error:
             self.answer(identity, error)
+        except Exception as error:  # a request that validation should have refused must not cost the others their answers
+            traceback.print_exc()
+            self.answer(identity, RequestError("bad_request", f"{type(error).__name__}: {error}"))
 
     def _call(self, identity: str, request: Dict[str, Any]) -> None:
         methods: Dict[str, Callable[[str, Dict[str, Any]], None]] = {
@@ -210,10 +233,11 @@ class Supervisor:
             message = {"id": identity, "error": {"code": result.code, "message": " ".join(str(result).split())}}
         else:
             message = {"id": identity, "result": result}
-        self._answers[identity] = message
+        line = encode(message)
+        self._answers[identity] = zlib.compress(line, 1)
         while len(self._answers) > _ANSWERS_KEPT:
             self._answers.popitem(last=False)
-        self.output.send(message)
+        self.output.send_line(line)
 
     def _hello(self, identity: str, params: Dict[str, Any]) -> None:
         from .doctor import run_checks
@@ -313,7 +337,7 @@ class Supervisor:
 
     def add_job(self, params: Dict[str, Any], answer: Callable[[Any], None], internal: bool = False) -> Job:
         """Validates and queues a measurement."""
-        task = self._tasks.get(params.get("task_key", ""))
+        task = self._tasks.get(str(params.get("task_key")))
         if task is None:
             raise RequestError("unknown_task", f"no task {params.get('task_key')} was registered with this worker")
         names = [argument["name"] for argument in task["workload"]["args"]]
@@ -322,9 +346,8 @@ class Supervisor:
         anchor = params.get("anchor")
         require(params["mode"] == "screen" or anchor, "confirm needs an anchor")
         if anchor:
-            require(isinstance(anchor, dict), "anchor must be an object")
-            if params["mode"] == "confirm":
-                check_kernel(anchor.get("kernel"), names)
+            check_anchor(anchor, params["mode"], names)
+        check_limits(params.get("limits"))
         job = Job(params, task, answer, internal)
         self.jobs.add(job)
         return job
@@ -348,13 +371,3 @@ def _reference_lanes(cores: int) -> int:
     """References that run at once: every second core, at most 8, and for each the memory that large float64 arrays take."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(cores // 2, 8, memory // _REFERENCE_BYTES))
-
-
-def _fast_folder() -> Optional[str]:
-    """Shared memory for the datasets where it is there and roomy, else the default folder for temporary files."""
-    shared = "/dev/shm"
-    try:
-        status = os.statvfs(shared)
-    except OSError:
-        return None
-    return shared if os.access(shared, os.W_OK) and status.f_bavail * status.f_frsize > (8 << 30) else None

@@ -22,6 +22,8 @@ PRECISION = 0.01
 #: How long the device is held in addition at a first, a second and a last attempt.
 _PATIENCE_US = (0.0, 200.0, 2000.0)
 KEPT_RATIO = 1.5
+#: So many sets the check before the timing uses.
+CHECKED_SETS = 2
 _CHECK_SHARE = 0.34
 _RANDOM = random.SystemRandom()
 
@@ -38,6 +40,8 @@ class Timed:
     stop_at: float = 0.0
     warmup_s: float = 0.0
     kept_us: List[float] = field(default_factory=list)
+    #: The time of the one run on the set that had been held back.
+    unseen_us: Optional[float] = None
     repeated: int = 0
 
     def sample(self, chosen: InputSet, checked: bool, fresh: bool = True) -> float:
@@ -63,10 +67,20 @@ class Timed:
             self.checker.workspace, chosen, sequence, self.limit_s, poisoning=poisoning, patience_us=patience_us
         )
 
+    @property
+    def held_back(self) -> Optional[InputSet]:
+        """The set that no run sees before the last: one that the check did not use either."""
+        return self.checker.sets[-1] if len(self.checker.sets) > CHECKED_SETS else None
+
+    @property
+    def in_turn(self) -> List[InputSet]:
+        """The sets that runs use in turn."""
+        return [one for one in self.checker.sets if one is not self.held_back]
+
     def warm_up(self, seconds: float = KERNEL_WARMUP_S) -> None:
         """Runs the kernel unrecorded for a while, at least twice."""
         started = time.monotonic()
-        for runs, chosen in enumerate(_forever(self.checker.sets), 1):
+        for runs, chosen in enumerate(_forever(self.in_turn), 1):
             self.sample(chosen, checked=False, fresh=False)
             self.warmup_s = time.monotonic() - started
             if runs >= 2 and self.warmup_s >= seconds:
@@ -87,7 +101,7 @@ def rotation(sets: Sequence[InputSet]) -> Callable[[int], InputSet]:
 def screen(timed: Timed, anchor_us: Optional[float]) -> List[float]:
     """Samples until the median is known to 1 %, or the kernel is clearly slow, or the limits are met."""
     timed.warm_up()
-    chosen = rotation(timed.checker.sets)
+    chosen = rotation(timed.in_turn)
     samples: List[float] = []
     checked: Dict[int, int] = {}
     while not _enough(samples, anchor_us, timed.stop_at):
@@ -96,9 +110,12 @@ def screen(timed: Timed, anchor_us: Optional[float]) -> List[float]:
         if check:
             checked[one.index] = 1
         samples.append(timed.sample(one, check))
-    for one in timed.checker.sets:
+    for one in timed.in_turn:
         if one.index not in checked:
             samples.append(timed.sample(one, True))
+    if timed.held_back is not None:
+        timed.unseen_us = timed.sample(timed.held_back, True)
+        samples.append(timed.unseen_us)
     timed.checker.judge()
     return samples
 
@@ -111,6 +128,18 @@ def _enough(samples: Sequence[float], anchor_us: Optional[float], stop_at: float
     if len(samples) >= MOST or time.monotonic() > stop_at:
         return True
     return len(samples) >= LEAST and median_half_width(samples) <= PRECISION
+
+
+def check_first_sight(timed: Timed, samples: Sequence[float]) -> Optional[str]:
+    """Compares runs on inputs that the kernel had never seen with the others: an answer that is kept, wherever it is kept, must
+    once be worked out. All three first sights have to be slow, so that neither a cold start nor a stray sample accuses anybody."""
+    if timed.unseen_us is None:
+        return None
+    first, usual = min([*timed.checker.first_sight_us, timed.unseen_us]), median(samples)
+    if first > KEPT_RATIO * usual:
+        message = f"{usual:.1f} us on inputs seen before, at least {first:.1f} us on each at first sight"
+        raise Fault("kept_answer", message, status="suspicious")
+    return f"{timed.unseen_us:.1f} us on inputs never seen before, {usual:.1f} us in the median"
 
 
 def check_kept_state(timed: Timed, fresh_us: float) -> Optional[str]:

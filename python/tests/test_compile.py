@@ -71,3 +71,18 @@ def test_every_cheat_compiles(nvrtc, tmp_path):
         assert answer["ok"], (entry["name"], answer)
         names = answer["facts"]["functions"]
         assert all(launch["kernel"] in names for launch in entry["launches"])
+
+
+def test_a_table_in_constant_memory_does_not_count_as_memory_that_outlives_a_launch(nvrtc, tmp_path):
+    plain = 'extern "C" __global__ void f(float* a) { a[threadIdx.x] = 1; }'
+    table = '__constant__ float table[8]; extern "C" __global__ void f(float* a) { a[threadIdx.x] = table[threadIdx.x & 7]; }'
+    assert build(tmp_path, plain)["facts"]["writable_globals"] == 0
+    assert build(tmp_path, table)["facts"]["writable_globals"] == 0
+
+
+def test_files_outside_of_the_include_folders_are_not_read(nvrtc, tmp_path):
+    kernel = 'extern "C" __global__ void f() {}'
+    assert build(tmp_path, f"#include <cuda_fp16.h>\n{kernel}")["ok"]
+    for source in ('#include "/etc/passwd"\n' + kernel, "#include </dev/zero>\n" + kernel):
+        assert "including /" in build(tmp_path, source)["error"]
+    assert "NUL" in build(tmp_path, kernel + "\0 more")["error"]

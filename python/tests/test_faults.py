@@ -20,6 +20,7 @@ FAULTS = [
     ("die_mid_line", "crashed", "crash"),
     ("die_silently", "crashed", "crash"),
     ("nonsense", "crashed", "crash"),
+    ("numbers", "crashed", "crash"),
 ]
 
 
@@ -46,6 +47,10 @@ def test_ok_has_samples_and_a_receipt(worker):
 def test_a_runner_that_dies_once_is_repeated(worker):
     result = worker.measure(kernel("unlucky", "die_once"))["result"]
     assert result["status"] == "ok"
+
+
+def test_a_compiler_that_dies_once_is_no_verdict(worker):
+    assert worker.measure(kernel("unlucky-build", "compiler_dies_once"))["result"]["status"] == "ok"
 
 
 def test_slow_kernels_stop_early(worker):

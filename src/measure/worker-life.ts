@@ -136,8 +136,9 @@ class Life implements WorkerLife {
   }
 
   private readNoise(text: string): void {
-    this.banner.push(text);
-    if (this.spoken || this.banner.length > bannerLines) this.break(`it sent a line that is not an answer: ${text}`);
+    const shown = printable(text);
+    this.banner.push(shown);
+    if (this.spoken || this.banner.length > bannerLines) this.break(`it sent a line that is not an answer: ${shown}`);
   }
 
   /** An answer to a request that is not waiting (answered twice, cancelled) is dropped. */
@@ -184,8 +185,13 @@ class Life implements WorkerLife {
 }
 
 function lastLine(text: string): string | undefined {
-  const line = text.trimEnd().split("\n").at(-1)?.trim();
+  const line = printable(text.trimEnd().split("\n").at(-1) ?? "");
   return line ? line.slice(0, 300) : undefined;
+}
+
+/** A kernel's printf reaches standard error: what it prints must not steer the user's terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, " ").trim();
 }
 
 function seconds(ms: number): string {

@@ -31,6 +31,10 @@ class FakeCompiler:
         found = markers(job["source"])
         if "compile_error" in found:
             return {"ok": False, "error": "compile: kernel.cu(1): error: asked for by a marker"}
+        once = Path(job["image"]).with_name("compiler-died-once")
+        if "compiler_dies_once" in found and not once.exists():
+            once.touch()
+            os._exit(9)
         if "compiler_dies" in found:
             os._exit(9)
         if "compiler_hangs" in found:

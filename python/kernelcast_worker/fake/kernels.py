@@ -38,8 +38,20 @@ def _die(driver: Any, marks: Dict[str, str]) -> None:
         if not flag.exists():
             flag.touch()
             driver.die()
+    if "numbers" in marks:
+        os.write(driver.pipe, b"42\n")
     if "nonsense" in marks:
         os.write(driver.pipe, b"Segmentation fault (not really)\n")
+
+
+def knows_inputs(driver: Any, values: Sequence[Any]) -> bool:
+    """Whether a kernel that remembers inputs has seen these; from now on it has."""
+    workspace = _workspace(driver, values)
+    buffers = [workspace.working[name] for name in workspace.inputs]
+    seen = hash(tuple(driver.view(buffer.address, buffer.size).tobytes() for buffer in buffers))
+    known = seen in driver.remembered
+    driver.remembered.add(seen)
+    return known
 
 
 def _workspace(driver: Any, values: Sequence[Any]) -> Any:
