@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keyedUniform, type Device, type Forecaster, type Measurement } from "../domain/index.ts";
+import { keyedUniform, type Device, type Forecaster, type Measurement, type RunStore } from "../domain/index.ts";
 import { createMemoryRunStore } from "../store/memory-run-store.ts";
 import { logOf, syntheticRun } from "./__fixtures__/synthetic-run.ts";
 import type { SearchConfig, SearchInput, SearchNote } from "./events.ts";
@@ -68,12 +68,15 @@ describe("order of arrival", () => {
   it("decides nothing on recorded devices: answers that come late, and in another order, give the same log", async () => {
     const straight = createMemoryRunStore();
     const run = syntheticRun("top-k", straight, wide);
+    // A forecaster answers in any order, and its answers are logged in that order.
+    const withoutForecasts = (store: RunStore): string[] =>
+      logOf(store, run.runId).filter((event) => !event.includes('"type":"forecast-end"'));
     await runSearch(run);
     await fc.assert(
       fc.asyncProperty(fc.nat(), async (shuffle) => {
         const store = createMemoryRunStore();
         await runSearch(delayed(syntheticRun("top-k", store, wide), shuffle));
-        expect(logOf(store, run.runId)).toEqual(logOf(straight, run.runId));
+        expect(withoutForecasts(store)).toEqual(withoutForecasts(straight));
       }),
       { numRuns: 8 },
     );
@@ -89,8 +92,7 @@ describe("order of arrival", () => {
           const medianUs = isSeed ? 100 : 50;
           const runtime = { medianUs, p10Us: medianUs, p90Us: medianUs, n: 5, samplesUs: [] };
           const { kernelId } = request.kernel;
-          // Screenings end at one moment; the confirmation waits for none of them.
-          const cost = { gpuSeconds: isSeed ? 0.1 : keyedUniform("cost", kernelId), cpuSeconds: 0 };
+          const cost = { gpuSeconds: 0.1, cpuSeconds: 0 };
           return { kernelId, device: device.name, status: "ok", runtime, cost };
         },
       })),
@@ -98,10 +100,8 @@ describe("order of arrival", () => {
     const confirmed = heard.flatMap(({ input }) =>
       input.type === "measurement-end" && input.commandId.startsWith("confirm:") ? [input.measurement.kernelId] : [],
     );
-    // The first to end is confirmed while the others are under way; the rest wait together.
-    const [, second, ...others] = confirmed;
-    expect(others.length).toBeGreaterThan(0);
-    expect([second, ...others]).toEqual([second, ...others].toSorted());
+    expect(confirmed).toHaveLength(4);
+    expect(confirmed).toEqual(confirmed.toSorted());
   });
 });
 
@@ -173,7 +173,8 @@ describe("kernels that prove wrong", () => {
     const run = syntheticRun("measure-all", createMemoryRunStore());
     const state = await runSearch(
       withDevice(run, (device) => ({
-        compile: async (task, kernels) => (await device.compile(task, kernels)).slice(1).toReversed(),
+        compile: async (task, kernels) =>
+          (await device.compile(task, kernels)).filter(({ kernelId }) => keyedUniform("lost", kernelId) > 0.3),
       })),
     );
     expect(state.counts.measured).toBe(24);
