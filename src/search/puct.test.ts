@@ -54,6 +54,7 @@ describe("createPuct", () => {
     expect(tree.size).toBe(4);
     expect(tree.select(none)).toEqual({ kernelId: "b", score: 3 });
     tree.exhaust("b");
+    tree.exhaust("right");
     tree.exhaust("seed");
     expect(tree.select(none)).toEqual({ kernelId: "a", score: 2 });
   });
