@@ -1,10 +1,11 @@
-import { exhausted, type Candidate, type Forecast } from "../domain/index.ts";
+import type { Candidate, CompileOutcome, Forecast } from "../domain/index.ts";
 import type { CandidateRecord, SearchInput } from "./events.ts";
 import {
+  committedCandidates,
   committedMeasurements,
   incumbentOf,
+  isSpent,
   machineCodeKey,
-  spendingLimits,
   type Batch,
   type CandidateState,
   type SearchState,
@@ -21,7 +22,8 @@ export function openBatch(
 ): void {
   const batchId = `b${state.nextBatch++}`;
   const firstIndex = state.proposalsOf.get(parent.kernelId) ?? 0;
-  const count = state.policy.proposalsPerParent;
+  const limit = state.config.budget.candidates ?? Number.POSITIVE_INFINITY;
+  const count = Math.min(state.policy.proposalsPerParent, limit - committedCandidates(state));
   state.proposalsOf.set(parent.kernelId, firstIndex + count);
   state.batches.set(batchId, {
     batchId,
@@ -137,35 +139,49 @@ function toCandidate(record: CandidateRecord): Candidate {
 
 function measurementsLeft(state: SearchState): number {
   const limit = state.config.budget.measurements ?? Number.POSITIVE_INFINITY;
-  const stop = exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 });
-  return stop ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
+  return isSpent(state) ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
 }
 
-/** Ends the candidates that do not compile or are another one's machine code; the rest wait for the device. */
-export function receiveCompiled(state: SearchState, step: StepBuilder, input: Input<"compile-end">): void {
+/** Ends the candidates that do not compile or are another one's machine code; the rest wait for the device, in the order chosen. */
+export function receiveCompiled(
+  state: SearchState,
+  step: StepBuilder,
+  input: Input<"compile-end">,
+  chosen: readonly string[],
+): void {
   const batch = batchOf(state, input.commandId);
   if (!batch) return;
-  for (const outcome of input.outcomes) {
-    const candidate = state.candidates.get(outcome.kernelId);
-    if (!candidate || candidate.status !== "proposed") continue;
-    if (!outcome.ok) {
-      candidate.status = "failed";
-      state.counts.failed++;
-      batch.unmeasured--;
-      continue;
-    }
-    candidate.evidence = outcome.evidence;
-    const key = machineCodeKey(candidate);
-    const twin = key === undefined ? undefined : state.byMachineCode.get(key);
-    if (twin !== undefined) {
-      candidate.status = "duplicate";
-      state.counts.duplicates++;
-      batch.unmeasured--;
-      step.notes.push({ type: "candidate-duplicate", kernelId: outcome.kernelId, of: twin, by: "machine-code" });
-      continue;
-    }
-    if (key !== undefined) state.byMachineCode.set(key, outcome.kernelId);
-    candidate.status = "waiting";
-    state.waiting.push(outcome.kernelId);
+  const outcomes = new Map(input.outcomes.map((outcome) => [outcome.kernelId, outcome]));
+  for (const kernelId of chosen) {
+    const candidate = state.candidates.get(kernelId);
+    if (candidate && !admitCompiled(state, step, candidate, outcomes.get(kernelId))) batch.unmeasured--;
   }
+}
+
+/** Whether a compiled candidate waits for the device now. One that the device said nothing of has failed. */
+function admitCompiled(
+  state: SearchState,
+  step: StepBuilder,
+  candidate: CandidateState,
+  outcome: CompileOutcome | undefined,
+): boolean {
+  const { kernelId } = candidate.record;
+  if (!outcome?.ok) {
+    candidate.status = "failed";
+    state.counts.failed++;
+    return false;
+  }
+  candidate.evidence = outcome.evidence;
+  const key = machineCodeKey(candidate);
+  const twin = key === undefined ? undefined : state.byMachineCode.get(key);
+  if (twin !== undefined) {
+    candidate.status = "duplicate";
+    state.counts.duplicates++;
+    step.notes.push({ type: "candidate-duplicate", kernelId, of: twin, by: "machine-code" });
+    return false;
+  }
+  if (key !== undefined) state.byMachineCode.set(key, kernelId);
+  candidate.status = "waiting";
+  state.waiting.push(kernelId);
+  return true;
 }
