@@ -1,8 +1,10 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { KernelcastError } from "../domain/index.ts";
+import { fileFault, KernelcastError } from "../domain/index.ts";
 import { makeTaskFiles, taskIdOf, type InitDetails, type InitFiles } from "../formats/init-task.ts";
 import { planInit, type InitAnswers, type InitPlan, type InitQuestion } from "../formats/init-task-plan.ts";
+import { readText } from "../formats/read-text.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { toAnswers, withAnswer, type AnswerFlags } from "./init-answers.ts";
 import { askOnTerminal, type Asker } from "./init-prompts.ts";
@@ -29,7 +31,7 @@ type CompletePlan = Extract<InitPlan, { complete: true }>;
 
 /** `kernelcast init`. */
 export async function init(this: CliContext, flags: InitFlags, path: string): Promise<void> {
-  const source = await readText(this, path, "kernel");
+  const source = await readText(path, { what: "kernel", from: this.process.cwd() });
   const folder = resolve(this.process.cwd(), flags.out ?? join("tasks", flags.id ?? taskIdOf(path)));
   const details = await toDetails(this, flags, folder);
   await refuseExisting(folder, flags.force);
@@ -87,16 +89,6 @@ async function confirmRoles(
   return { plan: confirmed.complete ? confirmed : plan, answers };
 }
 
-async function readText(context: CliContext, path: string, what: string): Promise<string> {
-  try {
-    return await readFile(resolve(context.process.cwd(), path), "utf8");
-  } catch (cause) {
-    const reason =
-      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "no such file" : String(cause);
-    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason}`, { cause });
-  }
-}
-
 async function toDetails(context: CliContext, flags: InitFlags, folder: string): Promise<Omit<InitDetails, "draws">> {
   const taskId = folder.replace(/^.*[/\\]/, "");
   if (flags.id !== undefined && flags.id !== taskId) {
@@ -109,7 +101,9 @@ async function toDetails(context: CliContext, flags: InitFlags, folder: string):
     taskId,
     ...present,
     ...(precision.length > 0 ? { precisions: precision } : {}),
-    ...(flags.reference === undefined ? {} : { reference: await readText(context, flags.reference, "reference") }),
+    ...(flags.reference === undefined
+      ? {}
+      : { reference: await readText(flags.reference, { what: "reference", from: context.process.cwd() }) }),
   };
 }
 
@@ -124,11 +118,12 @@ async function refuseExisting(folder: string, force: boolean): Promise<void> {
 
 async function writeFiles(folder: string, { files }: InitFiles): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("task", `cannot write the task to ${folder}: ${reason}`, { cause });
+    throw new KernelcastError("task", `cannot write the task to ${folder}: ${fileFault(cause)}; choose another --out`, {
+      cause,
+    });
   }
 }
 

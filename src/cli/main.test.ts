@@ -39,15 +39,18 @@ function workersOf(worker: ScriptedWorker): string {
 }
 
 describe("the process", () => {
-  it("is interrupted by Ctrl-C: one line, exit code 130, and the worker ends with it", async () => {
-    const worker = scriptedWorker("silent");
-    const child = start(["measure", "tasks/reduce-sum-f32", "tasks/reduce-sum-f32/seed.cu"], asPython(worker));
-    const end = finished(child);
-    await expect.poll(() => worker.log().join(), { timeout: 30_000 }).toMatch(/measure/);
-    child.kill("SIGINT");
-    expect(await end).toEqual({ code: 130, stderr: "kernelcast: interrupted\n" });
-    expect(workersOf(worker)).toBe("");
-  });
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "ends at %s: one line, exit code 130, no worker left",
+    async (signal) => {
+      const worker = scriptedWorker("silent");
+      const child = start(["measure", "tasks/reduce-sum-f32", "tasks/reduce-sum-f32/seed.cu"], asPython(worker));
+      const end = finished(child);
+      await expect.poll(() => worker.log().join(), { timeout: 30_000 }).toMatch(/measure/);
+      child.kill(signal);
+      expect(await end).toEqual({ code: 130, stderr: "kernelcast: interrupted\n" });
+      expect(workersOf(worker)).toBe("");
+    },
+  );
 
   it("ends at once at the second Ctrl-C, even when the worker will not", async () => {
     const worker = scriptedWorker("stubborn-silent");
