@@ -40,6 +40,7 @@ export async function init(this: CliContext, flags: InitFlags, path: string): Pr
     path,
     toAnswers(flags),
     this.interactive && !flags.json ? askOnTerminal : undefined,
+    (line) => note(this, line),
   );
   const made = makeTaskFiles(source, planned.plan, { ...details, draws: planned.answers.draws });
   await writeFiles(folder, made);
@@ -55,6 +56,7 @@ export async function complete(
   path: string,
   given: InitAnswers,
   ask: Asker | undefined,
+  tell: (line: string) => void = () => undefined,
 ): Promise<{ readonly plan: CompletePlan; readonly answers: InitAnswers }> {
   let answers = given;
   for (;;) {
@@ -62,7 +64,25 @@ export async function complete(
     if (plan.complete) return ask ? confirmRoles(source, path, answers, plan, ask) : { plan, answers };
     if (!ask) throw new KernelcastError("usage", `${path}: not said: ${missing(plan.questions)}`);
     const [question] = plan.questions;
-    if (question) answers = withAnswer(answers, question, await ask(question));
+    if (question) answers = accepted(source, path, answers, withAnswer(answers, question, await ask(question)), tell);
+  }
+}
+
+/** The answers with the new one, or without it when it is wrong: then it is asked again, and nothing else is lost. */
+function accepted(
+  source: string,
+  path: string,
+  before: InitAnswers,
+  after: InitAnswers,
+  tell: (line: string) => void,
+): InitAnswers {
+  try {
+    planInit(source, path, after);
+    return after;
+  } catch (error) {
+    if (!KernelcastError.isInstance(error) || error.code !== "usage") throw error;
+    tell(error.message);
+    return before;
   }
 }
 
@@ -94,6 +114,9 @@ async function toDetails(context: CliContext, flags: InitFlags, folder: string):
   if (flags.id !== undefined && flags.id !== taskId) {
     throw new KernelcastError("usage", `--id ${flags.id}: the folder must be named like the task, but is ${taskId}`);
   }
+  const flag = flags.id === undefined ? "out" : "id";
+  checkWords(flag, taskId);
+  if (flags.family !== undefined) checkWords("family", flags.family);
   const { title, family, description, flops, bytesMin, tolerance, precision } = flags;
   const given = { title, family, description, flops, bytesMin, tolerance };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -105,6 +128,11 @@ async function toDetails(context: CliContext, flags: InitFlags, folder: string):
       ? {}
       : { reference: await readText(flags.reference, { what: "reference", from: context.process.cwd() }) }),
   };
+}
+
+function checkWords(flag: string, text: string): void {
+  if (/^[a-z0-9]+(-[a-z0-9]+)*$/.test(text)) return;
+  throw new KernelcastError("usage", `--${flag}: "${text}" must be lower-case words and digits joined by "-"`);
 }
 
 async function refuseExisting(folder: string, force: boolean): Promise<void> {

@@ -156,7 +156,7 @@ function checkArguments(file: TaskFile, reference: string): void {
   for (const { name } of file.args) {
     if (names.has(name)) throw new KernelcastError("task", `args: "${name}" is declared twice`);
     if (Object.hasOwn(file.sizes, name))
-      throw new KernelcastError("task", `args: "${name}" is also the name of a size`);
+      throw new KernelcastError("task", `args: "${name}" is also the name of a size; rename one of the two`);
     names.add(name);
   }
   if (!file.args.some(({ role }) => role === "out" || role === "inout")) {
