@@ -52,6 +52,18 @@ describe("the process", () => {
     },
   );
 
+  it("is interrupted while doctor looks", async () => {
+    const worker = scriptedWorker("silent");
+    const child = start(["doctor"], asPython(worker));
+    const end = finished(child);
+    await expect.poll(() => worker.log().join(), { timeout: 30_000 }).not.toBe("");
+    child.kill("SIGINT");
+    setTimeout(() => child.kill("SIGINT"), 1000);
+    const { stderr } = await end;
+    expect(stderr).toBe("kernelcast: interrupted\n");
+    await expect.poll(() => workersOf(worker), { timeout: 10_000 }).toBe("");
+  });
+
   it("ends at once at the second Ctrl-C, even when the worker will not", async () => {
     const worker = scriptedWorker("stubborn-silent");
     const child = start(["measure", "tasks/reduce-sum-f32", "tasks/reduce-sum-f32/seed.cu"], asPython(worker));

@@ -146,6 +146,10 @@ const explanations: readonly (readonly [RegExp, string])[] = [
     "the store cannot be written; choose another --workspace",
   ],
   [/not a database|malformed|corrupt/i, "the file is not a kernelcast store or is damaged; move it away to start anew"],
+  [
+    /disk I\/O/i,
+    "the disk failed or allows no more (a quota, a limit on file sizes); what was acknowledged is kept; give the same command again when it can be written",
+  ],
   [/ENOSPC/, "the disk is full; free some space and give the same command again"],
 ];
 
