@@ -51,11 +51,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
         <section id="tree">
           <h2>Derivation tree</h2>
           <div class="wide">${raw(treeChart(data))}</div>
-          <p class="caption">
-            Colours:
-            ${treeLegend.map(([name, colour]) => html`<span class="key" style="color: ${colour}">● ${name}</span> `)}
-            Each kernel stands to the right of the one that it was made from.
-          </p>
+          ${treeCaption}
         </section>
         <section id="decisions">
           <h2>Decisions</h2>
@@ -76,6 +72,11 @@ function headline({ summary }: ReportData): string {
   const confirmed = best.confirmed ? "confirmed by paired measurement" : "not yet confirmed";
   return `${best.speedup.toFixed(2)}x: ${best.runtime_us.toFixed(1)} µs against the seed's ${(seed.runtime_us ?? 0).toFixed(1)} µs, ${confirmed}.`;
 }
+
+const treeCaption = html`<p class="caption">
+  Colours: ${treeLegend.map(([name, colour]) => html`<span class="key" style="color: ${colour}">● ${name}</span> `)}
+  Each kernel stands to the right of the one that it was made from.
+</p>`;
 
 const forecastCaption = html`<p class="caption">
   Dots: kernels that were forecast and measured; bars: the forecast's 80 % interval; on the dashed line forecast and
