@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
-import { KernelcastError, type DeviceInfo, type Recording } from "../domain/index.ts";
+import { KernelcastError, suggestion, type DeviceInfo, type Recording } from "../domain/index.ts";
 import { toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
 import { describeIssue } from "./load-task.ts";
 import { makeRecording } from "./make-recording.ts";
@@ -69,8 +69,11 @@ async function loadTasks(
   const chosen = wanted ? rows.filter(({ row }) => wanted.includes(String(row["task_id"]))) : rows;
   const missing = wanted?.find((taskId) => !chosen.some(({ row }) => row["task_id"] === taskId));
   if (missing !== undefined) {
-    const known = rows.map(({ row }) => String(row["task_id"])).join(", ");
-    throw new KernelcastError("recording", `${name}: no task "${missing}" in it (it has: ${known})`);
+    const known = rows.map(({ row }) => String(row["task_id"]));
+    throw new KernelcastError(
+      "recording",
+      `${name}: no task "${missing}" in it (it has: ${known.join(", ")})${suggestion(missing, known)}`,
+    );
   }
   return chosen.map((located) => convert(located, taskRowSchema, toTaskDraft));
 }

@@ -1,6 +1,6 @@
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { KernelcastError } from "../domain/index.ts";
+import { fileFault, KernelcastError } from "../domain/index.ts";
 import { readParquet, type Row, type RowFilter, type TableFile } from "./parquet-table.ts";
 
 /** A row with where it stands, for messages: `kernels.jsonl:17`. */
@@ -38,7 +38,7 @@ export async function listFolder(folder: string): Promise<string[]> {
     return [...entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name), ...nested.flat()];
   } catch (cause) {
     const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
-    const what = code === "ENOENT" ? "no such folder" : code === "ENOTDIR" ? "it is a file" : String(cause);
+    const what = code === "ENOENT" ? "no such folder" : code === "ENOTDIR" ? "it is a file" : fileFault(cause);
     throw new KernelcastError(
       "recording",
       `${folder}: ${what}; a recording is a folder with tasks, kernels and measurements`,

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { KernelcastError, type Recording, type Task } from "../domain/index.ts";
+import { KernelcastError, suggestion, type Recording, type Task } from "../domain/index.ts";
 import { loadTask } from "../formats/load-task.ts";
 import { packagePath } from "./package-paths.ts";
 
@@ -15,14 +15,21 @@ export async function openTask(name: string, recording?: Recording): Promise<Tas
   const recorded = recording?.tasks.get(name);
   if (recorded) return recorded.task;
   const known = recording ? [...recording.tasks.keys()] : shippedTasks();
-  throw new KernelcastError("task", `no task "${name}": give a folder with a task.yaml, or one of ${known.join(", ")}`);
+  throw new KernelcastError(
+    "task",
+    `no task "${name}": give a folder with a task.yaml, or one of ${known.join(", ")}${suggestion(name, known)}`,
+  );
 }
 
 /** Throws `KernelcastError("task", …)` when a path is given that holds no task; an id may yet be a recording's. */
 export function requireTask(name: string): void {
-  if (taskFolder(name) !== undefined || !/[/\\]/.test(name)) return;
+  if (taskFolder(name) !== undefined || !isPath(name)) return;
   const fault = existsSync(name) ? "there is no task.yaml in it" : "no such folder";
   throw new KernelcastError("task", `${name}: ${fault}; give a task's folder (kernelcast init makes one), or its id`);
+}
+
+function isPath(name: string): boolean {
+  return /[/\\]/.test(name) || name === "." || name === "..";
 }
 
 function taskFolder(name: string): string | undefined {

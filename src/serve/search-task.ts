@@ -1,7 +1,16 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
-import { canonicalJson, KernelcastError, sha256Hex, type Budget, type Policy, type Task } from "../domain/index.ts";
+import {
+  canonicalJson,
+  fileFault,
+  KernelcastError,
+  sha256Hex,
+  suggestion,
+  type Budget,
+  type Policy,
+  type Task,
+} from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
 import { renderReport } from "../report/render-report.ts";
 import { chooseRun } from "../search/choose-run.ts";
@@ -9,6 +18,7 @@ import type { SearchConfig } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
 import { runSearch } from "../search/run-search.ts";
 import { summarise, type SearchSummary } from "../search/summary.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 import { defaultProposer, openProposer } from "./open-proposer.ts";
@@ -125,8 +135,11 @@ function configure(request: SearchRequest, task: Task, { device }: OpenedDevice,
 
 function policyName(name: string): PolicyName {
   const known = policyNames.find((policy) => policy === name);
-  if (!known) throw new KernelcastError("usage", `--policy ${name}: unknown (known: ${policyNames.join(", ")})`);
-  return known;
+  if (known) return known;
+  throw new KernelcastError(
+    "usage",
+    `--policy ${name}: unknown (known: ${policyNames.join(", ")})${suggestion(name, policyNames)}`,
+  );
 }
 
 function seedFailed(task: Task, failure: string | undefined): KernelcastError {
@@ -140,12 +153,15 @@ async function writeReport(workspace: Workspace, runId: string, task: Task): Pro
   const folder = workspace.runFolder(runId);
   const path = join(folder, "report.html");
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     await writeFile(path, renderReport(workspace.store, runId, task));
   } catch (cause) {
     if (KernelcastError.isInstance(cause)) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("store", `cannot write the report ${path}: ${why} (the run itself is kept)`, { cause });
+    throw new KernelcastError(
+      "store",
+      `cannot write the report ${path}: ${fileFault(cause)}; the run is kept, and the same command writes it again`,
+      { cause },
+    );
   }
   return path;
 }
