@@ -84,24 +84,27 @@ export function encodeParquet(
   return new Uint8Array(buffer);
 }
 
-/** Reads a Parquet file's rows; nested values come out as plain objects, arrays and numbers. */
-export async function readParquet(path: string, filter?: RowFilter): Promise<TableFile> {
+/** Reads a Parquet file's rows; nested values come out as plain objects, arrays and numbers. See `TableRequirements` for filters. */
+export async function readParquet(path: string, filters: readonly RowFilter[] = []): Promise<TableFile> {
   const bytes = await readFile(path);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   const metadata = parquetMetadata(file);
   const columns = new Set(parquetSchema(metadata).children.map(({ element }) => element.name));
-  const applies = filter && columns.has(filter.column);
-  const rows = await parquetReadObjects({
-    file,
-    metadata,
-    compressors: decompressors,
-    includeRowIndex: true,
-    ...(applies ? { filter: { [filter.column]: { $in: [...filter.values] } } } : {}),
-  });
+  const applicable = filters.filter(({ column }) => columns.has(column));
+  const read = (filter?: RowFilter): Promise<Row[]> =>
+    parquetReadObjects({
+      file,
+      metadata,
+      compressors: decompressors,
+      includeRowIndex: true,
+      ...(filter ? { filter: { [filter.column]: { $in: [...filter.values] } } } : {}),
+    });
+  let rows = await read(applicable[0]);
+  for (const filter of applicable.slice(1)) if (rows.length === 0) rows = await read(filter);
   return {
     columns,
     rows: rows.map((row) => plainValue(row) as Row),
-    positions: rows.map((row) => row[rowIndex] ?? 0),
+    positions: rows.map((row) => (row as { readonly [rowIndex]?: number })[rowIndex] ?? 0),
   };
 }
 
@@ -110,7 +113,7 @@ export function rowGroupSizes(metadata: FileMetaData): number[] {
   return metadata.row_groups.map((group) => Number(group.num_rows));
 }
 
-/** Big integers as numbers, typed arrays as arrays, members that are null left out; everything else as it is. */
+/** Big integers as numbers, typed arrays as arrays, members that are null or not a number left out; all else as it is. */
 function plainValue(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
   if (typeof value !== "object" || value === null) return value;
@@ -119,7 +122,7 @@ function plainValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plainValue);
   const members: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) {
-    if (member !== null && member !== undefined) members[name] = plainValue(member);
+    if (member !== null && member !== undefined && !Number.isNaN(member)) members[name] = plainValue(member);
   }
   return members;
 }

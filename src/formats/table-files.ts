@@ -1,5 +1,6 @@
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { KernelcastError } from "../domain/index.ts";
 import { readParquet, type Row, type RowFilter, type TableFile } from "./parquet-table.ts";
 
@@ -10,11 +11,11 @@ export interface LocatedRow {
 }
 
 /**
- * The files of one table in a folder: `NAME.parquet` or `NAME.jsonl`, or parts as `NAME-*.parquet|jsonl` or
- * `NAME/*.parquet|jsonl`, in order of name. Throws when parts and a whole, or two formats, exist beside each other.
+ * The files of one table in a folder: `NAME.parquet`, `NAME.jsonl` or `NAME.jsonl.gz`, or parts as `NAME-*` or `NAME/*` with
+ * these endings, in order of name. Throws when parts and a whole, or two formats, exist beside each other.
  */
 export function tableFiles(folder: string, entries: readonly string[], name: string): string[] {
-  const suffix = /\.(parquet|jsonl)$/;
+  const suffix = /\.(parquet|jsonl|jsonl\.gz)$/;
   const stem = (entry: string): string => entry.replace(suffix, "");
   const files = entries.filter((entry) => suffix.test(entry));
   const whole = files.filter((entry) => stem(entry) === name);
@@ -52,20 +53,19 @@ export async function listFolder(folder: string): Promise<string[]> {
 export interface TableRequirements {
   /** Columns that must be in each file. */
   readonly required: readonly string[];
-  readonly filter?: RowFilter;
+  /** Ways to say which rows are wanted, all alike: the first that finds any is used. */
+  readonly filters?: readonly RowFilter[];
 }
 
 /** All rows of a table's files. Throws one line that names the file and the fault. */
 export async function readTable(files: readonly string[], requirements: TableRequirements): Promise<LocatedRow[]> {
   const located: LocatedRow[] = [];
   for (const path of files) {
-    const jsonl = path.endsWith(".jsonl");
-    const table = jsonl ? await readJsonLines(path) : await readParquetFile(path, requirements.filter);
+    const jsonl = !path.endsWith(".parquet");
+    const { filters = [] } = requirements;
+    const table = jsonl ? await readJsonLines(path, filters.at(-1)) : await readParquetFile(path, filters);
     requireColumns(path, table, requirements.required);
-    const { filter } = requirements;
-    const wanted = jsonl && filter && table.columns.has(filter.column) ? new Set<unknown>(filter.values) : undefined;
     table.rows.forEach((row, index) => {
-      if (wanted && filter && !wanted.has(row[filter.column])) return;
       const position = (table.positions[index] ?? index) + 1;
       located.push({ row, place: `${path}${jsonl ? ":" : " row "}${position}` });
     });
@@ -81,35 +81,66 @@ function requireColumns(path: string, table: TableFile, required: readonly strin
   throw new KernelcastError("recording", `${path}: required column "${missing}" is missing (it has: ${present})`);
 }
 
-async function readParquetFile(path: string, filter: RowFilter | undefined): Promise<TableFile> {
+async function readParquetFile(path: string, filters: readonly RowFilter[]): Promise<TableFile> {
   try {
-    return await readParquet(path, filter);
+    return await readParquet(path, filters);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new KernelcastError("recording", `${path}: cannot be read as Parquet: ${message}`, { cause });
   }
 }
 
-async function readJsonLines(path: string): Promise<TableFile> {
-  const lines = (await readFile(path, "utf8")).split("\n");
+async function readJsonLines(path: string, filter: RowFilter | undefined): Promise<TableFile> {
+  const lines = (await readText(path)).split("\n");
+  const skip = filter ? skipOf(filter) : () => false;
+  const wanted = filter && new Set<unknown>(filter.values);
   const rows: Row[] = [];
   const positions: number[] = [];
   const columns = new Set<string>();
   lines.forEach((line, index) => {
-    if (line.trim() === "") return;
+    if (line.trim() === "" || (columns.size > 0 && skip(line))) return;
     const row = parseLine(line, `${path}:${index + 1}`);
     for (const column of Object.keys(row)) columns.add(column);
+    if (filter && filter.column in row && !wanted?.has(row[filter.column])) return;
     rows.push(row);
     positions.push(index);
   });
   return { columns, rows, positions };
 }
 
+async function readText(path: string): Promise<string> {
+  try {
+    const bytes = await readFile(path);
+    const text = (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
+    return text.startsWith("\uFEFF") ? text.slice(1) : text;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new KernelcastError("recording", `${path}: cannot be read: ${message}`, { cause });
+  }
+}
+
+/**
+ * Tells lines that a filter will drop, without parsing them, which takes most of the time: each member of the column's
+ * name in the line, nested ones too, has a value that is plain text and not wanted.
+ */
+function skipOf({ column, values }: RowFilter): (line: string) => boolean {
+  const wanted = new Set(values);
+  const member = new RegExp(`"${column}"\\s*:\\s*(?:"([^"\\\\]*)"(?=\\s*[,}]))?`, "g");
+  return (line) => {
+    let seen = false;
+    for (const [, value] of line.matchAll(member)) {
+      if (value === undefined || wanted.has(value)) return false;
+      seen = true;
+    }
+    return seen;
+  };
+}
+
 /** Parses one line of JSON Lines that must hold an object; `place` is for the message. */
 export function parseLine(line: string, place: string): Row {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (cause) {
     throw new KernelcastError("recording", `${place}: not JSON: ${cause instanceof Error ? cause.message : ""}`, {
       cause,
@@ -119,4 +150,17 @@ export function parseLine(line: string, place: string): Row {
     throw new KernelcastError("recording", `${place}: not a JSON object`);
   }
   return value as Row;
+}
+
+/** Python writes NaN and infinities as words that JSON does not know; they say that there is no value. */
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    const plain = line.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (part) =>
+      part.startsWith('"') ? part : "null",
+    );
+    if (plain === line) throw cause;
+    return JSON.parse(plain);
+  }
 }
