@@ -15,7 +15,13 @@ import { describeIssue } from "./load-task.ts";
 import { makeRecording } from "./make-recording.ts";
 import type { Row } from "./parquet-table.ts";
 import { toRecordedKernel, toRecordedMeasurement, toTaskDraft, type TaskDraft } from "./recording-rows.ts";
-import { kernelRowSchema, measurementRowSchema, requiredColumns, taskRowSchema } from "./recording-schema.ts";
+import {
+  knownColumns,
+  kernelRowSchema,
+  measurementRowSchema,
+  requiredColumns,
+  taskRowSchema,
+} from "./recording-schema.ts";
 import { listFolder, readTable, tableFiles, type LocatedRow } from "./table-files.ts";
 
 export interface LoadOptions {
@@ -43,6 +49,7 @@ export async function loadRecording(nameOrPath: string, options: LoadOptions = {
   const ofTasks = options.tasks && { column: "task_id", values: options.tasks };
   const kernelRows = await readTable(files("kernels"), {
     required: requiredColumns.kernels,
+    columns: knownColumns.kernels,
     filters: ofTasks ? [ofTasks] : [],
   });
   const sizes = new Map(tasks.map(({ taskId, workload }) => [taskId, workload.sizes]));
@@ -53,6 +60,7 @@ export async function loadRecording(nameOrPath: string, options: LoadOptions = {
   const owners = new Map(kernels.map(({ kernel, taskId }) => [kernel.kernelId, taskId]));
   const measurementRows = await readTable(files("measurements"), {
     required: requiredColumns.measurements,
+    columns: knownColumns.measurements,
     filters: ofTasks ? [ofTasks, { column: "kernel_id", values: [...owners.keys()] }] : [],
   });
   const measurements = measurementRows

@@ -84,28 +84,86 @@ export function encodeParquet(
   return new Uint8Array(buffer);
 }
 
-/** Reads a Parquet file's rows; nested values come out as plain objects, arrays and numbers. See `TableRequirements` for filters. */
-export async function readParquet(path: string, filters: readonly RowFilter[] = []): Promise<TableFile> {
+export interface ParquetSelection {
+  /** Columns to read, where the file has them; all by default. */
+  readonly columns?: readonly string[];
+  /** Ways to say which rows are wanted, all alike: the first that finds any is used. */
+  readonly filters?: readonly RowFilter[];
+}
+
+/** Reads a Parquet file's rows; nested values come out as plain objects, arrays and numbers. */
+export async function readParquet(path: string, selection: ParquetSelection = {}): Promise<TableFile> {
   const bytes = await readFile(path);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   const metadata = parquetMetadata(file);
-  const columns = new Set(parquetSchema(metadata).children.map(({ element }) => element.name));
-  const applicable = filters.filter(({ column }) => columns.has(column));
-  const read = (filter?: RowFilter): Promise<Row[]> =>
-    parquetReadObjects({
-      file,
-      metadata,
-      compressors: decompressors,
-      includeRowIndex: true,
-      ...(filter ? { filter: { [filter.column]: { $in: [...filter.values] } } } : {}),
-    });
-  let rows = await read(applicable[0]);
-  for (const filter of applicable.slice(1)) if (rows.length === 0) rows = await read(filter);
+  const names = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const { columns = names, filters = [] } = selection;
+  const source: ParquetSource = { file, metadata, columns: names.filter((name) => columns.includes(name)) };
+  const applicable = filters.filter(({ column }) => names.includes(column));
+  let rows = applicable.length === 0 ? await readRange(source) : [];
+  for (const filter of applicable) if (rows.length === 0) rows = await readFiltered(source, filter);
   return {
-    columns,
+    columns: new Set(names),
     rows: rows.map((row) => plainValue(row) as Row),
-    positions: rows.map((row) => (row as { readonly [rowIndex]?: number })[rowIndex] ?? 0),
+    positions: rows.map((row) => row[rowIndex] ?? 0),
   };
+}
+
+interface ParquetSource {
+  readonly file: ArrayBuffer;
+  readonly metadata: FileMetaData;
+  readonly columns: readonly string[];
+}
+
+type ParquetRow = Awaited<ReturnType<typeof readRange>>[number];
+
+function readRange({ file, metadata, columns }: ParquetSource, range: { rowStart?: number; rowEnd?: number } = {}) {
+  return parquetReadObjects({
+    file,
+    metadata,
+    columns: [...columns],
+    compressors: decompressors,
+    includeRowIndex: true,
+    ...range,
+  });
+}
+
+/**
+ * Reads the filter's column alone first, then of each row group only the span that holds wanted rows: sources and samples of
+ * other tasks are most of a file, and pages before the span are not even decompressed.
+ */
+async function readFiltered(source: ParquetSource, { column, values }: RowFilter): Promise<ParquetRow[]> {
+  const { file, metadata } = source;
+  const filter = { [column]: { $in: [...values] } };
+  const found = await parquetReadObjects({
+    file,
+    metadata,
+    columns: [column],
+    compressors: decompressors,
+    includeRowIndex: true,
+    filter,
+  });
+  const wanted = new Set(found.map((row) => row[rowIndex] ?? 0));
+  const rows: ParquetRow[] = [];
+  for (const [rowStart, rowEnd] of spansOf([...wanted], rowGroupSizes(metadata))) {
+    const span = await readRange(source, { rowStart, rowEnd });
+    for (const row of span) if (wanted.has(row[rowIndex] ?? 0)) rows.push(row);
+  }
+  return rows;
+}
+
+/** From the first to behind the last of the ascending positions in each group that has any. */
+function spansOf(positions: readonly number[], groupSizes: readonly number[]): [number, number][] {
+  const spans: [number, number][] = [];
+  let groupEnd = 0;
+  let next = 0;
+  for (const size of groupSizes) {
+    groupEnd += size;
+    const first = positions[next];
+    while (next < positions.length && (positions[next] as number) < groupEnd) next++;
+    if (first !== undefined && first < groupEnd) spans.push([first, (positions[next - 1] as number) + 1]);
+  }
+  return spans;
 }
 
 /** Row counts of a file's row groups, for tests of the layout. */

@@ -228,6 +228,12 @@ export const measurementRowSchema = z.preprocess(withoutRuntimeOfFailures, measu
 
 export type MeasurementRow = z.infer<typeof measurementRowSchema>;
 
+/** Columns that mean something to us, by table; the rest of a foreign recording need not be read. */
+export const knownColumns = {
+  kernels: Object.keys(kernelRowSchema.shape),
+  measurements: Object.keys(measurementRow.shape),
+} as const;
+
 /** Columns that a foreign recording must have, by table. */
 export const requiredColumns = {
   tasks: ["task_id", "args", "flops", "bytes_min", "tolerance", "reference"],

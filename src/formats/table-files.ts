@@ -2,7 +2,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { KernelcastError } from "../domain/index.ts";
-import { readParquet, type Row, type RowFilter, type TableFile } from "./parquet-table.ts";
+import { readParquet, type ParquetSelection, type Row, type RowFilter, type TableFile } from "./parquet-table.ts";
 
 /** A row with where it stands, for messages: `kernels.jsonl:17`. */
 export interface LocatedRow {
@@ -50,27 +50,26 @@ export async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
-export interface TableRequirements {
+export interface TableRequirements extends ParquetSelection {
   /** Columns that must be in each file. */
   readonly required: readonly string[];
-  /** Ways to say which rows are wanted, all alike: the first that finds any is used. */
-  readonly filters?: readonly RowFilter[];
 }
 
 /** All rows of a table's files. Throws one line that names the file and the fault. */
 export async function readTable(files: readonly string[], requirements: TableRequirements): Promise<LocatedRow[]> {
-  const located: LocatedRow[] = [];
+  const found: LocatedRow[] = [];
   for (const path of files) {
-    const jsonl = !path.endsWith(".parquet");
-    const { filters = [] } = requirements;
-    const table = jsonl ? await readJsonLines(path, filters.at(-1)) : await readParquetFile(path, filters);
+    const isParquet = path.endsWith(".parquet");
+    const table = isParquet
+      ? await readParquetFile(path, requirements)
+      : await readJsonLines(path, requirements.filters?.at(-1));
     requireColumns(path, table, requirements.required);
     table.rows.forEach((row, index) => {
       const position = (table.positions[index] ?? index) + 1;
-      located.push({ row, place: `${path}${jsonl ? ":" : " row "}${position}` });
+      found.push({ row, place: `${path}${isParquet ? " row " : ":"}${position}` });
     });
   }
-  return located;
+  return found;
 }
 
 function requireColumns(path: string, table: TableFile, required: readonly string[]): void {
@@ -81,9 +80,9 @@ function requireColumns(path: string, table: TableFile, required: readonly strin
   throw new KernelcastError("recording", `${path}: required column "${missing}" is missing (it has: ${present})`);
 }
 
-async function readParquetFile(path: string, filters: readonly RowFilter[]): Promise<TableFile> {
+async function readParquetFile(path: string, selection: ParquetSelection): Promise<TableFile> {
   try {
-    return await readParquet(path, filters);
+    return await readParquet(path, selection);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new KernelcastError("recording", `${path}: cannot be read as Parquet: ${message}`, { cause });
@@ -91,28 +90,34 @@ async function readParquetFile(path: string, filters: readonly RowFilter[]): Pro
 }
 
 async function readJsonLines(path: string, filter: RowFilter | undefined): Promise<TableFile> {
-  const lines = (await readText(path)).split("\n");
-  const skip = filter ? skipOf(filter) : () => false;
+  const bytes = await readBytes(path);
+  const skip = filter ? skipOf(bytes, filter) : () => false;
   const wanted = filter && new Set<unknown>(filter.values);
   const rows: Row[] = [];
   const positions: number[] = [];
   const columns = new Set<string>();
-  lines.forEach((line, index) => {
-    if (line.trim() === "" || (columns.size > 0 && skip(line))) return;
+  let start = 0;
+  for (let index = 0; start < bytes.length; index++) {
+    const newline = bytes.indexOf(0x0a, start);
+    const end = newline < 0 ? bytes.length : newline;
+    const line = columns.size > 0 && skip(start, end) ? "" : bytes.toString("utf8", start, end);
+    start = end + 1;
+    if (line.trim() === "") continue;
     const row = parseLine(line, `${path}:${index + 1}`);
     for (const column of Object.keys(row)) columns.add(column);
-    if (filter && filter.column in row && !wanted?.has(row[filter.column])) return;
+    if (filter && filter.column in row && !wanted?.has(row[filter.column])) continue;
     rows.push(row);
     positions.push(index);
-  });
+  }
   return { columns, rows, positions };
 }
 
-async function readText(path: string): Promise<string> {
+async function readBytes(path: string): Promise<Buffer> {
   try {
-    const bytes = await readFile(path);
-    const text = (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-    return text.startsWith("\uFEFF") ? text.slice(1) : text;
+    const stored = await readFile(path);
+    const bytes = path.endsWith(".gz") ? gunzipSync(stored) : stored;
+    const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+    return hasMark ? bytes.subarray(3) : bytes;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new KernelcastError("recording", `${path}: cannot be read: ${message}`, { cause });
@@ -120,20 +125,32 @@ async function readText(path: string): Promise<string> {
 }
 
 /**
- * Tells lines that a filter will drop, without parsing them, which takes most of the time: each member of the column's
- * name in the line, nested ones too, has a value that is plain text and not wanted.
+ * Tells lines that a filter will drop, without decoding or parsing them, which takes most of the time: each member of the
+ * column's name in the line, nested ones too, has a value that is plain text and not wanted.
  */
-function skipOf({ column, values }: RowFilter): (line: string) => boolean {
+function skipOf(bytes: Buffer, { column, values }: RowFilter): (start: number, end: number) => boolean {
   const wanted = new Set(values);
-  const member = new RegExp(`"${column}"\\s*:\\s*(?:"([^"\\\\]*)"(?=\\s*[,}]))?`, "g");
-  return (line) => {
+  const key = Buffer.from(`"${column}"`);
+  let next = bytes.indexOf(key);
+  return (start, end) => {
     let seen = false;
-    for (const [, value] of line.matchAll(member)) {
+    while (next >= 0 && next < start) next = bytes.indexOf(key, next + key.length);
+    for (; next >= 0 && next < end; next = bytes.indexOf(key, next + key.length)) {
+      const value = plainText(bytes, next + key.length, end);
       if (value === undefined || wanted.has(value)) return false;
       seen = true;
     }
     return seen;
   };
+}
+
+/** The text behind `:`, when it is text without escapes. */
+function plainText(bytes: Buffer, from: number, end: number): string | undefined {
+  const open = bytes.indexOf(0x22, from);
+  if (open < 0 || open >= end || bytes.toString("latin1", from, open).trim() !== ":") return undefined;
+  const close = bytes.indexOf(0x22, open + 1);
+  const value = close < 0 || close >= end ? "\\" : bytes.toString("utf8", open + 1, close);
+  return value.includes("\\") ? undefined : value;
 }
 
 /** Parses one line of JSON Lines that must hold an object; `place` is for the message. */
