@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync } from "node:zlib";
 import {
   parquetMetadata,
+  parquetRead,
   parquetReadObjects,
   parquetSchema,
   rowIndex,
@@ -132,24 +133,36 @@ function readRange({ file, metadata, columns }: ParquetSource, range: { rowStart
  * Reads the filter's column alone first, then of each row group only the span that holds wanted rows: sources and samples of
  * other tasks are most of a file, and pages before the span are not even decompressed.
  */
-async function readFiltered(source: ParquetSource, { column, values }: RowFilter): Promise<ParquetRow[]> {
-  const { file, metadata } = source;
-  const filter = { [column]: { $in: [...values] } };
-  const found = await parquetReadObjects({
-    file,
-    metadata,
-    columns: [column],
-    compressors: decompressors,
-    includeRowIndex: true,
-    filter,
-  });
-  const wanted = new Set(found.map((row) => row[rowIndex] ?? 0));
+async function readFiltered(source: ParquetSource, filter: RowFilter): Promise<ParquetRow[]> {
+  const positions = await wantedPositions(source, filter);
+  const wanted = new Set(positions);
   const rows: ParquetRow[] = [];
-  for (const [rowStart, rowEnd] of spansOf([...wanted], rowGroupSizes(metadata))) {
+  for (const [rowStart, rowEnd] of spansOf(positions, rowGroupSizes(source.metadata))) {
     const span = await readRange(source, { rowStart, rowEnd });
     for (const row of span) if (wanted.has(row[rowIndex] ?? 0)) rows.push(row);
   }
   return rows;
+}
+
+/** Values up to which the reader's own filter, which skips row groups by their statistics, beats a set of ours. */
+const fewValues = 8;
+
+async function wantedPositions({ file, metadata }: ParquetSource, { column, values }: RowFilter): Promise<number[]> {
+  const options = { file, metadata, columns: [column], compressors: decompressors };
+  if (values.length <= fewValues) {
+    const filter = { [column]: { $in: [...values] } };
+    const found = await parquetReadObjects({ ...options, includeRowIndex: true, filter });
+    return found.map((row) => row[rowIndex] ?? 0);
+  }
+  const wanted = new Set<unknown>(values);
+  const positions: number[] = [];
+  await parquetRead({
+    ...options,
+    onChunk: ({ columnData, rowStart }) => {
+      for (let at = 0; at < columnData.length; at++) if (wanted.has(columnData[at])) positions.push(rowStart + at);
+    },
+  });
+  return positions.sort((a, b) => a - b);
 }
 
 /** From the first to behind the last of the ascending positions in each group that has any. */

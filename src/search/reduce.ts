@@ -7,7 +7,7 @@ import {
   type Policy,
   type Spending,
 } from "../domain/index.ts";
-import { openBatch, receiveCompiled, receiveForecasts, receiveProposals } from "./reduce-batch.ts";
+import { openBatch, receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import { createPuct } from "./puct.ts";
 import {
@@ -51,6 +51,7 @@ export function startSearch(
     incumbentId: undefined,
     seedFailure: undefined,
     barrenBatches: 0,
+    reconsiders: true,
     ended: undefined,
   };
   state.candidates.set(seedKernel.kernelId, {
@@ -235,7 +236,12 @@ function advance(state: SearchState, step: StepBuilder): void {
     candidates: state.counts.considered,
   });
   if (!stop && state.barrenBatches < barrenBatchLimit) openBatches(state, step);
-  if (state.pending.size === 0 && state.waiting.length === 0) end(state, step, stop ?? "no-more-proposals");
+  if (!stop && isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+  if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
+}
+
+function isIdle(state: SearchState): boolean {
+  return state.pending.size === 0 && state.waiting.length === 0;
 }
 
 function dropWaiting(state: SearchState, step: StepBuilder): void {

@@ -7,7 +7,7 @@ export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" |
 /** One candidate's way so far. Sources are not held here: see `KernelCatalog`. */
 export interface CandidateState {
   readonly record: CandidateRecord;
-  readonly batchId: string | null;
+  batchId: string | null;
   status: CandidateStatus;
   forecast?: Forecast;
   decision?: Decision;
@@ -24,6 +24,8 @@ export interface Batch {
   readonly kernelIds: string[];
   /** Members whose screening has not ended; the batch closes at 0. */
   unmeasured: number;
+  /** Its members were skipped before. */
+  readonly again?: boolean;
 }
 
 export interface SearchCounts {
@@ -63,6 +65,8 @@ export interface SearchState {
   seedFailure: string | undefined;
   /** Batches in a row that brought no new candidate. */
   barrenBatches: number;
+  /** Whether skipped kernels may still be taken up when proposals run out: until the policy wants none of them. */
+  reconsiders: boolean;
   ended: StopReason | undefined;
 }
 
