@@ -225,9 +225,8 @@ describe("values of foreign recordings", () => {
     const recording = await load(({ tasks, measurements }) => {
       Object.assign(first(tasks), { workload_id: "large" });
       tasks.push({ ...first(tasks), workload_id: "small", flops: 1 });
-      for (const row of [...measurements]) {
-        measurements.push({ ...row, workload_id: "small", runtime_us: 1 });
-        Object.assign(row, { workload_id: "large" });
+      for (const row of measurements.splice(0)) {
+        measurements.push({ ...row, workload_id: "small", runtime_us: 1 }, { ...row, workload_id: "large" });
       }
     });
     expect(recording.tasks.get("t")?.task.workload.flops).toBe(64);

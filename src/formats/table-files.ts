@@ -96,12 +96,8 @@ async function readJsonLines(path: string, filter: RowFilter | undefined): Promi
   const rows: Row[] = [];
   const positions: number[] = [];
   const columns = new Set<string>();
-  let start = 0;
-  for (let index = 0; start < bytes.length; index++) {
-    const newline = bytes.indexOf(0x0a, start);
-    const end = newline < 0 ? bytes.length : newline;
+  for (const { index, start, end } of linesOf(bytes)) {
     const line = columns.size > 0 && skip(start, end) ? "" : bytes.toString("utf8", start, end);
-    start = end + 1;
     if (line.trim() === "") continue;
     const row = parseLine(line, `${path}:${index + 1}`);
     for (const column of Object.keys(row)) columns.add(column);
@@ -110,6 +106,16 @@ async function readJsonLines(path: string, filter: RowFilter | undefined): Promi
     positions.push(index);
   }
   return { columns, rows, positions };
+}
+
+function* linesOf(bytes: Buffer): Generator<{ readonly index: number; readonly start: number; readonly end: number }> {
+  let start = 0;
+  for (let index = 0; start < bytes.length; index++) {
+    const newline = bytes.indexOf(0x0a, start);
+    const end = newline < 0 ? bytes.length : newline;
+    yield { index, start, end };
+    start = end + 1;
+  }
 }
 
 async function readBytes(path: string): Promise<Buffer> {
