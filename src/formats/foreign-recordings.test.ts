@@ -298,6 +298,12 @@ describe("faults of foreign recordings name file, row and column", () => {
   });
 });
 
+it("merges into no folder that holds a table in another form", async () => {
+  const folder = await write(() => undefined);
+  await expect(mergeRecordingFolders([folder], folder)).rejects.toThrow(/holds tasks\.jsonl.*choose an empty folder/);
+  expect((await loadRecording(folder)).kernels("t")).toHaveLength(4);
+});
+
 it("measures the depth of a chain of any length", async () => {
   const recording = await load(({ kernels }) => {
     const link = first(kernels);
