@@ -52,9 +52,12 @@ export function receiveProposals(state: SearchState, step: StepBuilder, input: I
   if (input.exhausted) state.tree.exhaust(batch.parentId);
   for (const record of input.candidates) consider(state, step, batch, record);
   state.barrenBatches = batch.kernelIds.length === 0 ? state.barrenBatches + 1 : 0;
-  if (batch.kernelIds.length === 0) {
-    batch.unmeasured = 0;
-  } else if (state.policy.needsForecasts) {
+  if (batch.kernelIds.length === 0) batch.unmeasured = 0;
+  else judge(state, step, batch);
+}
+
+function judge(state: SearchState, step: StepBuilder, batch: Batch): void {
+  if (state.policy.needsForecasts) {
     issue(state, step, {
       type: "forecast",
       commandId: `forecast:${batch.batchId}`,
@@ -79,6 +82,33 @@ function consider(state: SearchState, step: StepBuilder, batch: Batch, record: C
   state.byText.set(record.normalisedSha256, kernelId);
   state.candidates.set(kernelId, { record, batchId: batch.batchId, status: "proposed", confirmed: false });
   batch.kernelIds.push(kernelId);
+}
+
+/** Most skipped kernels that are forecast anew at once. */
+const reconsideredAtOnce = 64;
+
+/**
+ * Takes up kernels that were skipped, the most promising first, as a batch of their own: what a search with measurements left
+ * does when nothing new is proposed. Returns false when none was skipped.
+ */
+export function reconsiderSkipped(state: SearchState, step: StepBuilder): boolean {
+  const skipped = [...state.candidates.values()].filter(({ status }) => status === "skipped");
+  const promise = ({ forecast }: CandidateState): number => forecast?.m ?? 0;
+  if (state.policy.needsForecasts) skipped.sort((a, b) => promise(a) - promise(b)).splice(reconsideredAtOnce);
+  if (skipped.length === 0) return false;
+  const batchId = `b${state.nextBatch++}`;
+  const parentId = incumbentOf(state).record.kernelId;
+  const kernelIds = skipped.map(({ record }) => record.kernelId);
+  const batch: Batch = { batchId, parentId, kernelIds, unmeasured: Number.POSITIVE_INFINITY, again: true };
+  for (const candidate of skipped) {
+    candidate.status = "proposed";
+    candidate.batchId = batchId;
+  }
+  state.counts.skipped -= skipped.length;
+  state.batches.set(batchId, batch);
+  step.notes.push({ type: "batch-open", batchId, parentId, score: 0 });
+  judge(state, step, batch);
+  return true;
 }
 
 /** Most measured kernels that a forecast is given beside the incumbent, the parent and the seed. */
@@ -122,6 +152,7 @@ function decideBatch(state: SearchState, step: StepBuilder, batch: Batch): void 
     if (decision.action === "skip") skip(state, candidate);
   }
   batch.unmeasured = chosen.length;
+  if (batch.again && chosen.length === 0) state.reconsiders = false;
   if (chosen.length > 0)
     issue(state, step, { type: "compile", commandId: `compile:${batch.batchId}`, kernelIds: chosen });
 }

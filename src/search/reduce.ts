@@ -7,7 +7,7 @@ import {
   type Policy,
   type Spending,
 } from "../domain/index.ts";
-import { openBatch, receiveCompiled, receiveForecasts, receiveProposals } from "./reduce-batch.ts";
+import { openBatch, receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import { createPuct } from "./puct.ts";
 import {
@@ -53,6 +53,7 @@ export function startSearch(
     seedFailure: undefined,
     barrenBatches: 0,
     closingConfirmation: false,
+    reconsiders: true,
     ended: undefined,
   };
   state.candidates.set(seedKernel.kernelId, {
@@ -248,7 +249,12 @@ function advance(state: SearchState, step: StepBuilder): void {
     candidates: committedCandidates(state),
   });
   if (!stop && state.barrenBatches < barrenBatchLimit) openBatches(state, step);
-  if (state.pending.size === 0 && state.waiting.length === 0) end(state, step, stop ?? "no-more-proposals");
+  if (!stop && isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+  if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
+}
+
+function isIdle(state: SearchState): boolean {
+  return state.pending.size === 0 && state.waiting.length === 0;
 }
 
 function dropWaiting(state: SearchState, step: StepBuilder): void {

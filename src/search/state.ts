@@ -16,7 +16,7 @@ export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" |
 /** One candidate's way so far. Sources are not held here: see `KernelCatalog`. */
 export interface CandidateState {
   readonly record: CandidateRecord;
-  readonly batchId: string | null;
+  batchId: string | null;
   status: CandidateStatus;
   forecast?: Forecast;
   decision?: Decision;
@@ -33,6 +33,8 @@ export interface Batch {
   readonly kernelIds: string[];
   /** Members whose screening has not ended; the batch closes at 0. */
   unmeasured: number;
+  /** Its members were skipped before. */
+  readonly again?: boolean;
 }
 
 export interface SearchCounts {
@@ -74,6 +76,8 @@ export interface SearchState {
   barrenBatches: number;
   /** True once the one confirmation that may follow a spent limit was made. */
   closingConfirmation: boolean;
+  /** Whether skipped kernels may still be taken up when proposals run out: until the policy wants none of them. */
+  reconsiders: boolean;
   ended: StopReason | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join } from "node:path";
 import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
 import {
   canonicalJson,
@@ -22,7 +22,7 @@ import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 import { defaultProposer, openProposer } from "./open-proposer.ts";
-import { openTask, requireTask } from "./open-task.ts";
+import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
 /** What a user asks of a search; the same for the command line, the library and, later, the server. */
@@ -57,15 +57,10 @@ const liveConcurrency = 8;
 export async function searchTask(request: SearchRequest): Promise<SearchResult> {
   const policy = createPolicy(policyName(request.policy));
   checkForecaster(request.forecaster);
-  requireTask(request.task);
+  if (!request.device.startsWith("recorded")) requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
   try {
-    const opened = await openDevice(request.device, {
-      python: request.python,
-      taskIds: [basename(resolve(request.task))],
-      onReceipt: (text) => void workspace.store.putBlob(text),
-      ...(request.onNote ? { onNote: request.onNote } : {}),
-    });
+    const opened = await openDeviceOf(request, workspace);
     try {
       return await searchOn(opened, workspace, policy, request);
     } finally {
@@ -73,6 +68,21 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
     }
   } finally {
     workspace.store.close();
+  }
+}
+
+async function openDeviceOf(request: SearchRequest, workspace: Workspace): Promise<OpenedDevice> {
+  try {
+    return await openDevice(request.device, {
+      python: request.python,
+      taskIds: [taskIdOf(request.task)],
+      onReceipt: (text) => void workspace.store.putBlob(text),
+      ...(request.onNote ? { onNote: request.onNote } : {}),
+    });
+  } catch (cause) {
+    // A recording that lacks the task says which it has; a path that is no folder is the likelier mistake.
+    if (KernelcastError.isInstance(cause) && cause.code === "task") requireTask(request.task);
+    throw cause;
   }
 }
 
@@ -85,7 +95,7 @@ async function searchOn(
   const proposals =
     request.proposerRecording === undefined
       ? opened.recording
-      : await loadRecording(request.proposerRecording, { tasks: [basename(resolve(request.task))] });
+      : await loadRecording(request.proposerRecording, { tasks: [taskIdOf(request.task)] });
   const task = await openTask(request.task, opened.recording ?? proposals);
   const proposer = request.proposer ?? defaultProposer(task, proposals);
   const config = configure(request, task, opened, proposer);

@@ -207,7 +207,11 @@ describe.concurrent("a recording with a fault", () => {
       change("kernels.jsonl", '"task_id":"t"', '"task_id":"u"'),
       /a is of task "u", which is not in/,
     ],
-    ["a measurement of no kernel", change("measurements.jsonl", '"b"', '"c"'), /measurements: c is not in kernels/],
+    [
+      "a measurement of no kernel",
+      change("measurements.jsonl", '"b"', '"c"'),
+      /measurements\.jsonl:2: kernel_id: c is not in kernels/,
+    ],
   ];
   it.each(dangling)("%s, where the whole is read", async (_title, edit, message) => {
     expectOneLine(await runCli(["recording", "info", recording(edit)]), 1, message);
