@@ -20,6 +20,7 @@ describe("the command line", () => {
 
   it.each([
     [["serch"], /no command "serch"/],
+    [["help"], /no command "help" \(--help lists the commands\)/],
     [["doctor", "--devise", "local"], /--devise, did you mean --device\?/],
     [["doctor", "--device", "cloud:x"], /unknown kind "cloud"/],
     [["measure"], /at least 1/],

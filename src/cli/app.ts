@@ -87,7 +87,7 @@ function messages(env: CliProcess["env"]): ApplicationText {
     exceptionWhileParsingArguments: (error) =>
       `kernelcast: ${error instanceof Error ? error.message : String(error)} (--help shows the usage)`,
     noCommandRegisteredForInput: ({ input, corrections }) =>
-      `kernelcast: no command "${input}"${corrections.length > 0 ? `; did you mean ${corrections.join(" or ")}?` : ""} (--help lists the commands)`,
+      `kernelcast: no command "${input}"${corrections.length > 0 && input !== "help" ? `; did you mean ${corrections.join(" or ")}?` : ""} (--help lists the commands)`,
     exceptionWhileLoadingCommandFunction: format,
     exceptionWhileLoadingCommandContext: format,
     exceptionWhileRunningCommand: format,

@@ -35,8 +35,9 @@ export const jsonFlag = {
   withNegated: false,
 } as const;
 
-/** Parser for flags and arguments that are taken as they are. */
+/** Parser for flags and arguments that are taken as they are; an empty one is a script's unset variable. */
 export function text(input: string): string {
+  if (input.trim() === "") throw new Error("it must not be empty");
   return input;
 }
 

@@ -1,8 +1,10 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { KernelcastError } from "../domain/index.ts";
+import { fileFault, KernelcastError } from "../domain/index.ts";
 import { makeTaskFiles, taskIdOf, type InitDetails, type InitFiles } from "../formats/init-task.ts";
 import { planInit, type InitAnswers, type InitPlan, type InitQuestion } from "../formats/init-task-plan.ts";
+import { readText } from "../formats/read-text.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { toAnswers, withAnswer, type AnswerFlags } from "./init-answers.ts";
 import { askOnTerminal, type Asker } from "./init-prompts.ts";
@@ -29,7 +31,7 @@ type CompletePlan = Extract<InitPlan, { complete: true }>;
 
 /** `kernelcast init`. */
 export async function init(this: CliContext, flags: InitFlags, path: string): Promise<void> {
-  const source = await readText(this, path, "kernel");
+  const source = await readText(path, { what: "kernel", from: this.process.cwd() });
   const folder = resolve(this.process.cwd(), flags.out ?? join("tasks", flags.id ?? taskIdOf(path)));
   const details = await toDetails(this, flags, folder);
   await refuseExisting(folder, flags.force);
@@ -38,6 +40,7 @@ export async function init(this: CliContext, flags: InitFlags, path: string): Pr
     path,
     toAnswers(flags),
     this.interactive && !flags.json ? askOnTerminal : undefined,
+    (line) => note(this, line),
   );
   const made = makeTaskFiles(source, planned.plan, { ...details, draws: planned.answers.draws });
   await writeFiles(folder, made);
@@ -53,6 +56,7 @@ export async function complete(
   path: string,
   given: InitAnswers,
   ask: Asker | undefined,
+  tell: (line: string) => void = () => undefined,
 ): Promise<{ readonly plan: CompletePlan; readonly answers: InitAnswers }> {
   let answers = given;
   for (;;) {
@@ -60,7 +64,25 @@ export async function complete(
     if (plan.complete) return ask ? confirmRoles(source, path, answers, plan, ask) : { plan, answers };
     if (!ask) throw new KernelcastError("usage", `${path}: not said: ${missing(plan.questions)}`);
     const [question] = plan.questions;
-    if (question) answers = withAnswer(answers, question, await ask(question));
+    if (question) answers = accepted(source, path, answers, withAnswer(answers, question, await ask(question)), tell);
+  }
+}
+
+/** The answers with the new one, or without it when it is wrong: then it is asked again, and nothing else is lost. */
+function accepted(
+  source: string,
+  path: string,
+  before: InitAnswers,
+  after: InitAnswers,
+  tell: (line: string) => void,
+): InitAnswers {
+  try {
+    planInit(source, path, after);
+    return after;
+  } catch (error) {
+    if (!KernelcastError.isInstance(error) || error.code !== "usage") throw error;
+    tell(error.message);
+    return before;
   }
 }
 
@@ -87,21 +109,14 @@ async function confirmRoles(
   return { plan: confirmed.complete ? confirmed : plan, answers };
 }
 
-async function readText(context: CliContext, path: string, what: string): Promise<string> {
-  try {
-    return await readFile(resolve(context.process.cwd(), path), "utf8");
-  } catch (cause) {
-    const reason =
-      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "no such file" : String(cause);
-    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason}`, { cause });
-  }
-}
-
 async function toDetails(context: CliContext, flags: InitFlags, folder: string): Promise<Omit<InitDetails, "draws">> {
   const taskId = folder.replace(/^.*[/\\]/, "");
   if (flags.id !== undefined && flags.id !== taskId) {
     throw new KernelcastError("usage", `--id ${flags.id}: the folder must be named like the task, but is ${taskId}`);
   }
+  const flag = flags.id === undefined ? "out" : "id";
+  checkWords(flag, taskId);
+  if (flags.family !== undefined) checkWords("family", flags.family);
   const { title, family, description, flops, bytesMin, tolerance, precision } = flags;
   const given = { title, family, description, flops, bytesMin, tolerance };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -109,8 +124,15 @@ async function toDetails(context: CliContext, flags: InitFlags, folder: string):
     taskId,
     ...present,
     ...(precision.length > 0 ? { precisions: precision } : {}),
-    ...(flags.reference === undefined ? {} : { reference: await readText(context, flags.reference, "reference") }),
+    ...(flags.reference === undefined
+      ? {}
+      : { reference: await readText(flags.reference, { what: "reference", from: context.process.cwd() }) }),
   };
+}
+
+function checkWords(flag: string, text: string): void {
+  if (/^[a-z0-9]+(-[a-z0-9]+)*$/.test(text)) return;
+  throw new KernelcastError("usage", `--${flag}: "${text}" must be lower-case words and digits joined by "-"`);
 }
 
 async function refuseExisting(folder: string, force: boolean): Promise<void> {
@@ -124,11 +146,12 @@ async function refuseExisting(folder: string, force: boolean): Promise<void> {
 
 async function writeFiles(folder: string, { files }: InitFiles): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("task", `cannot write the task to ${folder}: ${reason}`, { cause });
+    throw new KernelcastError("task", `cannot write the task to ${folder}: ${fileFault(cause)}; choose another --out`, {
+      cause,
+    });
   }
 }
 

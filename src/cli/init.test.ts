@@ -64,6 +64,11 @@ describe("kernelcast init", () => {
     [["init", "axpy.cu", ...flags, "--reference", "no.py"], 1, /cannot read the reference no\.py/],
     [["init", "axpy.cu", "--size", "n"], 2, /--size n: write --size NAME=VALUE/],
     [["init", "axpy.cu", ...flags, "--id", "a", "--out", "b"], 2, /the folder must be named like the task/],
+    [["init", "axpy.cu", ...flags, "--grid", "1"], 2, /--grid is given 2 times for one launch/],
+    [["init", "axpy.cu", ...flags, "--dtype", "z=f32"], 2, /--dtype z=…: no pointer of that name/],
+    [["init", "axpy.cu", ...flags, "--id", "My_Task"], 2, /--id: "My_Task" must be lower-case words/],
+    [["init", "axpy.cu", ...flags, "--family", "A b"], 2, /--family: "A b" must be lower-case words/],
+    [["init", "axpy.cu", "--size", "n=0"], 2, /--size n=0: not a positive whole number/],
     [["init"], 2, /file\.cu/],
   ])("%j gives one line and exit code %i", async (words, code, message) => {
     const result = await runCommand(words, { cwd: folder() });
@@ -95,5 +100,28 @@ describe("asking a person", () => {
     ]);
     expect(plan).toMatchObject({ sizes: { n: 4096 }, args: [{ role: "in" }, { role: "inout" }] });
     expect(plan.launches[0]).toMatchObject({ grid: ["ceil_div(n, 256)", "1", "1"], block: ["256", "1", "1"] });
+  });
+
+  it("asks again after a wrong answer, and keeps the others", async () => {
+    const sizes = ["many", "4096"];
+    const told: string[] = [];
+    const { plan } = await complete(
+      source,
+      "axpy.cu",
+      noAnswers,
+      ({ message, suggestion }) =>
+        Promise.resolve(message.startsWith("size n") ? (sizes.shift() ?? "") : (suggestion ?? "2.5")),
+      (line) => told.push(line),
+    );
+    expect(told).toEqual(["--size n=many: not a positive whole number"]);
+    expect(plan).toMatchObject({ sizes: { n: 4096 } });
+  });
+
+  it("a file named by digits, or by a word of YAML, makes a task that loads", async () => {
+    for (const id of ["2024", "null", "true"]) {
+      const cwd = folder();
+      const made = await runCommand(["init", "axpy.cu", ...flags, "--id", id, "--json"], { cwd });
+      expect(JSON.parse(made.stdout)).toMatchObject({ task_id: id });
+    }
   });
 });

@@ -39,14 +39,29 @@ function workersOf(worker: ScriptedWorker): string {
 }
 
 describe("the process", () => {
-  it("is interrupted by Ctrl-C: one line, exit code 130, and the worker ends with it", async () => {
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "ends at %s: one line, exit code 130, no worker left",
+    async (signal) => {
+      const worker = scriptedWorker("silent");
+      const child = start(["measure", "tasks/reduce-sum-f32", "tasks/reduce-sum-f32/seed.cu"], asPython(worker));
+      const end = finished(child);
+      await expect.poll(() => worker.log().join(), { timeout: 30_000 }).toMatch(/measure/);
+      child.kill(signal);
+      expect(await end).toEqual({ code: 130, stderr: "kernelcast: interrupted\n" });
+      expect(workersOf(worker)).toBe("");
+    },
+  );
+
+  it("is interrupted while doctor looks", async () => {
     const worker = scriptedWorker("silent");
-    const child = start(["measure", "tasks/reduce-sum-f32", "tasks/reduce-sum-f32/seed.cu"], asPython(worker));
+    const child = start(["doctor"], asPython(worker));
     const end = finished(child);
-    await expect.poll(() => worker.log().join(), { timeout: 30_000 }).toMatch(/measure/);
+    await expect.poll(() => worker.log().join(), { timeout: 30_000 }).not.toBe("");
     child.kill("SIGINT");
-    expect(await end).toEqual({ code: 130, stderr: "kernelcast: interrupted\n" });
-    expect(workersOf(worker)).toBe("");
+    setTimeout(() => child.kill("SIGINT"), 1000);
+    const { stderr } = await end;
+    expect(stderr).toBe("kernelcast: interrupted\n");
+    await expect.poll(() => workersOf(worker), { timeout: 10_000 }).toBe("");
   });
 
   it("ends at once at the second Ctrl-C, even when the worker will not", async () => {

@@ -1,18 +1,21 @@
+import { fileFault } from "../domain/index.ts";
 import { runCli } from "./app.ts";
 import type { CliContext, CliProcess } from "./context.ts";
 
+/** Signals that ask a command to stop: Ctrl-C, a job manager, a terminal that was closed. */
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** Runs the program on the real process: standard streams, signals, exit code. */
 export async function main(inputs: readonly string[]): Promise<void> {
-  survivePipes();
+  const streams = watchStreams();
   const controller = new AbortController();
   const stop = interrupt(controller);
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  for (const signal of stopSignals) process.on(signal, stop);
   try {
-    process.exitCode = await runCli(inputs, contextOf(process, controller.signal));
+    const code = await runCli(inputs, contextOf(process, controller.signal));
+    process.exitCode = streams.lost() && code === 0 ? 1 : code;
   } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    for (const signal of stopSignals) process.off(signal, stop);
   }
 }
 
@@ -30,11 +33,18 @@ function interrupt(controller: AbortController): () => void {
   };
 }
 
-/** A reader that goes away (`| head`) is no fault: what is written afterwards is dropped. */
-function survivePipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+/**
+ * A reader that goes away (`| head`) is no fault: what is written afterwards is dropped. A result that cannot be written for
+ * another reason, as a full disk, is one, and makes the exit code 1. Progress that nobody can see stops nothing.
+ */
+function watchStreams(): { readonly lost: () => boolean } {
+  let lost = false;
+  process.stderr.on("error", () => undefined);
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || lost) return;
+    lost = true;
+    process.exitCode = 1;
+    process.stderr.write(`kernelcast: cannot write to standard output: ${fileFault(error)}\n`);
+  });
+  return { lost: () => lost };
 }

@@ -1,13 +1,14 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { KernelcastError, makeKernel, sha256Hex, type Launch, type Task } from "../domain/index.ts";
+import { fileFault, KernelcastError, makeKernel, sha256Hex, type Launch, type Task } from "../domain/index.ts";
 import { describeIssue, parseYaml, toLaunch } from "../formats/load-task.ts";
+import { readText } from "../formats/read-text.ts";
 import { launchSchema } from "../formats/task-schema.ts";
 import { integerDefines } from "../measure/worker-messages.ts";
 import { openDevice } from "../serve/open-device.ts";
 import { openTask } from "../serve/open-task.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { measureKernels, verdictOf, type NamedKernel } from "./measure-kernels.ts";
 import { measureDocument, measureTable } from "./measure-result.ts";
@@ -46,11 +47,10 @@ export async function measure(this: CliContext, flags: MeasureFlags, ...words: s
 function receiptWriter(folder: string): (text: string) => void {
   return (text) => {
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       writeFileSync(join(folder, `${sha256Hex(text)}.json`), text);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new KernelcastError("store", `cannot keep a receipt in ${folder}: ${reason}`, { cause });
+      throw new KernelcastError("store", `cannot keep a receipt in ${folder}: ${fileFault(cause)}`, { cause });
     }
   };
 }
@@ -65,7 +65,9 @@ async function readKernels(
   const launches = flags.launches === undefined ? seedKernel.launches : await readLaunches(context, flags.launches);
   const compileOptions = flags.compileOption.length > 0 ? flags.compileOption : seedKernel.compileOptions;
   const names = { ...integerDefines(compileOptions), ...workload.sizes };
-  const sources = await Promise.all(files.map((file) => readText(context, file, "kernel")));
+  const sources = await Promise.all(
+    files.map((file) => readText(file, { what: "kernel", from: context.process.cwd() })),
+  );
   return files.map((file, index) => ({
     file,
     kernel: makeKernel({ source: sources[index] ?? "", launches, compileOptions }, names),
@@ -73,18 +75,8 @@ async function readKernels(
 }
 
 async function readLaunches(context: CliContext, path: string): Promise<readonly Launch[]> {
-  const launches = parseYaml(await readText(context, path, "launches"), path);
+  const launches = parseYaml(await readText(path, { what: "launches", from: context.process.cwd() }), path);
   const parsed = z.array(launchSchema).min(1).safeParse(launches);
   if (!parsed.success) throw new KernelcastError("task", `${path}: ${describeIssue(parsed.error.issues[0])}`);
   return parsed.data.map(toLaunch);
-}
-
-async function readText(context: CliContext, path: string, what: string): Promise<string> {
-  try {
-    return await readFile(resolve(context.process.cwd(), path), "utf8");
-  } catch (cause) {
-    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-    const reason = missing ? "no such file" : cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason}`, { cause });
-  }
 }

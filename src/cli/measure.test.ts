@@ -127,6 +127,16 @@ describe.skipIf(!usable)("init --device", () => {
     });
   });
 
+  it.each(["void __global__ twice(", "__launch_bounds__(256) __global__ void twice(", "inline __global__ void twice("])(
+    "declared as %s",
+    async (start) => {
+      writeFileSync(join(root, "styled.cu"), `${start}const float* x, float* out, int n) {}\n`);
+      const words = ["init", "styled.cu", "--force", ...flags, "--reference", join(task, "reference.py")];
+      expect((await run(...words, "--device", "local")).code).toBe(0);
+      expect((await run("measure", join(root, "tasks", "styled"), "styled.cu")).stderr).toBe("");
+    },
+  );
+
   it("says that the seed does not compile", async () => {
     writeFileSync(join(root, "broken.cu"), kernel("compile_error"));
     const words = [

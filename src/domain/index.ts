@@ -3,6 +3,8 @@ export * from "./decision.ts";
 export * from "./device.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
+export * from "./file-fault.ts";
+export * from "./closest.ts";
 export * from "./forecast.ts";
 export * from "./kernel.ts";
 export * from "./measurement.ts";

@@ -27,7 +27,7 @@ export interface RecordedMeasurement {
   readonly gpuMs?: number;
 }
 
-/** A task of a recording. `task.seedKernel` is the first root of the task's derivation tree. */
+/** A task of a recording. `task.seedKernel` is a root of the derivation tree where one is ok (see `chooseSeed`). */
 export interface RecordedTask {
   readonly task: Task;
   readonly split?: Split;

@@ -140,6 +140,23 @@ describe("scores", () => {
   test("the log score is finite for outcomes far from the forecast", () => {
     const forecast: RuntimeDistribution = { m: 6, sigmaLow: 0.001, sigmaHigh: 0.001 };
     expect(forecastLogScore(forecast, 16)).toBeLessThan(10);
+    expect(forecastLogScore(forecast, 306)).toBeCloseTo(
+      0.5 * (300 / 4) ** 2 + Math.log((4 * Math.sqrt(2 * Math.PI)) / 0.02),
+      6,
+    );
+    expect(forecastLogScore({ m: 0, sigmaLow: 1e-9, sigmaHigh: 1e-9 }, -1e4)).toBeLessThan(1e8);
+  });
+
+  test("quantiles hold in tails that a probability can name", () => {
+    const width = fc.constantFrom(1e-6, 0.001, 0.05, 1, 4, 30);
+    const tail = fc.double({ min: -290, max: -0.31, noNaN: true });
+    fc.assert(
+      fc.property(width, width, tail, (sigmaLow, sigmaHigh, exponent) => {
+        const forecast = { m: 0, sigmaLow, sigmaHigh };
+        const p = 10 ** exponent;
+        expect(forecastCdf(forecast, forecastQuantile(forecast, p)) / p).toBeCloseTo(1, 8);
+      }),
+    );
   });
 });
 

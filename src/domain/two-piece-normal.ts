@@ -1,5 +1,5 @@
 import type { Forecast } from "./forecast.ts";
-import { normalCdf, normalPdf } from "./statistics/normal.ts";
+import { normalCdf, normalLogPdf, normalPdf } from "./statistics/normal.ts";
 
 /**
  * The runtime's distribution, given ok: over y = log2(runtime in µs), 98 % a two-piece normal and 2 % a broad normal.
@@ -49,41 +49,47 @@ export function forecastCdf(forecast: RuntimeDistribution, y: number): number {
 export const probabilityBelow: (forecast: RuntimeDistribution, y: number) => number = forecastCdf;
 
 /**
- * The y that the log2 runtime is below with probability p; −∞ at 0, ∞ at 1, NaN outside. Newton steps on the mixture,
- * kept inside a shrinking bracket.
+ * The y that the log2 runtime is below with probability p; −∞ at 0, ∞ at 1, NaN outside. Above the median the mirror
+ * image is asked, whose tail is as exact as the left one.
  */
 export function forecastQuantile(forecast: RuntimeDistribution, p: number): number {
   if (!(p >= 0 && p <= 1)) return Number.NaN;
   if (p === 0) return Number.NEGATIVE_INFINITY;
   if (p === 1) return Number.POSITIVE_INFINITY;
-  if (p === 0.5) return forecast.m;
-  const side = p < 0.5 ? -1 : 1;
-  const far = forecast.m + side * 40 * Math.max(forecast.sigmaLow, forecast.sigmaHigh, broadSigma);
-  const start = forecast.m + side * (p < 0.5 ? forecast.sigmaLow : forecast.sigmaHigh);
-  return solveCdf(forecast, p, { low: Math.min(forecast.m, far), high: Math.max(forecast.m, far), start });
+  const { m, sigmaLow, sigmaHigh } = forecast;
+  return p <= 0.5 ? m - quantileDistance(sigmaLow, p) : m + quantileDistance(sigmaHigh, 1 - p);
 }
 
-function solveCdf(
-  forecast: RuntimeDistribution,
-  p: number,
-  bracket: { readonly low: number; readonly high: number; readonly start: number },
-): number {
-  let { low, high, start: y } = bracket;
-  for (let step = 0; step < 200 && low < high; step++) {
-    const excess = forecastCdf(forecast, y) - p;
-    if (excess > 0) high = y;
-    else low = y;
-    const newton = y - excess / forecastPdf(forecast, y);
-    const next = newton >= low && newton <= high ? newton : 0.5 * (low + high);
-    if (Math.abs(next - y) <= 1e-15 * Math.max(1, Math.abs(y))) return next;
-    y = next;
+/**
+ * How far below the median, on a side of width `sigma`, the mass beyond is `p` ≤ ½. Newton steps on the logarithm of the
+ * mass, which is nearly a parabola in the tail, kept inside a shrinking bracket.
+ */
+function quantileDistance(sigma: number, p: number): number {
+  const side: RuntimeDistribution = { m: 0, sigmaLow: sigma, sigmaHigh: sigma };
+  let [near, far] = [0, 40 * Math.max(sigma, broadSigma)];
+  let distance = p === 0.5 ? 0 : Math.min(far, sigma);
+  for (let step = 0; step < 200 && distance > 0; step++) {
+    const mass = forecastCdf(side, -distance);
+    if (mass > p) near = distance;
+    else far = distance;
+    const newton = distance + (Math.log(mass / p) * mass) / forecastPdf(side, -distance);
+    const next = newton >= near && newton <= far ? newton : 0.5 * (near + far);
+    if (Math.abs(next - distance) <= 1e-15 * distance) return next;
+    distance = next;
   }
-  return y;
+  return distance;
 }
 
-/** Logarithmic score in nats: −ln of the density at the outcome y = log2(µs). Lower is better. */
+/**
+ * Logarithmic score in nats: −ln of the density at the outcome y = log2(µs). Lower is better. Finite for every finite y:
+ * the two parts' logarithms are added, so that neither underflows.
+ */
 export function forecastLogScore(forecast: RuntimeDistribution, y: number): number {
-  return -Math.log(forecastPdf(forecast, y));
+  const sigma = sigmaAt(forecast, y);
+  const distance = y - forecast.m;
+  const narrow = Math.log(twoPieceWeight / sigma) + normalLogPdf(distance / sigma);
+  const broad = Math.log(broadWeight / broadSigma) + normalLogPdf(distance / broadSigma);
+  return -(Math.max(narrow, broad) + Math.log1p(Math.exp(-Math.abs(narrow - broad))));
 }
 
 /**

@@ -184,4 +184,12 @@ describe("nearDuplicates", () => {
     ]);
     expect(nearDuplicates(candidates.slice(0, 2))).toEqual([]);
   });
+
+  it("names a few of thousands of copies", () => {
+    const source = "int a = 1 + b * c - d / e; int f = g(a, b, c); int h = a ? b : c;";
+    const copies = Array.from({ length: 2000 }, (_, index) => ({ id: `${index}`, source, group: `${index % 2}` }));
+    const found = nearDuplicates(copies);
+    expect(found.length).toBeLessThan(2000 * 10);
+    expect(new Set(found.map(({ second }) => second)).size).toBe(1999);
+  });
 });

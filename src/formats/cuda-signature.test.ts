@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { findHostCode, parseCudaKernels, withExternC } from "./cuda-signature.ts";
+import { findHostCode, parseCudaKernels, requireCallable, withExternC } from "./cuda-signature.ts";
 
 describe("parseCudaKernels", () => {
   it("reads names, pointers, constness and element types", () => {
@@ -67,9 +67,48 @@ describe("withExternC", () => {
     expect(parseCudaKernels(changed).every(({ externC }) => externC)).toBe(true);
   });
 
-  it("refuses templates", () => {
-    const source = "template <int N> __global__ void a() {}";
-    expect(() => withExternC(source, parseCudaKernels(source))).toThrow(/kernel a is a template/);
+  it.each([
+    ["__launch_bounds__(256) __global__ void k(int* x) {}", 'extern "C" __launch_bounds__(256) __global__ void k'],
+    ["void __global__ k(int* x) {}", 'extern "C" void __global__ k'],
+    ["inline __global__ void k(int* x) {}", 'extern "C" inline __global__ void k'],
+    ["int a;\n__global__ void k(int* x) {}", 'int a;\nextern "C" __global__ void k'],
+  ])("puts it before all specifiers: %s", (source, start) => {
+    expect(withExternC(source, parseCudaKernels(source))).toBe(`${start}(int* x) {}`);
+  });
+
+  it("adds it to forward declarations too, which must agree", () => {
+    const source = "__global__ void k(int* x);\n__global__ void k(int* x) {}\n__global__ void other(int*);\n";
+    expect(withExternC(source, parseCudaKernels(source))).toBe(
+      'extern "C" __global__ void k(int* x);\nextern "C" __global__ void k(int* x) {}\n__global__ void other(int*);\n',
+    );
+  });
+});
+
+describe("requireCallable", () => {
+  it.each([
+    ["template <int N> __global__ void k(int* x) {}", /kernel k is a template; write the instance/],
+    ["static __global__ void k(int* x) {}", /kernel k is static .*; remove "static"/],
+    ["namespace { __global__ void k(int* x) {} }", /kernel k is in an unnamed namespace .*; move it out/],
+    ["__global__ void k(float*, int n) {}", /a parameter "float\*" that has no name that can be read; declare it as/],
+    ["__global__ void k(float* x, int) {}", /a parameter "int" that has no name/],
+    ["__global__ void k(const float (*x)[64]) {}", /"const float \(\*x\)\[64\]" that has no name/],
+    ["__global__ void k(float** x) {}", /"float\*\* x" that is a pointer to pointers; pass each array/],
+    ["__global__ void k(const float& a, float* x) {}", /"const float& a" that is a reference/],
+    ["__global__ void k(int n) {}", /kernel k has no pointer parameter, so it has no output to check/],
+  ])("%s", (source, message) => {
+    const [kernel] = parseCudaKernels(source);
+    expect(() => kernel && requireCallable(kernel)).toThrow(message);
+  });
+
+  it("takes what NVRTC can call", () => {
+    for (const source of [
+      "namespace mine { __global__ void k(std::uint8_t* x, const bool flip) {} }",
+      "__global__ void k(float* const out, struct Params* p, unsigned n) {}",
+    ]) {
+      const [kernel] = parseCudaKernels(source);
+      expect(() => kernel && requireCallable(kernel)).not.toThrow();
+    }
+    expect(parseCudaKernels("__global__ void k(std::uint8_t* x) {}")[0]?.parameters[0]?.dtype).toBe("u8");
   });
 });
 

@@ -10,6 +10,8 @@ export interface CudaParameter {
   readonly readOnly: boolean;
   /** Element type; of a vector type (`float4`) its component's. Absent for types that are not numbers. */
   readonly dtype?: Dtype;
+  /** Why it cannot be an argument of a task, with what to do; absent for one that can. */
+  readonly fault?: string;
   /** The declaration's text. */
   readonly text: string;
 }
@@ -20,9 +22,9 @@ export interface CudaKernel {
   readonly externC: boolean;
   readonly template: boolean;
   readonly isStatic: boolean;
+  /** True in an unnamed namespace, where a function has no name for others. */
+  readonly isHidden: boolean;
   readonly parameters: readonly CudaParameter[];
-  /** Where the declaration's `__global__` begins, in UTF-16 units. */
-  readonly offset: number;
   /** The first argument of `__launch_bounds__`, where it is a number. */
   readonly launchBounds?: number;
 }
@@ -60,11 +62,11 @@ function readKernel(source: string, tokens: readonly Token[], start: number): Cu
   const bounds = launchBounds(tokens.slice(start, open));
   return {
     name,
-    externC: before.includes('"C"') || insideExternC(tokens, start),
+    externC: before.includes('"C"') || insideBraces(tokens, start, ["extern", '"C"']),
+    isHidden: insideBraces(tokens, start, ["namespace"]),
     template: before.includes("template"),
     isStatic: before.includes("static") || tokens.slice(start, open).some(({ text }) => text === "static"),
     parameters: splitParameters(source, tokens.slice(open + 1, close + 1)),
-    offset: tokens[start]?.offset ?? 0,
     ...(bounds === undefined ? {} : { launchBounds: bounds }),
   };
 }
@@ -103,11 +105,11 @@ function declarationWords(tokens: readonly Token[], start: number): string[] {
   return words;
 }
 
-/** True when an `extern "C" {` is open at `index`. */
-function insideExternC(tokens: readonly Token[], index: number): boolean {
+/** True when a `{` that stands directly behind `words` is open at `index`. */
+function insideBraces(tokens: readonly Token[], index: number, words: readonly string[]): boolean {
   const open: boolean[] = [];
   for (let at = 0; at < index; at++) {
-    if (tokens[at]?.text === "{") open.push(tokens[at - 1]?.text === '"C"' && tokens[at - 2]?.text === "extern");
+    if (tokens[at]?.text === "{") open.push(words.every((word, i) => tokens[at - words.length + i]?.text === word));
     if (tokens[at]?.text === "}") open.pop();
   }
   return open.includes(true);
@@ -156,13 +158,28 @@ function toParameter(source: string, tokens: readonly Token[]): CudaParameter {
     .replaceAll(" :: ", "::");
   const dtype = dtypeOf(componentType(type));
   const [head, tail] = [tokens[0] as Token, tokens.at(-1) as Token];
+  const name = declared.at(-1) ?? "";
+  const fault = faultOf(name, declared);
   return {
-    name: declared.at(-1) ?? "",
+    name,
     pointer: star >= 0 || array >= 0,
     readOnly: pointee.includes("const"),
     ...(dtype ? { dtype } : {}),
+    ...(fault === undefined ? {} : { fault }),
     text: source.slice(head.offset, tail.offset + tail.text.length).replace(/\s+/g, " "),
   };
+}
+
+const typeWords = /^(void|bool|char|short|int|long|float|double|half|signed|unsigned|\w+_t)$/;
+
+function faultOf(name: string, declared: readonly string[]): string | undefined {
+  const words = declared.filter((word) => !qualifiers.has(word));
+  if (!/^[A-Za-z_]\w*$/.test(name) || typeWords.test(name) || words.length < 2)
+    return 'has no name that can be read; declare it as "TYPE name" or "TYPE* name"';
+  if (words.includes("&")) return "is a reference, which a kernel cannot take; pass its value, or a pointer";
+  if (words.filter((word) => word === "*").length > 1)
+    return "is a pointer to pointers; pass each array as a parameter of its own";
+  return undefined;
 }
 
 /** The type of one component of a vector type: `float4` is `float`, `__half2` is `__half`, `uint2` is `unsigned int`. */
@@ -174,25 +191,56 @@ function componentType(type: string): string {
   return vector[1].replace("longlong", "long long").replace(/^u(?=char|short|int|long)/, "unsigned ");
 }
 
-/**
- * The source with `extern "C"` before each of the named kernels that lacks it. Throws `KernelcastError("task", …)` for a
- * template or a static function, which cannot be called by name.
- */
+/** Throws `KernelcastError("task", …)` for a kernel that cannot be called by its name, or with plain arguments. */
+export function requireCallable({ name, template, isStatic, isHidden, parameters }: CudaKernel): void {
+  const fault = (what: string): KernelcastError => new KernelcastError("task", `kernel ${name} ${what}`);
+  if (template) throw fault("is a template; write the instance to be optimised as a plain function");
+  if (isStatic) throw fault('is static and cannot be called by name; remove "static"');
+  if (isHidden) throw fault("is in an unnamed namespace and cannot be called by name; move it out");
+  const faulty = parameters.find((parameter) => parameter.fault !== undefined);
+  if (faulty) throw fault(`has a parameter "${faulty.text}" that ${faulty.fault}`);
+  if (!parameters.some(({ pointer }) => pointer)) throw fault("has no pointer parameter, so it has no output to check");
+}
+
+/** The source with `extern "C"` before each of the named kernels that lacks it, and before their forward declarations. */
 export function withExternC(source: string, kernels: readonly CudaKernel[]): string {
-  for (const { name, template, isStatic } of kernels) {
-    if (template) {
-      throw new KernelcastError(
-        "task",
-        `kernel ${name} is a template; write the instance to be optimised as a plain function`,
-      );
-    }
-    if (isStatic)
-      throw new KernelcastError("task", `kernel ${name} is static and cannot be called by name; remove "static"`);
-  }
-  const places = kernels.filter(({ externC }) => !externC).map(({ offset }) => offset);
+  const names = new Set(kernels.filter(({ externC }) => !externC).map(({ name }) => name));
+  const tokens = codeTokens(source);
+  const places = tokens.flatMap((token, index) => {
+    if (token.text !== "__global__") return [];
+    const name = tokens[parameterList(tokens, index + 1) - 1]?.text;
+    const start = tokens[specifierStart(tokens, index)];
+    return name !== undefined && names.has(name) && start ? [start.offset] : [];
+  });
   return places
     .toSorted((a, b) => b - a)
     .reduce((text, at) => `${text.slice(0, at)}extern "C" ${text.slice(at)}`, source);
+}
+
+const specifiers = new Set(["void", "inline", "__inline__", "__forceinline__", "__noinline__"]);
+
+/** Index of the first word of the declaration whose `__global__` is at `index`: linkage must stand before all of them. */
+function specifierStart(tokens: readonly Token[], index: number): number {
+  let start = index;
+  for (;;) {
+    const before = tokens[start - 1]?.text ?? "";
+    if (specifiers.has(before)) start--;
+    else if (before === ")") {
+      const open = opening(tokens, start - 1);
+      if (!/^__\w+__$/.test(tokens[open - 1]?.text ?? "")) return start;
+      start = open - 1;
+    } else return start;
+  }
+}
+
+/** Index of the parenthesis that the one at `close` closes, or 0. */
+function opening(tokens: readonly Token[], close: number): number {
+  let depth = 0;
+  for (let at = close; at >= 0; at--) {
+    if (tokens[at]?.text === ")") depth++;
+    if (tokens[at]?.text === "(" && --depth === 0) return at;
+  }
+  return 0;
 }
 
 const hostHeaders =

@@ -1,5 +1,11 @@
 import { dtypes, KernelcastError, type ArgumentRole, type Dtype } from "../domain/index.ts";
-import { findHostCode, parseCudaKernels, type CudaKernel, type CudaParameter } from "./cuda-signature.ts";
+import {
+  findHostCode,
+  parseCudaKernels,
+  requireCallable,
+  type CudaKernel,
+  type CudaParameter,
+} from "./cuda-signature.ts";
 
 type Named = Readonly<Record<string, string>>;
 
@@ -80,8 +86,11 @@ export function planInit(source: string, path: string, answers: InitAnswers): In
   const found = readKernels(source, path);
   const chosen = chooseKernels(found, answers.kernels, path);
   if (!chosen) return { complete: false, questions: [kernelQuestion(found)] };
+  chosen.forEach(requireCallable);
+  const sizes = Object.fromEntries(Object.entries(answers.sizes).map(([name, text]) => [name, toSize(name, text)]));
   const pointers = mergePointers(chosen);
   checkNames(chosen, pointers, answers);
+  checkLaunchCount(chosen, answers);
   const questions = [
     ...typeQuestions(pointers, answers),
     ...valueQuestions(chosen, answers),
@@ -94,7 +103,7 @@ export function planInit(source: string, path: string, answers: InitAnswers): In
     complete: true,
     args,
     launches: chosen.map((kernel, index) => toLaunch(kernel, index, answers)),
-    sizes: Object.fromEntries(Object.entries(answers.sizes).map(([name, text]) => [name, toSize(name, text)])),
+    sizes,
     notes: assumptions(args, answers),
   };
 }
@@ -156,6 +165,7 @@ function checkNames(kernels: readonly CudaKernel[], pointers: readonly CudaParam
     ["role", answers.roles],
     ["shape", answers.shapes],
     ["draw", answers.draws],
+    ["dtype", answers.dtypes],
   ] as const) {
     const unknown = Object.keys(named).find((name) => !arrays.has(name));
     if (unknown !== undefined) {
@@ -173,6 +183,18 @@ function checkNames(kernels: readonly CudaKernel[], pointers: readonly CudaParam
     throw new KernelcastError(
       "usage",
       `--scalar ${unknown}=…: no scalar parameter of that name (there are ${[...scalars].join(", ") || "none"})`,
+    );
+  }
+}
+
+/** More grids or blocks than launches are a misunderstanding, not to be passed over. */
+function checkLaunchCount(kernels: readonly CudaKernel[], { grids, blocks, smems }: InitAnswers): void {
+  for (const [flag, given] of Object.entries({ grid: grids, block: blocks, smem: smems })) {
+    if (given.length <= kernels.length) continue;
+    const launches = kernels.length === 1 ? "one launch" : `${kernels.length} launches`;
+    throw new KernelcastError(
+      "usage",
+      `--${flag} is given ${given.length} times for ${launches}; the dimensions of a launch go into one flag, as --${flag} "16, 16"`,
     );
   }
 }
@@ -219,6 +241,13 @@ function valueQuestion(parameter: CudaParameter): InitQuestion {
       `parameter "${text}" is neither a pointer nor a number; pass its members as parameters`,
     );
   }
+  if (/\bbool\b/.test(text))
+    return {
+      field: "scalars",
+      key: name,
+      message: `value of ${name} (declared "${text}")`,
+      flag: `--scalar ${name}=1`,
+    };
   return isFloating(dtype)
     ? { field: "scalars", key: name, message: `value of ${name} (declared "${text}")`, flag: `--scalar ${name}=1.0` }
     : { field: "sizes", key: name, message: `size ${name} (declared "${text}")`, flag: `--size ${name}=1048576` };

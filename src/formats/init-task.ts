@@ -59,13 +59,13 @@ function taskYaml(plan: CompletePlan, details: InitDetails): string {
   const { taskId } = details;
   const names = [...new Set(plan.launches.map(({ kernel }) => kernel.name))].join(" and ");
   return [
-    `task_id: ${taskId}`,
+    `task_id: ${word(taskId)}`,
     "kind: cuda",
     `title: ${quote(details.title ?? `Kernel ${names}`)}`,
-    `family: ${details.family ?? "custom"}`,
+    `family: ${word(details.family ?? "custom")}`,
     `description: ${quote(details.description ?? `What ${names} computes.`)}  # one or two sentences; forecasters and proposers read it`,
     `sizes: { ${Object.entries(plan.sizes)
-      .map(([name, value]) => `${name}: ${value}`)
+      .map(([name, value]) => `${word(name)}: ${value}`)
       .join(", ")} }`,
     "args:",
     ...plan.args.map((argument) => `  - ${argumentYaml(argument, details.draws[argument.name])}`),
@@ -90,13 +90,17 @@ function quote(text: string): string {
 
 /** A number or a name as it is, anything else quoted. */
 function scalarYaml(expression: string): string {
-  if (/^[A-Za-z_]\w*$/.test(expression) && !["true", "false", "null"].includes(expression)) return expression;
-  return /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/.test(expression) ? expression : JSON.stringify(expression);
+  return /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/.test(expression) ? expression : word(expression);
+}
+
+/** A text that YAML might take for something else, quoted. */
+function word(text: string): string {
+  return /^[A-Za-z_][\w-]*$/.test(text) && !/^(true|false|null)$/i.test(text) ? text : JSON.stringify(text);
 }
 
 function argumentYaml({ name, dtype, shape, role }: PlannedArgument, draw: string | undefined): string {
   const drawn = role === "in" || role === "inout" ? `, draw: ${drawYaml(name, dtype, draw)}` : "";
-  return `{ name: ${name}, dtype: ${dtype}, shape: [${shape.map(scalarYaml).join(", ")}], role: ${role}${drawn} }`;
+  return `{ name: ${word(name)}, dtype: ${dtype}, shape: [${shape.map(scalarYaml).join(", ")}], role: ${role}${drawn} }`;
 }
 
 const defaultDraws: Readonly<Record<Dtype, string>> = {
@@ -199,10 +203,10 @@ function toleranceYaml(args: readonly PlannedArgument[], said: string | undefine
 
 function launchYaml({ kernel, grid, block, smem, args }: PlannedLaunch): string {
   const words = args.map((argument) =>
-    typeof argument === "string" ? argument : `{ ${argument[0]}: ${scalarYaml(argument[1])} }`,
+    typeof argument === "string" ? word(argument) : `{ ${argument[0]}: ${scalarYaml(argument[1])} }`,
   );
   const [gridYaml, blockYaml] = [grid, block].map((extents) => `[${extents.map(scalarYaml).join(", ")}]`);
-  return `{ kernel: ${kernel.name}, grid: ${gridYaml}, block: ${blockYaml}, smem_bytes: ${scalarYaml(smem)}, args: [${words.join(", ")}] }`;
+  return `{ kernel: ${word(kernel.name)}, grid: ${gridYaml}, block: ${blockYaml}, smem_bytes: ${scalarYaml(smem)}, args: [${words.join(", ")}] }`;
 }
 
 /** The id that a file's name suggests: `My_Kernel.cu` gives `my-kernel`. */

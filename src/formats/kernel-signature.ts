@@ -1,7 +1,7 @@
 import type { Dtype } from "../domain/index.ts";
 
 const typeNames: readonly (readonly [RegExp, Dtype])[] = [
-  [/^(unsigned long long( int)?|uint64_t|size_t|std::size_t|unsigned long( int)?)$/, "u64"],
+  [/^(unsigned long long( int)?|uint64_t|size_t|unsigned long( int)?)$/, "u64"],
   [/^((signed )?long long( int)?|int64_t|ptrdiff_t|long( int)?)$/, "i64"],
   [/^(unsigned( int)?|uint32_t|uint)$/, "u32"],
   [/^((signed )?int|signed|int32_t)$/, "i32"],
@@ -17,5 +17,5 @@ const typeNames: readonly (readonly [RegExp, Dtype])[] = [
 
 /** Our name for a scalar type of CUDA C++ without qualifiers, such as `unsigned int`; undefined for other types. */
 export function dtypeOf(type: string): Dtype | undefined {
-  return typeNames.find(([pattern]) => pattern.test(type))?.[1];
+  return typeNames.find(([pattern]) => pattern.test(type.replace(/^(::)?std::/, "")))?.[1];
 }

@@ -113,30 +113,29 @@ describe("faults of a recording, one line each", () => {
     [
       "kernels.jsonl",
       (text: string) => text.replace('"parent_id": "a"', '"parent_id": "z"'),
-      /the parent z of b is not in kernels/,
-    ],
-    [
-      "kernels.jsonl",
-      (text: string) => text.replace('"parent_id": null', '"parent_id": "b"'),
-      /task "axpy" has no kernel without a parent/,
+      /kernels\.jsonl:2: parent_id: the parent z of b is not in kernels/,
     ],
     [
       "kernels.jsonl",
       (text: string) => text.replaceAll('"axpy",', '"other",'),
-      /a is of task "other", which is not in tasks/,
+      /kernels\.jsonl:1: task_id: a is of task "other", which is not in tasks/,
     ],
-    ["kernels.jsonl", (text: string) => text.replace('"kernel_id": "b"', '"kernel_id": "a"'), /"a" is there twice/],
+    [
+      "kernels.jsonl",
+      (text: string) => text.replace('"kernel_id": "b"', '"kernel_id": "a"'),
+      /kernels\.jsonl:2: kernel_id "a" is there twice/,
+    ],
     [
       "kernels.jsonl",
       (text: string) => text.replace('{"f32": 2.5}', '{"f33": 2.5}'),
-      /kernels\.jsonl:2: launch argument \{"f33":2\.5\} is not/,
+      /kernels\.jsonl:2: launches: argument \{"f33":2\.5\} is not/,
     ],
     ["kernels.jsonl", (text: string) => `${text}{"kernel_id": "d"`, /kernels\.jsonl:5: not JSON/],
     ["kernels.jsonl", (text: string) => `${text}[1]`, /kernels\.jsonl:5: not a JSON object/],
     [
       "measurements.jsonl",
       (text: string) => text.replace('"kernel_id": "c"', '"kernel_id": "d"'),
-      /measurements: d is not in kernels/,
+      /measurements\.jsonl:3: kernel_id: d is not in kernels; add it, or drop the row/,
     ],
     [
       "measurements.jsonl",
@@ -150,7 +149,11 @@ describe("faults of a recording, one line each", () => {
     ],
     ["measurements.jsonl", (text: string) => text.replace("80.25", "-1"), /measurements\.jsonl:2: runtime_us/],
     ["tasks.jsonl", (text: string) => text.replace('"float32"', '"float33"'), /tasks\.jsonl:1: args\.0\.dtype/],
-    ["tasks.jsonl", (text: string) => text + text, /tasks: "axpy" is there twice/],
+    [
+      "tasks.jsonl",
+      (text: string) => text + text.replace("8192", "8193"),
+      /tasks\.jsonl:2: task_id "axpy" is there twice .*first at .*tasks\.jsonl:1/,
+    ],
     ["kernels.parquet", () => "PAR1 and nothing more", /the table kernels is there more than once/],
     ["devices.jsonl", () => '{"name": "x"}', /devices\.jsonl:1: "compute_capability" is missing/],
   ])("%s: case %#", async (file, change, pattern) => {

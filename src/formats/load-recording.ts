@@ -2,13 +2,27 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
-import { KernelcastError, type DeviceInfo, type Recording } from "../domain/index.ts";
-import { toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
+import {
+  bindLaunch,
+  KernelcastError,
+  suggestion,
+  type DeviceInfo,
+  type Names,
+  type RecordedKernel,
+  type Recording,
+} from "../domain/index.ts";
+import { integerDefines, toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
 import { describeIssue } from "./load-task.ts";
 import { makeRecording } from "./make-recording.ts";
 import type { Row } from "./parquet-table.ts";
 import { toRecordedKernel, toRecordedMeasurement, toTaskDraft, type TaskDraft } from "./recording-rows.ts";
-import { kernelRowSchema, measurementRowSchema, requiredColumns, taskRowSchema } from "./recording-schema.ts";
+import {
+  knownColumns,
+  kernelRowSchema,
+  measurementRowSchema,
+  requiredColumns,
+  taskRowSchema,
+} from "./recording-schema.ts";
 import { listFolder, readTable, tableFiles, type LocatedRow } from "./table-files.ts";
 
 export interface LoadOptions {
@@ -24,32 +38,56 @@ export function recordingFolder(nameOrPath: string): string {
 
 /**
  * Loads a recording by path, or the shipped one by the name `atlas`: tables as Parquet or JSON Lines. Throws
- * `KernelcastError("recording", …)`: one line that names the file, the row or column, and the fault.
+ * `KernelcastError("recording", …)`, or `"task"` for a task that it lacks: one line that names the file, the row or column, and
+ * the fault.
  */
 export async function loadRecording(nameOrPath: string, options: LoadOptions = {}): Promise<Recording> {
   const folder = recordingFolder(nameOrPath);
   const entries = await listFolder(folder);
   const files = (table: string): string[] => required(folder, tableFiles(folder, entries, table), table);
-  const tasks = await loadTasks(files("tasks"), options.tasks, nameOrPath);
-  const taskIds = new Set(tasks.map(({ taskId }) => taskId));
-  const filter = options.tasks ? { filter: { column: "task_id", values: options.tasks } } : {};
-  const kernelRows = await readTable(files("kernels"), { required: requiredColumns.kernels, ...filter });
-  const kernels = kernelRows.map((located) => convert(located, kernelRowSchema, toRecordedKernel));
+  const places = new WeakMap<object, string>();
+  const { tasks, otherWorkload } = await loadTasks(files("tasks"), options.tasks, nameOrPath, places);
+  const ofTasks = options.tasks && { column: "task_id", values: options.tasks };
+  const kernelRows = await readTable(files("kernels"), {
+    required: requiredColumns.kernels,
+    columns: knownColumns.kernels,
+    filters: ofTasks ? [ofTasks] : [],
+  });
+  const sizes = new Map(tasks.map(({ taskId, workload }) => [taskId, workload.sizes]));
+  const kernels = kernelRows
+    .map(({ row, place }) => convert({ row, place }, kernelRowSchema, (parsed) => ({ parsed, place })))
+    .filter(({ parsed }) => !otherWorkload(parsed.task_id, parsed.workload_id))
+    .map(({ parsed, place }) => at(place, places, () => resolved(toRecordedKernel(parsed), sizes)));
+  const owners = new Map(kernels.map(({ kernel, taskId }) => [kernel.kernelId, taskId]));
   const measurementRows = await readTable(files("measurements"), {
     required: requiredColumns.measurements,
-    ...filter,
+    columns: knownColumns.measurements,
+    filters: ofTasks ? [ofTasks, { column: "kernel_id", values: [...owners.keys()] }] : [],
   });
-  const ownIds = new Set(kernels.map(({ kernel }) => kernel.kernelId));
-  const wanted = options.tasks
-    ? measurementRows.filter(({ row }) => ownIds.has(String(row["kernel_id"])))
-    : measurementRows;
-  return makeRecording({
-    name: nameOrPath,
-    tasks,
-    kernels: options.tasks ? kernels.filter(({ taskId }) => taskIds.has(taskId)) : kernels,
-    measurements: wanted.map((located) => convert(located, measurementRowSchema, toRecordedMeasurement)),
-    devices: await loadDevices(join(folder, "devices.jsonl")),
-  });
+  const measurements = measurementRows
+    .filter(({ row }) => !options.tasks || owners.has(String(row["kernel_id"])))
+    .map(({ row, place }) => convert({ row, place }, measurementRowSchema, (parsed) => ({ parsed, place })))
+    .filter(({ parsed }) => !otherWorkload(owners.get(parsed.kernel_id) ?? "", parsed.workload_id))
+    .map(({ parsed, place }) => at(place, places, () => toRecordedMeasurement(parsed)));
+  const devices = await loadDevices(join(folder, "devices.jsonl"));
+  return makeRecording({ name: nameOrPath, tasks, kernels, measurements, devices, places });
+}
+
+/** Builds a value of a row and remembers where that stands. */
+function at<T extends object>(place: string, places: WeakMap<object, string>, build: () => T): T {
+  const value = located(place, build);
+  places.set(value, place);
+  return value;
+}
+
+/** Launches as numbers, so that what cannot be evaluated is found here, where the row is known. */
+function resolved(recorded: RecordedKernel, sizes: ReadonlyMap<string, Names>): RecordedKernel {
+  const { kernel } = recorded;
+  const ofTask = sizes.get(recorded.taskId);
+  if (!ofTask) return recorded;
+  const names = { ...integerDefines(kernel.compileOptions), ...ofTask };
+  const launches = located("launches", () => kernel.launches.map((launch) => bindLaunch(launch, names)));
+  return { ...recorded, kernel: { ...kernel, launches } };
 }
 
 function required(folder: string, files: string[], table: string): string[] {
@@ -60,31 +98,59 @@ function required(folder: string, files: string[], table: string): string[] {
   );
 }
 
+interface LoadedTasks {
+  readonly tasks: readonly TaskDraft[];
+  /** Whether a row is of a workload that is not the task's first. */
+  readonly otherWorkload: (taskId: string, workloadId: string | null | undefined) => boolean;
+}
+
+/** A task may be there once for each of its workloads: the first is timed, rows of the others are left out. */
 async function loadTasks(
   files: readonly string[],
   wanted: readonly string[] | undefined,
   name: string,
-): Promise<TaskDraft[]> {
+  places: WeakMap<object, string>,
+): Promise<LoadedTasks> {
   const rows = await readTable(files, { required: requiredColumns.tasks });
   const chosen = wanted ? rows.filter(({ row }) => wanted.includes(String(row["task_id"]))) : rows;
   const missing = wanted?.find((taskId) => !chosen.some(({ row }) => row["task_id"] === taskId));
   if (missing !== undefined) {
-    const known = rows.map(({ row }) => String(row["task_id"])).join(", ");
-    throw new KernelcastError("recording", `${name}: no task "${missing}" in it (it has: ${known})`);
+    const known = rows.map(({ row }) => String(row["task_id"]));
+    throw new KernelcastError(
+      "task",
+      `${name}: no task "${missing}" in it (it has: ${known.join(", ") || "none"})${suggestion(missing, known)}`,
+    );
   }
-  return chosen.map((located) => convert(located, taskRowSchema, toTaskDraft));
+  const first = new Map<string, string>();
+  const severalWorkloads = new Set<string>();
+  const tasks = chosen.flatMap(({ row, place }): TaskDraft[] => {
+    const parsed = convert({ row, place }, taskRowSchema, (task) => task);
+    const { task_id: taskId, workload_id: workloadId } = parsed;
+    const earlier = first.get(taskId);
+    if (workloadId != null && earlier !== undefined && earlier !== workloadId) {
+      severalWorkloads.add(taskId);
+      return [];
+    }
+    if (workloadId != null) first.set(taskId, workloadId);
+    return [at(place, places, () => toTaskDraft(parsed))];
+  });
+  const otherWorkload: LoadedTasks["otherWorkload"] = (taskId, workloadId) =>
+    workloadId != null && severalWorkloads.has(taskId) && first.get(taskId) !== workloadId;
+  return { tasks, otherWorkload };
 }
 
-function convert<S extends z.ZodType, T>(located: LocatedRow, schema: S, build: (row: z.output<S>) => T): T {
-  const parsed = schema.safeParse(located.row);
-  if (!parsed.success) {
-    throw new KernelcastError("recording", `${located.place}: ${rowFault(located.row, parsed.error.issues[0])}`);
-  }
+function convert<S extends z.ZodType, T>({ row, place }: LocatedRow, schema: S, build: (row: z.output<S>) => T): T {
+  const parsed = schema.safeParse(row);
+  if (parsed.success) return located(place, () => build(parsed.data));
+  throw new KernelcastError("recording", `${place}: ${rowFault(row, parsed.error.issues[0])}`);
+}
+
+function located<T>(place: string, build: () => T): T {
   try {
-    return build(parsed.data);
+    return build();
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("recording", `${located.place}: ${message}`, { cause });
+    throw new KernelcastError("recording", `${place}: ${message}`, { cause });
   }
 }
 
@@ -99,5 +165,5 @@ function rowFault(row: Row, issue: z.core.$ZodIssue | undefined): string {
 async function loadDevices(path: string): Promise<DeviceInfo[]> {
   if (!existsSync(path)) return [];
   const rows = await readTable([path], { required: ["name"] });
-  return rows.map((located) => convert(located, wireDeviceSchema, toDeviceInfo));
+  return rows.map((row) => convert(row, wireDeviceSchema, toDeviceInfo));
 }

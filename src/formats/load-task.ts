@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
@@ -16,6 +15,7 @@ import {
   type Workload,
 } from "../domain/index.ts";
 import { incompleteMark } from "./init-task-reference.ts";
+import { readText } from "./read-text.ts";
 import { taskFileSchema, type TaskFile } from "./task-schema.ts";
 
 /**
@@ -24,7 +24,7 @@ import { taskFileSchema, type TaskFile } from "./task-schema.ts";
  */
 export async function loadTask(folder: string): Promise<Task> {
   const path = join(folder, "task.yaml");
-  const file = parseTaskFile(await readNamed(path, "task"), path);
+  const file = parseTaskFile(await readText(path, { what: "task" }), path);
   const id = basename(resolve(folder));
   if (file.task_id !== id) {
     throw new KernelcastError(
@@ -32,25 +32,13 @@ export async function loadTask(folder: string): Promise<Task> {
       `${path}: task_id is "${file.task_id}" but the folder is "${id}"; make them equal`,
     );
   }
-  const source = await readNamed(join(folder, file.seed.source), "seed kernel", "seed.source");
-  const reference = await readNamed(join(folder, file.reference), "reference", "reference");
+  const source = await readNamed(folder, file.seed.source, "seed kernel", "seed.source");
+  const reference = await readNamed(folder, file.reference, "reference", "reference");
   return at(path, () => buildTask(file, source, reference));
 }
 
-async function readNamed(path: string, what: string, key?: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    const advice = key === undefined ? "" : `; write it, or name another file as ${key} in task.yaml`;
-    throw new KernelcastError("task", `cannot read the ${what} ${path}: ${reason(cause)}${advice}`, { cause });
-  }
-}
-
-function reason(cause: unknown): string {
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
-  if (code === "ENOENT") return "no such file";
-  if (code === "EISDIR") return "it is a folder";
-  return cause instanceof Error ? cause.message : String(cause);
+function readNamed(folder: string, name: string, what: string, key: string): Promise<string> {
+  return readText(join(folder, name), { what, advice: `write it, or name another file as ${key} in task.yaml` });
 }
 
 /** Parses the text of a `task.yaml`; `path` is for messages only. */
@@ -68,7 +56,11 @@ export function parseYaml(text: string, path: string): unknown {
   try {
     return document.toJS() as unknown;
   } catch (cause) {
-    throw new KernelcastError("task", `${path}: not YAML: ${firstLine(reason(cause))}`, { cause });
+    throw new KernelcastError(
+      "task",
+      `${path}: not YAML: ${firstLine(cause instanceof Error ? cause.message : String(cause))}`,
+      { cause },
+    );
   }
 }
 
@@ -163,7 +155,8 @@ function checkArguments(file: TaskFile, reference: string): void {
   const names = new Set<string>();
   for (const { name } of file.args) {
     if (names.has(name)) throw new KernelcastError("task", `args: "${name}" is declared twice`);
-    if (name in file.sizes) throw new KernelcastError("task", `args: "${name}" is also the name of a size`);
+    if (Object.hasOwn(file.sizes, name))
+      throw new KernelcastError("task", `args: "${name}" is also the name of a size; rename one of the two`);
     names.add(name);
   }
   if (!file.args.some(({ role }) => role === "out" || role === "inout")) {

@@ -1,4 +1,5 @@
 import {
+  canonicalJson,
   KernelcastError,
   type DeviceInfo,
   type RecordedKernel,
@@ -7,6 +8,7 @@ import {
   type Recording,
 } from "../domain/index.ts";
 import { combineMeasurements } from "./combine-measurements.ts";
+import { chooseSeed } from "./choose-seed.ts";
 import type { TaskDraft } from "./recording-rows.ts";
 
 /** The rows of a recording, in any order within a table. */
@@ -16,24 +18,27 @@ export interface RecordingContents {
   readonly kernels: readonly RecordedKernel[];
   readonly measurements: readonly RecordedMeasurement[];
   readonly devices?: readonly DeviceInfo[];
+  /** Where a task, kernel or measurement stands in its file, for messages. */
+  readonly places?: { get(item: object): string | undefined };
 }
 
 /**
  * Puts rows together. Tasks without kernels are left out; several measurements of one kernel on one device add up
- * (`combineMeasurements`). Throws `KernelcastError("recording", …)` for ids that are doubled or lead nowhere.
+ * (`combineMeasurements`), and equal tasks or kernels count once. Throws `KernelcastError("recording", …)` for ids that
+ * mean two things or lead nowhere.
  */
 export function makeRecording(contents: RecordingContents): Recording {
   const { name } = contents;
   const drafts = uniqueTasks(contents);
-  const owners = ownersOf(contents, drafts);
-  const kernels = groupBy(contents.kernels, ({ taskId }) => taskId);
-  checkParents(name, contents.kernels, owners);
+  const { owners, unique } = uniqueKernels(contents, drafts);
+  const kernels = groupBy(unique, ({ taskId }) => taskId);
+  checkParents(contents, unique, owners);
+  const measurements = groupMeasurements(contents, owners);
   const tasks = new Map<string, RecordedTask>();
   for (const [taskId, draft] of drafts) {
-    const ofTask = kernels.get(taskId);
-    if (ofTask) tasks.set(taskId, toTask(name, draft, ofTask));
+    const recorded = toTask(draft, kernels.get(taskId) ?? [], measurements);
+    if (recorded) tasks.set(taskId, recorded);
   }
-  const measurements = groupMeasurements(contents, owners);
   const deviceInfos = new Map((contents.devices ?? []).map((device) => [device.name, device]));
   return {
     name,
@@ -45,43 +50,80 @@ export function makeRecording(contents: RecordingContents): Recording {
   };
 }
 
-function fault(name: string, message: string): KernelcastError {
-  return new KernelcastError("recording", `${name}: ${message}`);
+function fault({ name, places }: RecordingContents, item: object, message: string): KernelcastError {
+  return new KernelcastError("recording", `${places?.get(item) ?? name}: ${message}`);
 }
 
-function uniqueTasks({ name, tasks }: RecordingContents): Map<string, TaskDraft> {
+function doubled(
+  contents: RecordingContents,
+  what: string,
+  id: string,
+  first: object,
+  second: object,
+): KernelcastError {
+  const earlier = contents.places?.get(first);
+  const where = earlier === undefined ? "" : `, first at ${earlier}`;
+  return fault(contents, second, `${what} "${id}" is there twice with different contents${where}; keep one of them`);
+}
+
+function isSame(first: object, second: object): boolean {
+  return canonicalJson(first) === canonicalJson(second);
+}
+
+function uniqueTasks(contents: RecordingContents): Map<string, TaskDraft> {
   const drafts = new Map<string, TaskDraft>();
-  for (const task of tasks) {
-    if (drafts.has(task.taskId)) throw fault(name, `tasks: "${task.taskId}" is there twice`);
-    drafts.set(task.taskId, task);
+  for (const task of contents.tasks) {
+    const earlier = drafts.get(task.taskId);
+    if (earlier && !isSame(earlier, task)) throw doubled(contents, "task_id", task.taskId, earlier, task);
+    if (!earlier) drafts.set(task.taskId, task);
   }
   return drafts;
 }
 
-function ownersOf({ name, kernels }: RecordingContents, tasks: ReadonlyMap<string, unknown>): Map<string, string> {
-  const owners = new Map<string, string>();
-  for (const { kernel, taskId } of kernels) {
-    if (!tasks.has(taskId))
-      throw fault(name, `kernels: ${kernel.kernelId} is of task "${taskId}", which is not in tasks`);
-    if (owners.has(kernel.kernelId)) throw fault(name, `kernels: "${kernel.kernelId}" is there twice`);
-    owners.set(kernel.kernelId, taskId);
-  }
-  return owners;
+interface UniqueKernels {
+  readonly owners: ReadonlyMap<string, string>;
+  readonly unique: readonly RecordedKernel[];
 }
 
-function checkParents(name: string, kernels: readonly RecordedKernel[], owners: ReadonlyMap<string, string>): void {
-  for (const { kernel, parentId, taskId } of kernels) {
+function uniqueKernels(contents: RecordingContents, tasks: ReadonlyMap<string, unknown>): UniqueKernels {
+  const unique = new Map<string, RecordedKernel>();
+  for (const recorded of contents.kernels) {
+    const { kernel, taskId } = recorded;
+    if (!tasks.has(taskId)) {
+      throw fault(contents, recorded, `task_id: ${kernel.kernelId} is of task "${taskId}", which is not in tasks`);
+    }
+    const earlier = unique.get(kernel.kernelId);
+    if (earlier && !isSame(earlier, recorded)) {
+      throw doubled(contents, "kernel_id", kernel.kernelId, earlier, recorded);
+    }
+    if (!earlier) unique.set(kernel.kernelId, recorded);
+  }
+  return { unique: [...unique.values()], owners: new Map([...unique].map(([id, { taskId }]) => [id, taskId])) };
+}
+
+function checkParents(
+  contents: RecordingContents,
+  kernels: readonly RecordedKernel[],
+  owners: ReadonlyMap<string, string>,
+): void {
+  for (const recorded of kernels) {
+    const { kernel, parentId, taskId } = recorded;
     if (parentId === null || owners.get(parentId) === taskId) continue;
     const why = owners.has(parentId) ? `is of task "${owners.get(parentId)}"` : "is not in kernels";
-    throw fault(name, `kernels: the parent ${parentId} of ${kernel.kernelId} ${why}`);
+    const advice = "name a kernel of the task, or null";
+    throw fault(contents, recorded, `parent_id: the parent ${parentId} of ${kernel.kernelId} ${why}; ${advice}`);
   }
 }
 
-function toTask(name: string, draft: TaskDraft, kernels: readonly RecordedKernel[]): RecordedTask {
-  const root = kernels.find(({ parentId }) => parentId === null);
-  if (!root) throw fault(name, `kernels: task "${draft.taskId}" has no kernel without a parent to start from`);
-  const task = { ...draft, seedKernel: root.kernel };
-  return { task, ...(draft.split ? { split: draft.split } : {}) };
+function toTask(
+  draft: TaskDraft,
+  kernels: readonly RecordedKernel[],
+  measurements: MeasurementIndex,
+): RecordedTask | undefined {
+  const devices = [...(measurements.get(draft.taskId)?.values() ?? [])];
+  const seedKernel = chooseSeed(kernels, (id) => devices.some((measured) => measured.get(id)?.status === "ok"));
+  if (!seedKernel) return undefined;
+  return { task: { ...draft, seedKernel }, ...(draft.split ? { split: draft.split } : {}) };
 }
 
 function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
@@ -101,7 +143,11 @@ function groupMeasurements(contents: RecordingContents, owners: ReadonlyMap<stri
   for (const measurement of contents.measurements) {
     const taskId = owners.get(measurement.kernelId);
     if (taskId === undefined) {
-      throw fault(contents.name, `measurements: ${measurement.kernelId} is not in kernels`);
+      throw fault(
+        contents,
+        measurement,
+        `kernel_id: ${measurement.kernelId} is not in kernels; add it, or drop the row`,
+      );
     }
     const ofTask = index.get(taskId) ?? new Map<string, Map<string, RecordedMeasurement>>();
     index.set(taskId, ofTask);

@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import { canonicalJson, KernelcastError, type RecordedKernel, type Recording } from "../domain/index.ts";
 import { addUpMeasurements, type AddedMeasurements } from "./combine-measurements.ts";
 import { loadRecording, recordingFolder } from "./load-recording.ts";
 import { makeRecording, recordingContents } from "./make-recording.ts";
 import { fromKernel, fromTask, type TaskDraft } from "./recording-rows.ts";
 import { loadRunTables, mergeRunTables } from "./run-tables.ts";
+import { listFolder, tableFiles } from "./table-files.ts";
 import { writeRecording, type WriteOptions } from "./write-recording.ts";
 
 /** What adding recordings up found, beside the sum. */
@@ -95,6 +98,18 @@ function differingMember(first: Record<string, unknown>, second: Record<string, 
   return names.find((name) => canonicalJson(first[name] ?? null) !== canonicalJson(second[name] ?? null));
 }
 
+/** Throws when the folder holds a table in another form, which would then be there twice. */
+async function requireRoomFor(out: string, format: NonNullable<WriteOptions["format"]>): Promise<void> {
+  if (!existsSync(out)) return;
+  const entries = await listFolder(out);
+  for (const table of ["tasks", "kernels", "measurements"]) {
+    const other = tableFiles(out, entries, table).find((path) => path !== join(out, `${table}.${format}`));
+    if (other === undefined) continue;
+    const message = `${out}: holds ${basename(other)}, which would stand beside the merged ${table}.${format}`;
+    throw new KernelcastError("usage", `${message}; choose an empty folder`);
+  }
+}
+
 /** Loads recordings, adds them up with their receipts, and writes the sum into a folder. */
 export async function mergeRecordingFolders(
   paths: readonly string[],
@@ -102,6 +117,7 @@ export async function mergeRecordingFolders(
   options: Omit<WriteOptions, "runs"> = {},
 ): Promise<MergeReport> {
   if (paths.length === 0) throw new KernelcastError("usage", "nothing to merge: name at least one recording");
+  await requireRoomFor(out, options.format ?? "parquet");
   const recordings: Recording[] = [];
   for (const path of paths) recordings.push(await loadRecording(path));
   const runs = mergeRunTables(await Promise.all(paths.map((path) => loadRunTables(recordingFolder(path)))));

@@ -22,32 +22,62 @@ export interface NearDuplicate {
 /**
  * Pairs of sources in different groups that are alike: the share of common runs of six tokens (comments and white space left
  * out) is at least `threshold`. Candidates come from one-permutation MinHash with banding, and are then compared
- * exactly; pairs just above the threshold may be missed, copies are not.
+ * exactly; pairs just above the threshold may be missed, copies are not. Of a source's likes before it a few are named, so that
+ * thousands of copies of each other are not millions of pairs.
  */
 export function nearDuplicates(candidates: readonly DuplicateCandidate[], threshold = 0.8): NearDuplicate[] {
   if (new Set(candidates.map(({ group }) => group)).size < 2) return [];
   const shingled = candidates.map(({ source }) => shingles(source));
   const buckets = new Map<string, number[]>();
-  const compared = new Set<number>();
-  const found: NearDuplicate[] = [];
-  shingled.forEach((set, index) => {
-    for (const key of bandKeys(set)) {
-      const bucket = buckets.get(key) ?? [];
-      buckets.set(key, bucket);
-      for (const other of bucket) compare(other, index);
-      bucket.push(index);
+  return shingled.flatMap((set, index): NearDuplicate[] => {
+    const keys = bandKeys(set);
+    const twins = firstTwins(candidates, shingled, { index, threshold, others: othersIn(buckets, keys) });
+    for (const key of keys) {
+      const bucket = buckets.get(key);
+      if (bucket) bucket.push(index);
+      else buckets.set(key, [index]);
     }
+    return twins;
   });
-  return found;
+}
 
-  function compare(left: number, right: number): void {
-    const [a, b] = [candidates[left] as DuplicateCandidate, candidates[right] as DuplicateCandidate];
-    const pair = left * candidates.length + right;
-    if (a.group === b.group || compared.has(pair)) return;
-    compared.add(pair);
-    const similarity = jaccard(shingled[left] as Set<number>, shingled[right] as Set<number>);
-    if (similarity >= threshold) found.push({ first: a.id, second: b.id, similarity });
+/** Members of the buckets, each once. */
+function* othersIn(buckets: ReadonlyMap<string, readonly number[]>, keys: readonly string[]): Generator<number> {
+  const seen = new Set<number>();
+  for (const key of keys) {
+    for (const other of buckets.get(key) ?? []) {
+      if (seen.has(other)) continue;
+      seen.add(other);
+      yield other;
+    }
   }
+}
+
+interface TwinSearch {
+  readonly index: number;
+  readonly threshold: number;
+  readonly others: Iterable<number>;
+}
+
+/** Twins named of one source: a few show where copies come from. */
+const twinsNamed = 8;
+
+function firstTwins(
+  candidates: readonly DuplicateCandidate[],
+  shingled: readonly ReadonlySet<number>[],
+  { index, threshold, others }: TwinSearch,
+): NearDuplicate[] {
+  const own = candidates[index] as DuplicateCandidate;
+  const ownShingles = shingled[index] as ReadonlySet<number>;
+  const twins: NearDuplicate[] = [];
+  for (const at of others) {
+    const other = candidates[at] as DuplicateCandidate;
+    if (other.group === own.group) continue;
+    const similarity = jaccard(shingled[at] as ReadonlySet<number>, ownShingles);
+    if (similarity >= threshold) twins.push({ first: other.id, second: own.id, similarity });
+    if (twins.length === twinsNamed) break;
+  }
+  return twins;
 }
 
 function shingles(source: string): Set<number> {

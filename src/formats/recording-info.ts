@@ -167,16 +167,21 @@ function runtimeRange(
   };
 }
 
+/** Longest path from a root; a circle counts as deep as it is long. Iterates, as a chain may be thousands long. */
 function treeDepth(recording: Recording, taskId: string): number {
   const parents = new Map(recording.kernels(taskId).map(({ kernel, parentId }) => [kernel.kernelId, parentId]));
   const depths = new Map<string, number>();
-  const depthOf = (id: string, seen: number): number => {
-    const known = depths.get(id);
-    if (known !== undefined) return known;
-    const parent = parents.get(id) ?? null;
-    const depth = parent === null || seen > parents.size ? 0 : depthOf(parent, seen + 1) + 1;
-    depths.set(id, depth);
-    return depth;
-  };
-  return Math.max(0, ...[...parents.keys()].map((id) => depthOf(id, 0)));
+  let deepest = 0;
+  for (const start of parents.keys()) {
+    const path = new Set<string>();
+    let at: string | null = start;
+    while (at !== null && !depths.has(at) && !path.has(at)) {
+      path.add(at);
+      at = parents.get(at) ?? null;
+    }
+    let depth = at === null ? -1 : (depths.get(at) ?? -1);
+    for (const id of [...path].reverse()) depths.set(id, ++depth);
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }

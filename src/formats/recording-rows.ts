@@ -1,6 +1,5 @@
 /** From rows of a recording to domain values and back. Throws `KernelcastError` without a place; callers add it. */
 import {
-  dtypes,
   evaluateExpression,
   KernelcastError,
   resolveLaunch,
@@ -27,7 +26,8 @@ import {
   toWorkerLaunch,
   toWorkerTask,
 } from "../measure/worker-messages.ts";
-import { parseCudaKernels, type CudaKernel } from "./cuda-signature.ts";
+import { dtypeNamed } from "./dtype-names.ts";
+import { declaredTypes, type DeclaredType } from "./parameter-type.ts";
 import type { Row } from "./parquet-table.ts";
 import type {
   KernelRow,
@@ -56,10 +56,16 @@ export function toTaskDraft(row: TaskRow): TaskDraft {
     boundaryWorkloads: (row.boundary_workloads ?? []).map(toWorkload),
     tolerance: toTolerance(row.tolerance),
     precisions: row.precisions ?? impliedPrecisions(workload.args),
-    reference: row.reference,
+    reference: withInputs(row.reference, row.make_inputs),
     ...(row.split ? { split: row.split } : {}),
     ...(row.tunables ? { tunables: toTunables(row.tunables) } : {}),
   };
+}
+
+/** A reference may define how its inputs are drawn; a recording may keep that in a column of its own. */
+function withInputs(reference: string, makeInputs: string | null | undefined): string {
+  if (!makeInputs?.trim() || reference.includes(makeInputs.trim())) return reference;
+  return `${reference.trimEnd()}\n\n\n${makeInputs.trim()}\n`;
 }
 
 function toWorkload(row: WorkloadRow): Workload {
@@ -91,9 +97,10 @@ function fromTunables({ parameters, constraints, launches, compileOptions }: Tun
 }
 
 function toTolerance(tolerance: TaskRow["tolerance"]): Task["tolerance"] {
-  if (tolerance.type !== "mismatch_frac") return tolerance;
-  const { type, rtol, atol, max_fraction: maxFraction } = tolerance;
-  return { type, rtol, atol, maxFraction };
+  if (tolerance.type === "exact") return tolerance;
+  const { type } = tolerance;
+  const bounds = { rtol: tolerance.rtol ?? 0, atol: tolerance.atol ?? 0 };
+  return type === "allclose" ? { type, ...bounds } : { type, ...bounds, maxFraction: tolerance.max_fraction };
 }
 
 function impliedPrecisions(args: readonly TaskArgument[]): Precision[] {
@@ -113,27 +120,24 @@ export function toRecordedKernel(row: KernelRow): RecordedKernel {
   return {
     kernel,
     taskId: row.task_id,
-    parentId: row.parent_id ?? null,
+    parentId: isRoot(row) ? null : (row.parent_id ?? null),
     ...(row.idea ? { idea: row.idea } : {}),
     ...(row.origin ? { origin: row.origin } : {}),
     ...(row.template_id ? { templateId: row.template_id } : {}),
   };
 }
 
-/** The source is parsed only when some argument needs its declared type. */
+/** Tables without a null write a root's parent as nothing or as the kernel itself. */
+function isRoot({ kernel_id, parent_id }: KernelRow): boolean {
+  return parent_id == null || parent_id === "" || parent_id === kernel_id;
+}
+
 function toLaunches({ source, launches }: KernelRow): Launch[] {
-  let parsed: readonly CudaKernel[] | undefined;
-  return launches.map((launch) => {
-    const name = launch.kernel.replace(/<.*$/, "").trim();
-    return toLaunch(launch, (index) => {
-      parsed ??= parseCudaKernels(source);
-      return parsed.find((kernel) => kernel.name === name)?.parameters[index]?.dtype;
-    });
-  });
+  return launches.map((launch) => toLaunch(launch, declaredTypes(source, launch.kernel)));
 }
 
 /** `declared` gives the type of the kernel's parameter of an index. */
-function toLaunch(row: LaunchRow, declared: (index: number) => Dtype | undefined): Launch {
+function toLaunch(row: LaunchRow, declared: DeclaredType): Launch {
   return {
     kernel: row.kernel,
     grid: row.grid,
@@ -143,11 +147,14 @@ function toLaunch(row: LaunchRow, declared: (index: number) => Dtype | undefined
   };
 }
 
+type ArgumentMembers = Readonly<Record<string, Expression | boolean | null>>;
+
 function toArgument(argument: LaunchArgumentRow, declared: () => Dtype | undefined): LaunchArgument {
   if (typeof argument === "number") return bareNumber(argument, declared());
-  if (typeof argument !== "string") return typedScalar(argument);
+  if (typeof argument !== "string") return typedScalar(argument, declared);
   const text = argument.trim();
-  if (text.startsWith("{")) return typedScalar(JSON.parse(text) as Record<string, Expression>);
+  if (text.startsWith("{")) return typedScalar(JSON.parse(text) as ArgumentMembers, declared);
+  if (text === "true" || text === "false") return bareNumber(Number(text === "true"), declared());
   return /^[-+]?(\d|\.\d)/.test(text) ? bareNumber(Number(text), declared()) : argument;
 }
 
@@ -155,13 +162,23 @@ function bareNumber(value: number, declared: Dtype | undefined): LaunchArgument 
   return { [declared ?? (Number.isInteger(value) ? "i32" : "f32")]: value };
 }
 
-function typedScalar(argument: Readonly<Record<string, Expression>>): LaunchArgument {
-  const [entry, ...more] = Object.entries(argument);
-  const dtype = dtypes.find((known) => known === entry?.[0]);
-  if (!entry || !dtype || more.length > 0) {
-    throw new KernelcastError("recording", `launch argument ${JSON.stringify(argument)} is not {dtype: value}`);
+/** `{dtype: value}`; of structs and maps that have a member for every type, those that are null say nothing. */
+function typedScalar(argument: ArgumentMembers, declared: () => Dtype | undefined): LaunchArgument {
+  const [entry, ...more] = Object.entries(argument).filter(([, value]) => value !== null);
+  if (entry && more.length === 0) {
+    const [name, value] = entry;
+    if (name === "name" && typeof value === "string") return toArgument(value, declared);
+    const dtype = dtypeNamed(name);
+    if (dtype) return { [dtype]: numberOf(value as Expression | boolean) };
   }
-  return { [dtype]: entry[1] };
+  throw new KernelcastError("recording", `launches: argument ${JSON.stringify(argument)} is not {dtype: value}`);
+}
+
+/** Numbers may be text, as in a column of which some values are expressions. */
+function numberOf(value: Expression | boolean): Expression {
+  if (typeof value === "boolean") return Number(value);
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
+  return Number.isNaN(number) ? value : number;
 }
 
 /** A measurement of a row. Throws for an `ok` without a runtime. */

@@ -1,32 +1,10 @@
 import { z } from "zod";
-import { dtypes, measurementStatuses, precisions, type Dtype } from "../domain/index.ts";
+import { dtypes, measurementStatuses, precisions } from "../domain/index.ts";
+import { dtypeNamed } from "./dtype-names.ts";
 import type { TableColumn } from "./parquet-table.ts";
 
-/** Names that other projects give to element types. */
-const dtypeAliases: Readonly<Record<string, Dtype>> = {
-  float64: "f64",
-  double: "f64",
-  float32: "f32",
-  float: "f32",
-  fp32: "f32",
-  float16: "f16",
-  half: "f16",
-  fp16: "f16",
-  bfloat16: "bf16",
-  int64: "i64",
-  int32: "i32",
-  int: "i32",
-  int16: "i16",
-  int8: "i8",
-  uint64: "u64",
-  uint32: "u32",
-  uint16: "u16",
-  uint8: "u8",
-  bool: "u8",
-};
-
 const dtype = z.preprocess(
-  (value) => (typeof value === "string" ? (dtypeAliases[value.toLowerCase()] ?? value) : value),
+  (value) => (typeof value === "string" ? (dtypeNamed(value) ?? value) : value),
   z.enum(dtypes),
 );
 
@@ -44,7 +22,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-const expression = z.union([z.number(), z.string().min(1)]);
+const expression = z.union([z.number(), z.string().min(1)], { error: "must be a number, or arithmetic over sizes" });
+const identifier = z.union([z.string(), z.number().transform(String)]);
 const sizes = z.record(z.string(), z.number());
 const draw = z.union([
   z.object({ normal: z.object({ mean: z.number(), std: z.number() }) }),
@@ -70,27 +49,61 @@ const workload = z.object({
 
 export type WorkloadRow = z.infer<typeof workload>;
 
-const tolerance = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("allclose"), rtol: z.number().default(0), atol: z.number().default(0) }),
-  z.object({ type: z.literal("exact") }),
-  z.object({
-    type: z.literal("mismatch_frac"),
-    rtol: z.number().default(0),
-    atol: z.number().default(0),
-    max_fraction: z.number(),
-  }),
-]);
+/** Other names of `max_fraction`: the contract leaves it open what the share is called. */
+const fractionNames = [
+  "max_frac",
+  "frac",
+  "fraction",
+  "max_mismatch_fraction",
+  "max_mismatch_frac",
+  "mismatch_frac",
+  "max_mismatch",
+];
 
+const bound = z.number().nonnegative();
+
+/** A tolerance, or its bare type as text. */
+const tolerance = z.preprocess(
+  (value) => {
+    if (typeof value === "string") return { type: value };
+    if (typeof value !== "object" || value === null || "max_fraction" in value) return value;
+    const members = value as Readonly<Record<string, unknown>>;
+    const name = fractionNames.find((known) => typeof members[known] === "number");
+    return name === undefined ? value : { ...members, max_fraction: members[name] };
+  },
+  z.discriminatedUnion("type", [
+    z.object({ type: z.literal("allclose"), rtol: bound.nullish(), atol: bound.nullish() }),
+    z.object({ type: z.literal("exact") }),
+    z.object({
+      type: z.literal("mismatch_frac"),
+      rtol: bound.nullish(),
+      atol: bound.nullish(),
+      max_fraction: z.number(),
+    }),
+  ]),
+);
+
+/** Three dimensions; also fewer, one number, JSON text or `{x, y, z}`. */
 const dimensions = z.preprocess(
   (value) => {
     const parsed = typeof value === "string" ? parseJson(value) : value;
     if (typeof parsed === "number") return [parsed, 1, 1];
-    return Array.isArray(parsed) ? [...(parsed as unknown[]), 1, 1].slice(0, Math.max(3, parsed.length)) : parsed;
+    if (Array.isArray(parsed)) return [...(parsed as unknown[]), 1, 1].slice(0, Math.max(3, parsed.length));
+    if (typeof parsed !== "object" || parsed === null || !("x" in parsed)) return parsed;
+    const { x, y, z: depth } = parsed as { readonly x: unknown; readonly y?: unknown; readonly z?: unknown };
+    return [x, y ?? 1, depth ?? 1];
   },
-  z.tuple([expression, expression, expression]),
+  z.tuple([expression, expression, expression], { error: "must be three numbers" }),
 );
 
-const launchArgument = z.union([z.string(), z.number(), z.record(z.string(), expression)]);
+const truth = z.boolean().transform(Number);
+
+const launchArgument = z.union(
+  [z.string(), z.number(), truth, z.record(z.string(), z.union([expression, truth, z.null()]))],
+  {
+    error: "must be the name of a task argument, {dtype: value} or a number",
+  },
+);
 
 const launch = z.object({
   kernel: z.string().min(1),
@@ -113,7 +126,8 @@ const tunables = z.object({
 /** A row of `tasks`. */
 export const taskRowSchema = z.object({
   task_id: z.string().min(1),
-  kind: z.literal("cuda").nullish(),
+  workload_id: identifier.nullish(),
+  kind: z.literal("cuda", { error: 'must be "cuda", the one kind of task that is known' }).nullish(),
   title: z.string().nullish(),
   family: z.string().nullish(),
   description: z.string().nullish(),
@@ -125,6 +139,7 @@ export const taskRowSchema = z.object({
   tolerance: structured(tolerance),
   precisions: structured(z.array(z.enum(precisions)).min(1)).nullish(),
   reference: z.string(),
+  make_inputs: z.string().nullish(),
   tunables: structured(tunables).nullish(),
   split: z.enum(["train", "validation", "test"]).nullish(),
 });
@@ -135,6 +150,7 @@ export type TaskRow = z.infer<typeof taskRowSchema>;
 export const kernelRowSchema = z.object({
   kernel_id: z.string().min(1),
   task_id: z.string().min(1),
+  workload_id: identifier.nullish(),
   parent_id: z.string().nullish(),
   source: z.string().min(1),
   launches: structured(z.array(launch).min(1)),
@@ -148,28 +164,55 @@ export type KernelRow = z.infer<typeof kernelRowSchema>;
 
 const count = z.number().nonnegative();
 
-const runtime = z.union([
-  z.number().positive(),
-  z.object({
-    median: z.number().positive(),
-    p10: z.number().positive().nullish(),
-    p90: z.number().positive().nullish(),
-    n: z.int().nonnegative().nullish(),
-    samples: structured(z.array(z.number())).nullish(),
-  }),
-]);
+const microseconds = z.number().positive();
+
+const runtime = z.union(
+  [
+    microseconds,
+    z.object({
+      median: microseconds,
+      p10: microseconds.nullish(),
+      p90: microseconds.nullish(),
+      n: z.int().nonnegative().nullish(),
+      samples: structured(z.array(z.number())).nullish(),
+    }),
+  ],
+  { error: "must be a number above 0 (µs), or {median, p10?, p90?, n?, samples?} of such" },
+);
+
+/** Numbers may be text; a value without a median, as a table of structs has it for failed kernels, is none. */
+const runtimeCell = z.preprocess((value) => {
+  const parsed = typeof value === "string" ? parseNumberOrJson(value) : value;
+  const empty = typeof parsed === "object" && parsed !== null && Object.values(parsed).every(isNothing);
+  return empty ? undefined : parsed;
+}, runtime.nullish());
+
+function parseNumberOrJson(text: string): unknown {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  return Number.isNaN(value) ? parseJson(text) : value;
+}
+
+function isNothing(value: unknown): boolean {
+  return value === null || value === undefined || (Array.isArray(value) && value.length === 0);
+}
 
 export type RuntimeRow = z.infer<typeof runtime>;
 
-/** A row of `measurements`; `task_id` is ours, so that a reader finds a task's rows without reading all. */
-export const measurementRowSchema = z.object({
+/** The row of a kernel that failed says nothing of its runtime, whatever stands there. */
+function withoutRuntimeOfFailures(row: unknown): unknown {
+  if (typeof row !== "object" || row === null || !("status" in row) || row.status === "ok") return row;
+  return { ...row, runtime_us: undefined, runtime_us_pass2: undefined };
+}
+
+const measurementRow = z.object({
   kernel_id: z.string().min(1),
   task_id: z.string().nullish(),
+  workload_id: identifier.nullish(),
   device: z.string().min(1),
   status: z.enum(measurementStatuses),
   error: z.string().nullish(),
-  runtime_us: structured(runtime).nullish(),
-  runtime_us_pass2: structured(runtime).nullish(),
+  runtime_us: runtimeCell,
+  runtime_us_pass2: runtimeCell,
   regs: count.nullish(),
   static_smem: count.nullish(),
   spill_bytes: count.nullish(),
@@ -180,7 +223,16 @@ export const measurementRowSchema = z.object({
   gpu_ms: count.nullish(),
 });
 
+/** A row of `measurements`; `task_id` is ours, so that a reader finds a task's rows without reading all. */
+export const measurementRowSchema = z.preprocess(withoutRuntimeOfFailures, measurementRow);
+
 export type MeasurementRow = z.infer<typeof measurementRowSchema>;
+
+/** Columns that mean something to us, by table; the rest of a foreign recording need not be read. */
+export const knownColumns = {
+  kernels: Object.keys(kernelRowSchema.shape),
+  measurements: Object.keys(measurementRow.shape),
+} as const;
 
 /** Columns that a foreign recording must have, by table. */
 export const requiredColumns = {

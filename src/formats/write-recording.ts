@@ -1,12 +1,13 @@
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { KernelcastError, type Recording } from "../domain/index.ts";
+import { fileFault, KernelcastError, type Recording } from "../domain/index.ts";
 import { toWireDevice } from "../measure/worker-messages.ts";
 import { encodeParquet, type Row, type TableColumn } from "./parquet-table.ts";
 import { fromKernel, fromMeasurement, fromTask } from "./recording-rows.ts";
 import { writtenColumns } from "./recording-schema.ts";
 import type { RunTables } from "./run-tables.ts";
 import { encodeRunTables } from "./run-tables.ts";
+import { makeFolder } from "../store/make-folder.ts";
 
 export interface WriteOptions {
   /** Parquet by default; JSON Lines for small recordings that people read and edit. */
@@ -72,14 +73,13 @@ function measurementGroups(recording: Recording): Group[] {
 
 async function writeFiles(folder: string, files: readonly EncodedFile[]): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     for (const { name, content } of files) {
       const path = join(folder, name);
       await writeFile(`${path}.new`, content);
       await rename(`${path}.new`, path);
     }
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("recording", `${folder}: cannot be written: ${message}`, { cause });
+    throw new KernelcastError("recording", `${folder}: cannot be written: ${fileFault(cause)}`, { cause });
   }
 }

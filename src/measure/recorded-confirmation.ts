@@ -44,8 +44,11 @@ function variance(measurement: RecordedMeasurement): number {
   return Math.max(within, between);
 }
 
+/** Percentiles that differ come from some ten samples at least, also where a recording does not say how many. */
+const fewestForPercentiles = 10;
+
 /** Of a median of n samples: π/2 · σ²/n, with σ from the 10 % and 90 % points of a normal distribution. */
 function medianVariance({ p10Us, p90Us, n }: Runtime): number {
   const sigma = Math.log2(p90Us / p10Us) / 2.5631;
-  return ((Math.PI / 2) * sigma ** 2) / Math.max(1, n);
+  return ((Math.PI / 2) * sigma ** 2) / Math.max(p90Us > p10Us ? fewestForPercentiles : 1, n);
 }

@@ -31,11 +31,7 @@ export function recordedDevice(recording: Recording, options: RecordedDeviceOpti
   const find = (taskId: string, kernelId: string): RecordedMeasurement => {
     const found = recording.measurements(taskId, device).get(kernelId);
     if (found) return found;
-    throw new KernelcastError(
-      "device",
-      `kernel ${kernelId} of task ${taskId} was not measured on ${device} in the recording ${recording.name}; ` +
-        "use --proposer recorded, or a live device",
-    );
+    throw new KernelcastError("device", whyUnmeasured(recording, taskId, device, kernelId));
   };
   return {
     name: `recorded:${recording.name}${options.device === undefined ? "" : `#${options.device}`}`,
@@ -55,6 +51,17 @@ export function recordedDevice(recording: Recording, options: RecordedDeviceOpti
     },
     close: () => Promise.resolve(),
   };
+}
+
+function whyUnmeasured(recording: Recording, taskId: string, device: string, kernelId: string): string {
+  const { name } = recording;
+  if (recording.measurements(taskId, device).size > 0) {
+    return `kernel ${kernelId} of task ${taskId} was not measured on ${device} in the recording ${name}; use --proposer recorded, or a live device`;
+  }
+  const others = recording.devices.filter((other) => recording.measurements(taskId, other).size > 0);
+  const advice =
+    others.length > 0 ? `name another with recorded:${name}#DEVICE (${others.join(", ")})` : "use a live device";
+  return `no kernel of task ${taskId} was measured on ${device} in the recording ${name}; ${advice}`;
 }
 
 function chooseDevice(recording: Recording, wanted: string | undefined): string {

@@ -80,6 +80,39 @@ describe("recordedProposer", () => {
     expect(after).toEqual(before);
   });
 
+  it("gives the k-th proposal of a parent by seed, parent and k alone, and only what the device measured", async () => {
+    const [device = ""] = recording.devices;
+    const all = recording.measurements(taskId, device);
+    const measured = new Map([...all].filter((_entry, index) => index % 3 !== 1));
+    const partial: Recording = { ...recording, measurements: () => measured };
+    const shuffled: Recording = { ...partial, kernels: () => kernels.toReversed() };
+    const used = recordedProposer(partial, taskId, { device });
+    const anchor = fc.constantFrom(...kernels.map(({ kernel }): Anchor => ({ kernel, measurement: {} as never })));
+    const asked = fc.record({
+      parent: anchor,
+      seed: fc.nat(3),
+      firstIndex: fc.nat(70),
+      count: fc.integer({ min: 1, max: 20 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(asked, async (context) => {
+        const task = {} as never;
+        const whole = await recordedProposer(shuffled, taskId, { device }).propose({
+          ...context,
+          task,
+          firstIndex: 0,
+          count: 1000,
+        });
+        const part = await used.propose({ ...context, task });
+        const { firstIndex, count } = context;
+        expect(part.candidates).toEqual(whole.candidates.slice(firstIndex, firstIndex + count));
+        expect(part.exhausted).toBe(firstIndex + count >= whole.candidates.length);
+        expect(whole.candidates.every(({ kernel }) => measured.has(kernel.kernelId))).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it("leaves out kernels that were not measured on the device", async () => {
     const proposer = recordedProposer(recording, taskId, { device: "another" });
     const anchor: Anchor = { kernel: seedKernel, measurement: {} as never };

@@ -28,8 +28,8 @@ export function progressChart({ measurements, summary }: ReportData): string {
     width,
     height: 320,
     marginLeft: 60,
-    x: { label: "measurement" },
-    y: { type: "log", label: "runtime (µs)", grid: true, tickFormat: ",~g" },
+    x: { label: "measurement", inset: 8 },
+    y: { type: "log", inset: 6, label: "runtime (µs)", grid: true, tickFormat: ",~g" },
     marks: [
       ...(seedUs === null ? [] : [Plot.ruleY([seedUs], { stroke: colours.seed, strokeDasharray: "4 3" })]),
       Plot.lineY(steps, { x: "number", y: "bestUs", curve: "step-after", stroke: colours.win, strokeWidth: 2 }),
@@ -92,15 +92,31 @@ export function forecastChart({ nodes }: ReportData): string | undefined {
 /** Most nodes drawn in the tree: beyond it only measured kernels and their ancestors are shown. */
 const treeLimit = 160;
 
+/** Room for a label, in pixels. */
+const levelWidth = 130;
+
+/** What the colours of the tree mean, in the order of a kernel's life. */
+export const treeLegend: readonly (readonly [string, string])[] = [
+  ["seed", colours.seed],
+  ["measured", colours.ok],
+  ["best", colours.win],
+  ["failed", colours.failed],
+  ["skipped", colours.skipped],
+];
+
 /** The derivation tree; colour tells what became of a kernel. */
 export function treeChart({ nodes, summary }: ReportData): string {
   const shown = chooseNodes(nodes);
   const best = summary.best?.kernel_id;
   const fill = (node: ReportNode): string => nodeColour(node, best);
+  const depth = Math.max(...shown.map(({ path }) => path.length));
   return draw({
-    width,
+    width: Math.max(width, (depth + 1) * levelWidth),
     height: Math.max(220, Math.min(1600, shown.length * 13)),
-    marginRight: 160,
+    marginRight: levelWidth,
+    marginLeft: 10,
+    marginTop: 12,
+    marginBottom: 12,
     axis: null,
     marks: [
       Plot.tree(shown, {
@@ -111,6 +127,8 @@ export function treeChart({ nodes, summary }: ReportData): string {
         r: 3.5,
         text: (node: ReportNode) => label(node),
         title: (node: ReportNode) => `${node.kernelId} ${label(node)}\n${node.idea}`,
+        // All to the right: a mirrored label would lie on those of the level before.
+        textLayout: "normal",
         textStroke: "white",
       }),
     ],

@@ -42,6 +42,15 @@ describe("renderReport", () => {
     expect(document.querySelectorAll("#diff .added").length).toBeGreaterThan(0);
   });
 
+  it("explains its colours, and no label of the tree lies on the level before", async () => {
+    const { document } = parseHTML(renderReport(await searched("top-k"), "r", syntheticTask()));
+    expect([...document.querySelectorAll("#tree .key")].map(({ textContent }) => textContent)).toEqual(
+      ["seed", "measured", "best", "failed", "skipped"].map((name) => `● ${name}`),
+    );
+    expect(document.querySelectorAll('#tree [text-anchor="end"]')).toHaveLength(0);
+    expect(document.querySelector("#forecasts .caption")?.textContent).toMatch(/80 % interval/);
+  });
+
   it("needs no forecasts", async () => {
     const page = renderReport(await searched("measure-all"), "r", syntheticTask());
     expect(page).toContain("asked for no forecasts");

@@ -1,5 +1,5 @@
 import type { RunStore, Task } from "../domain/index.ts";
-import { forecastChart, progressChart, treeChart } from "./charts.ts";
+import { forecastChart, progressChart, treeChart, treeLegend } from "./charts.ts";
 import { collectReport, type ReportData } from "./collect.ts";
 import { diffView } from "./diff-view.ts";
 import { html, raw, type Html } from "./html.ts";
@@ -46,11 +46,12 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
         </section>
         <section id="forecasts">
           <h2>Forecast against truth</h2>
-          ${forecast === undefined ? html`<p>This policy asked for no forecasts.</p>` : raw(forecast)}
+          ${forecast === undefined ? html`<p>This policy asked for no forecasts.</p>` : html`${raw(forecast)}${forecastCaption}`}
         </section>
         <section id="tree">
           <h2>Derivation tree</h2>
-          ${raw(treeChart(data))}
+          <div class="wide">${raw(treeChart(data))}</div>
+          ${treeCaption}
         </section>
         <section id="decisions">
           <h2>Decisions</h2>
@@ -71,6 +72,16 @@ function headline({ summary }: ReportData): string {
   const confirmed = best.confirmed ? "confirmed by paired measurement" : "not yet confirmed";
   return `${best.speedup.toFixed(2)}x: ${best.runtime_us.toFixed(1)} µs against the seed's ${(seed.runtime_us ?? 0).toFixed(1)} µs, ${confirmed}.`;
 }
+
+const treeCaption = html`<p class="caption">
+  Colours: ${treeLegend.map(([name, colour]) => html`<span class="key" style="color: ${colour}">● ${name}</span> `)}
+  Each kernel stands to the right of the one that it was made from.
+</p>`;
+
+const forecastCaption = html`<p class="caption">
+  Dots: kernels that were forecast and measured; bars: the forecast's 80 % interval; on the dashed line forecast and
+  measurement agree.
+</p>`;
 
 function figures({ summary }: ReportData): Html {
   const { spent } = summary;

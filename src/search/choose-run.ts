@@ -41,11 +41,17 @@ function checkName(runId: string | undefined): void {
 }
 
 function newRunId(config: SearchConfig, key: string, taken: ReadonlySet<string>): string {
-  const base = `${config.taskId}-${key.slice(0, 6)}`;
+  const base = `${nameOf(config.taskId)}-${key.slice(0, 6)}`;
   if (!taken.has(base)) return base;
   let number = 2;
   while (taken.has(`${base}-${number}`)) number++;
   return `${base}-${number}`;
+}
+
+/** A task's id as part of a run's name: those of foreign recordings may hold anything, `/` and `..` too. */
+function nameOf(taskId: string): string {
+  const plain = taskId.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[.-]+/, "");
+  return plain === "" ? "task" : plain.slice(0, 60);
 }
 
 function checkSame(run: RunSummary, config: SearchConfig, key: string): RunSummary {

@@ -70,15 +70,12 @@ async function forecast(command: Command<"forecast">, context: EffectContext): P
   const { stages, store, state, signal } = context;
   const { commandId, kernelIds, anchorIds } = command;
   if (!stages.forecaster) throw new Error(`policy ${state.policy.name} needs a forecaster`);
-  const answer = await stages.forecaster.forecast(
-    {
-      task: stages.task,
-      device: await context.deviceInfo(),
-      anchors: anchorIds.map((id) => loadAnchor(store, state, id)),
-      candidates: kernelIds.map((id) => loadKernel(store, state, id)),
-    },
-    signal,
-  );
+  const { task, forecaster } = stages;
+  // Read before anything is awaited: the state moves on meanwhile.
+  const anchors = anchorIds.map((id) => loadAnchor(store, state, id));
+  const candidates = kernelIds.map((id) => loadKernel(store, state, id));
+  const device = await context.deviceInfo();
+  const answer = await forecaster.forecast({ task, device, anchors, candidates }, signal);
   const spent = costIn(stages.device, answer.cost);
   return { input: { type: "forecast-end", commandId, forecasts: answer.forecasts, spent }, seconds: 0 };
 }

@@ -103,4 +103,4 @@ export type SearchCommand =
     };
 
 /** Version of the event payloads; a log of another version is not replayed. */
-export const eventVersion = 2;
+export const eventVersion = 3;

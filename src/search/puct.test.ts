@@ -43,6 +43,36 @@ describe("createPuct", () => {
     expect(tree.select(new Set(["b", "other"]))).toBeUndefined();
   });
 
+  it("forgets a node that proved wrong, and its reward in its parent", () => {
+    const tree = createPuct({ explore: 0, archive: 10 });
+    tree.add({ kernelId: "seed", parentId: null, reward: 0 });
+    tree.add({ kernelId: "a", parentId: "seed", reward: 1 });
+    tree.add({ kernelId: "wrong", parentId: "a", reward: 9 });
+    tree.add({ kernelId: "right", parentId: "a", reward: 2 });
+    tree.add({ kernelId: "b", parentId: "seed", reward: 3 });
+    tree.remove("wrong");
+    expect(tree.size).toBe(4);
+    expect(tree.select(none)).toEqual({ kernelId: "b", score: 3 });
+    tree.exhaust("b");
+    tree.exhaust("right");
+    tree.exhaust("seed");
+    expect(tree.select(none)).toEqual({ kernelId: "a", score: 2 });
+  });
+
+  it("scores by the published formula", () => {
+    const tree = createPuct({ explore: 1.5, archive: 10 });
+    tree.add({ kernelId: "seed", parentId: null, reward: 0 });
+    tree.add({ kernelId: "a", parentId: "seed", reward: 2 });
+    tree.add({ kernelId: "b", parentId: "seed", reward: 0.5 });
+    // Ranks a, b, seed: priors 3/6, 2/6, 1/6; the seed's Q is its best child's; the spread without the root is 1.5.
+    expect(tree.select(none)).toEqual({ kernelId: "a", score: expect.closeTo(2 + 1.5 * 1.5 * (3 / 6), 12) as number });
+    // One visit of a, and so of the seed; √(1 + T) is √2.
+    const seed = 2 + (1.5 * 1.5 * (1 / 6) * Math.SQRT2) / 2;
+    const a = 2 + (1.5 * 1.5 * (3 / 6) * Math.SQRT2) / 2;
+    expect(a).toBeGreaterThan(seed);
+    expect(tree.select(none)).toEqual({ kernelId: "a", score: expect.closeTo(a, 12) as number });
+  });
+
   it("keeps the best of its archive and always the root", () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: -4, max: 4, noNaN: true }), { minLength: 1, maxLength: 40 }), (rewards) => {

@@ -2,7 +2,7 @@
 export interface TreeNode {
   readonly kernelId: string;
   readonly parentId: string | null;
-  readonly reward: number;
+  reward: number;
   visits: number;
   bestChildReward: number | undefined;
   exhausted: boolean;
@@ -18,13 +18,17 @@ export interface PuctOptions {
 /**
  * Max-reward tree search with the PUCT score and a linear rank prior, as published for kernel search:
  * score(s) = Q + c · scale · P(s) · √(1 + T) / (1 + n(s)), with Q the best reward of a child where there is one, else the
- * node's own; P the rank prior (N − rank) / Σ; scale the spread of the rewards; T the visits of all nodes.
+ * node's own; P the rank prior (N − rank) / Σ; scale the spread of the rewards but the root's; T the selections so far;
+ * n(s) those of the node or a descendant. Unlike the published one it keeps every child rather than the best few of a
+ * parent, which would tie the archive to the number measured, and a busy root does not block its descendants, which are all.
  */
 export interface Puct {
   add(node: { readonly kernelId: string; readonly parentId: string | null; readonly reward: number }): void;
   /** The best parent that is not exhausted and no ancestor or descendant of a busy one (lineage blocking), and counts the visit. */
   select(busy: ReadonlySet<string>): { readonly kernelId: string; readonly score: number } | undefined;
   exhaust(kernelId: string): void;
+  /** Takes out a node that proved wrong: it is no parent any more, and its reward is not its parent's. */
+  remove(kernelId: string): void;
   readonly size: number;
 }
 
@@ -71,10 +75,29 @@ export function createPuct(options: PuctOptions): Puct {
       const node = nodes.get(kernelId);
       if (node) node.exhausted = true;
     },
+    remove(kernelId) {
+      const node = nodes.get(kernelId);
+      if (!node) return;
+      node.exhausted = true;
+      node.reward = Number.NEGATIVE_INFINITY;
+      const place = ranked.indexOf(node);
+      if (place >= 0) ranked.splice(place, 1);
+      const parent = node.parentId === null ? undefined : nodes.get(node.parentId);
+      if (parent) parent.bestChildReward = bestReward(nodes.values(), parent.kernelId);
+    },
     get size() {
       return ranked.length;
     },
   };
+}
+
+/** Best reward of a parent's children that stand; undefined without any. */
+function bestReward(nodes: Iterable<TreeNode>, parentId: string): number | undefined {
+  let best: number | undefined;
+  for (const { parentId: own, reward } of nodes) {
+    if (own === parentId && reward > (best ?? Number.NEGATIVE_INFINITY)) best = reward;
+  }
+  return best;
 }
 
 function insertByReward(ranked: TreeNode[], node: TreeNode): void {

@@ -1,10 +1,11 @@
-import { exhausted, type Candidate, type Forecast } from "../domain/index.ts";
+import type { Candidate, CompileOutcome, Forecast } from "../domain/index.ts";
 import type { CandidateRecord, SearchInput } from "./events.ts";
 import {
+  committedCandidates,
   committedMeasurements,
   incumbentOf,
+  isSpent,
   machineCodeKey,
-  spendingLimits,
   type Batch,
   type CandidateState,
   type SearchState,
@@ -21,7 +22,8 @@ export function openBatch(
 ): void {
   const batchId = `b${state.nextBatch++}`;
   const firstIndex = state.proposalsOf.get(parent.kernelId) ?? 0;
-  const count = state.policy.proposalsPerParent;
+  const limit = state.config.budget.candidates ?? Number.POSITIVE_INFINITY;
+  const count = Math.min(state.policy.proposalsPerParent, limit - committedCandidates(state));
   state.proposalsOf.set(parent.kernelId, firstIndex + count);
   state.batches.set(batchId, {
     batchId,
@@ -50,9 +52,12 @@ export function receiveProposals(state: SearchState, step: StepBuilder, input: I
   if (input.exhausted) state.tree.exhaust(batch.parentId);
   for (const record of input.candidates) consider(state, step, batch, record);
   state.barrenBatches = batch.kernelIds.length === 0 ? state.barrenBatches + 1 : 0;
-  if (batch.kernelIds.length === 0) {
-    batch.unmeasured = 0;
-  } else if (state.policy.needsForecasts) {
+  if (batch.kernelIds.length === 0) batch.unmeasured = 0;
+  else judge(state, step, batch);
+}
+
+function judge(state: SearchState, step: StepBuilder, batch: Batch): void {
+  if (state.policy.needsForecasts) {
     issue(state, step, {
       type: "forecast",
       commandId: `forecast:${batch.batchId}`,
@@ -77,6 +82,33 @@ function consider(state: SearchState, step: StepBuilder, batch: Batch, record: C
   state.byText.set(record.normalisedSha256, kernelId);
   state.candidates.set(kernelId, { record, batchId: batch.batchId, status: "proposed", confirmed: false });
   batch.kernelIds.push(kernelId);
+}
+
+/** Most skipped kernels that are forecast anew at once. */
+const reconsideredAtOnce = 64;
+
+/**
+ * Takes up kernels that were skipped, the most promising first, as a batch of their own: what a search with measurements left
+ * does when nothing new is proposed. Returns false when none was skipped.
+ */
+export function reconsiderSkipped(state: SearchState, step: StepBuilder): boolean {
+  const skipped = [...state.candidates.values()].filter(({ status }) => status === "skipped");
+  const promise = ({ forecast }: CandidateState): number => forecast?.m ?? 0;
+  if (state.policy.needsForecasts) skipped.sort((a, b) => promise(a) - promise(b)).splice(reconsideredAtOnce);
+  if (skipped.length === 0) return false;
+  const batchId = `b${state.nextBatch++}`;
+  const parentId = incumbentOf(state).record.kernelId;
+  const kernelIds = skipped.map(({ record }) => record.kernelId);
+  const batch: Batch = { batchId, parentId, kernelIds, unmeasured: Number.POSITIVE_INFINITY, again: true };
+  for (const candidate of skipped) {
+    candidate.status = "proposed";
+    candidate.batchId = batchId;
+  }
+  state.counts.skipped -= skipped.length;
+  state.batches.set(batchId, batch);
+  step.notes.push({ type: "batch-open", batchId, parentId, score: 0 });
+  judge(state, step, batch);
+  return true;
 }
 
 /** Most measured kernels that a forecast is given beside the incumbent, the parent and the seed. */
@@ -120,6 +152,7 @@ function decideBatch(state: SearchState, step: StepBuilder, batch: Batch): void 
     if (decision.action === "skip") skip(state, candidate);
   }
   batch.unmeasured = chosen.length;
+  if (batch.again && chosen.length === 0) state.reconsiders = false;
   if (chosen.length > 0)
     issue(state, step, { type: "compile", commandId: `compile:${batch.batchId}`, kernelIds: chosen });
 }
@@ -137,35 +170,49 @@ function toCandidate(record: CandidateRecord): Candidate {
 
 function measurementsLeft(state: SearchState): number {
   const limit = state.config.budget.measurements ?? Number.POSITIVE_INFINITY;
-  const stop = exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 });
-  return stop ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
+  return isSpent(state) ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
 }
 
-/** Ends the candidates that do not compile or are another one's machine code; the rest wait for the device. */
-export function receiveCompiled(state: SearchState, step: StepBuilder, input: Input<"compile-end">): void {
+/** Ends the candidates that do not compile or are another one's machine code; the rest wait for the device, in the order chosen. */
+export function receiveCompiled(
+  state: SearchState,
+  step: StepBuilder,
+  input: Input<"compile-end">,
+  chosen: readonly string[],
+): void {
   const batch = batchOf(state, input.commandId);
   if (!batch) return;
-  for (const outcome of input.outcomes) {
-    const candidate = state.candidates.get(outcome.kernelId);
-    if (!candidate || candidate.status !== "proposed") continue;
-    if (!outcome.ok) {
-      candidate.status = "failed";
-      state.counts.failed++;
-      batch.unmeasured--;
-      continue;
-    }
-    candidate.evidence = outcome.evidence;
-    const key = machineCodeKey(candidate);
-    const twin = key === undefined ? undefined : state.byMachineCode.get(key);
-    if (twin !== undefined) {
-      candidate.status = "duplicate";
-      state.counts.duplicates++;
-      batch.unmeasured--;
-      step.notes.push({ type: "candidate-duplicate", kernelId: outcome.kernelId, of: twin, by: "machine-code" });
-      continue;
-    }
-    if (key !== undefined) state.byMachineCode.set(key, outcome.kernelId);
-    candidate.status = "waiting";
-    state.waiting.push(outcome.kernelId);
+  const outcomes = new Map(input.outcomes.map((outcome) => [outcome.kernelId, outcome]));
+  for (const kernelId of chosen) {
+    const candidate = state.candidates.get(kernelId);
+    if (candidate && !admitCompiled(state, step, candidate, outcomes.get(kernelId))) batch.unmeasured--;
   }
+}
+
+/** Whether a compiled candidate waits for the device now. One that the device said nothing of has failed. */
+function admitCompiled(
+  state: SearchState,
+  step: StepBuilder,
+  candidate: CandidateState,
+  outcome: CompileOutcome | undefined,
+): boolean {
+  const { kernelId } = candidate.record;
+  if (!outcome?.ok) {
+    candidate.status = "failed";
+    state.counts.failed++;
+    return false;
+  }
+  candidate.evidence = outcome.evidence;
+  const key = machineCodeKey(candidate);
+  const twin = key === undefined ? undefined : state.byMachineCode.get(key);
+  if (twin !== undefined) {
+    candidate.status = "duplicate";
+    state.counts.duplicates++;
+    step.notes.push({ type: "candidate-duplicate", kernelId, of: twin, by: "machine-code" });
+    return false;
+  }
+  if (key !== undefined) state.byMachineCode.set(key, kernelId);
+  candidate.status = "waiting";
+  state.waiting.push(kernelId);
+  return true;
 }

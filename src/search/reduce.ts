@@ -7,14 +7,15 @@ import {
   type Policy,
   type Spending,
 } from "../domain/index.ts";
-import { openBatch, receiveCompiled, receiveForecasts, receiveProposals } from "./reduce-batch.ts";
+import { openBatch, receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import { createPuct } from "./puct.ts";
 import {
+  committedCandidates,
   committedMeasurements,
   incumbentOf,
+  isSpent,
   machineCodeKey,
-  spendingLimits,
   type CandidateState,
   type SearchState,
 } from "./state.ts";
@@ -51,6 +52,8 @@ export function startSearch(
     incumbentId: undefined,
     seedFailure: undefined,
     barrenBatches: 0,
+    closingConfirmation: false,
+    reconsiders: true,
     ended: undefined,
   };
   state.candidates.set(seedKernel.kernelId, {
@@ -90,7 +93,7 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
       receiveForecasts(state, step, input);
       break;
     case "compile-end":
-      receiveCompiled(state, step, input);
+      if (pending.command.type === "compile") receiveCompiled(state, step, input, pending.command.kernelIds);
       break;
     case "measurement-end":
       receiveMeasurement(state, step, input.measurement, pending.command);
@@ -156,14 +159,16 @@ function rememberMachineCode(state: SearchState, candidate: CandidateState): voi
 
 /**
  * Confirms the fastest contender against the incumbent, one at a time: each change of incumbent leaves fewer contenders,
- * so that a run of ever faster kernels costs one confirmation rather than one for each.
+ * so that a run of ever faster kernels costs one confirmation rather than one for each. Once a spending limit is reached only
+ * one more is made: without it the run's fastest kernel would be no result.
  */
-function confirmFastest(state: SearchState, step: StepBuilder): void {
-  if (state.contenders.size === 0 || isConfirming(state)) return;
+function confirmFastest(state: SearchState, step: StepBuilder, spent: boolean): void {
+  if (state.contenders.size === 0 || state.closingConfirmation || isConfirming(state)) return;
   const incumbent = incumbentOf(state);
   const kernelId = fastestContender(state, incumbent.measurement.runtime.medianUs * 2 ** -state.config.winLog2);
   if (kernelId === undefined) return;
   const anchorId = incumbent.record.kernelId;
+  state.closingConfirmation = spent;
   state.contenders.delete(kernelId);
   const commandId = `confirm:${kernelId}:${anchorId}`;
   issue(state, step, { type: "measure", commandId, kernelId, mode: "confirm", anchorId });
@@ -173,7 +178,7 @@ function isConfirming(state: SearchState): boolean {
   return [...state.pending.values()].some(({ command }) => command.type === "measure" && command.mode === "confirm");
 }
 
-/** The contender with the shortest runtime; those that no longer beat the limit are dropped. */
+/** The contender with the shortest runtime, ties by id; those that no longer beat the limit are dropped. */
 function fastestContender(state: SearchState, limitUs: number): string | undefined {
   let fastest: string | undefined;
   let fastestUs = limitUs;
@@ -181,7 +186,7 @@ function fastestContender(state: SearchState, limitUs: number): string | undefin
     const runtimeUs = state.candidates.get(kernelId)?.measurement?.runtime.medianUs;
     if (runtimeUs === undefined || runtimeUs > limitUs) {
       state.contenders.delete(kernelId);
-    } else if (runtimeUs <= fastestUs) {
+    } else if (runtimeUs < fastestUs || fastest === undefined || (runtimeUs === fastestUs && kernelId < fastest)) {
       fastest = kernelId;
       fastestUs = runtimeUs;
     }
@@ -198,6 +203,7 @@ function receiveConfirmation(
   if (measurement.status !== "ok") {
     candidate.status = "failed";
     state.counts.failed++;
+    disown(state, candidate);
     return;
   }
   candidate.confirmed = true;
@@ -206,6 +212,13 @@ function receiveConfirmation(
   if (confirmation && confirmation.high < 0 && confirmation.logRatio <= -state.config.winLog2) {
     promote(state, step, candidate, measurement);
   }
+}
+
+/** What fails with fresh inputs is no longer a parent or an anchor. Its runtime stays, for work under way. */
+function disown(state: SearchState, { record: { kernelId } }: CandidateState): void {
+  state.tree.remove(kernelId);
+  const place = state.okIds.indexOf(kernelId);
+  if (place >= 0) state.okIds.splice(place, 1);
 }
 
 function promote(state: SearchState, step: StepBuilder, candidate: CandidateState, measurement: OkMeasurement): void {
@@ -226,16 +239,22 @@ const barrenBatchLimit = 64;
 /** Fills the free places: measurements first, then new batches, and ends the run when nothing is left to do. */
 function advance(state: SearchState, step: StepBuilder): void {
   if (state.ended) return;
-  if (exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 })) dropWaiting(state, step);
+  const spent = isSpent(state);
+  if (spent) dropWaiting(state, step);
   closeBatches(state);
-  confirmFastest(state, step);
+  confirmFastest(state, step, spent);
   startMeasurements(state, step);
   const stop = exhausted(state.config.budget, state.spent, {
     measurements: state.counts.measured + committedMeasurements(state),
-    candidates: state.counts.considered,
+    candidates: committedCandidates(state),
   });
   if (!stop && state.barrenBatches < barrenBatchLimit) openBatches(state, step);
-  if (state.pending.size === 0 && state.waiting.length === 0) end(state, step, stop ?? "no-more-proposals");
+  if (!stop && isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+  if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
+}
+
+function isIdle(state: SearchState): boolean {
+  return state.pending.size === 0 && state.waiting.length === 0;
 }
 
 function dropWaiting(state: SearchState, step: StepBuilder): void {
@@ -283,7 +302,8 @@ function startMeasurements(state: SearchState, step: StepBuilder): void {
 }
 
 function openBatches(state: SearchState, step: StepBuilder): void {
-  while (state.batches.size < state.config.openBatches) {
+  const limit = state.config.budget.candidates ?? Number.POSITIVE_INFINITY;
+  while (state.batches.size < state.config.openBatches && committedCandidates(state) < limit) {
     const busy = new Set([...state.batches.values()].map(({ parentId }) => parentId));
     const selected = state.tree.select(busy);
     if (!selected) return;

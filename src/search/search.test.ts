@@ -1,53 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createPolicy, type PolicyName } from "../decide/policies.ts";
-import { canonicalJson, type RunStore } from "../domain/index.ts";
+import type { RunStore } from "../domain/index.ts";
 import { createMemoryRunStore } from "../store/memory-run-store.ts";
-import { syntheticDevice, syntheticForecaster, syntheticProposer, syntheticTask } from "../testing/synthetic.ts";
+import { syntheticProposer } from "../testing/synthetic.ts";
 import { chooseRun } from "./choose-run.ts";
-import type { SearchConfig } from "./events.ts";
+import { logOf, syntheticConfig, syntheticRun } from "./__fixtures__/synthetic-run.ts";
 import { replayRun } from "./replay.ts";
-import { runSearch, type RunSearchOptions } from "./run-search.ts";
+import { runSearch } from "./run-search.ts";
 import { summarise } from "./summary.ts";
-
-function config(policy: PolicyName, overrides: Partial<SearchConfig> = {}): SearchConfig {
-  return {
-    taskId: "synthetic",
-    taskSha256: "0",
-    device: "synthetic",
-    proposer: "synthetic",
-    forecaster: "synthetic",
-    policy,
-    seed: 1,
-    budget: { measurements: 24 },
-    winLog2: Math.log2(1.02),
-    measureConcurrency: 1,
-    openBatches: 1,
-    strategy: { explore: 1, archive: 1000 },
-    ...overrides,
-  };
-}
-
-function options(policy: PolicyName, store: RunStore, overrides: Partial<SearchConfig> = {}): RunSearchOptions {
-  const settings = config(policy, overrides);
-  const { runId } = chooseRun(store, settings, { createdAt: 0 });
-  const stages = {
-    task: syntheticTask(),
-    device: syntheticDevice(settings.measureConcurrency),
-    proposer: syntheticProposer(),
-    forecaster: syntheticForecaster(),
-  };
-  return { runId, config: settings, policy: createPolicy(policy), stages, store };
-}
-
-const log = (store: RunStore, runId: string): string[] => [...store.events(runId)].map((event) => canonicalJson(event));
 
 describe("runSearch", () => {
   it.each(["measure-all", "random-subset", "top-k"] as const)(
     "spends exactly its measurements under %s",
     async (policy) => {
       const store = createMemoryRunStore();
-      const { runId, ...rest } = options(policy, store);
+      const { runId, ...rest } = syntheticRun(policy, store);
       const state = await runSearch({ runId, ...rest });
       const summary = summarise(runId, state);
       expect(summary.measured).toBe(24);
@@ -61,7 +29,7 @@ describe("runSearch", () => {
 
   it("finds faster kernels by a good forecast than by measuring everything", async () => {
     const best = async (policy: PolicyName, seed: number): Promise<number> => {
-      const run = options(policy, createMemoryRunStore(), { seed });
+      const run = syntheticRun(policy, createMemoryRunStore(), { seed });
       return summarise(run.runId, await runSearch(run)).best?.runtime_us ?? Number.NaN;
     };
     const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -74,9 +42,9 @@ describe("runSearch", () => {
   it("makes the same decisions twice, and others with another seed", async () => {
     const run = async (seed: number): Promise<string[]> => {
       const store = createMemoryRunStore();
-      const search = options("top-k", store, { seed });
+      const search = syntheticRun("top-k", store, { seed });
       await runSearch(search);
-      return log(store, search.runId);
+      return logOf(store, search.runId);
     };
     const [first, second, other] = await Promise.all([run(7), run(7), run(8)]);
     expect(first).toEqual(second);
@@ -85,21 +53,21 @@ describe("runSearch", () => {
 
   it("ends with the same log wherever it was cut off and continued", async () => {
     const complete = createMemoryRunStore();
-    const search = options("top-k", complete, { measureConcurrency: 3, openBatches: 2 });
+    const search = syntheticRun("top-k", complete, { measureConcurrency: 3, openBatches: 2 });
     await runSearch(search);
     const events = [...complete.events(search.runId)];
     const inputs = events.filter(({ payload }) => JSON.stringify(payload).includes("commandId")).map(({ seq }) => seq);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...inputs), async (cut) => {
         const store = createMemoryRunStore();
-        const resumed = options("top-k", store, { measureConcurrency: 3, openBatches: 2 });
+        const resumed = syntheticRun("top-k", store, { measureConcurrency: 3, openBatches: 2 });
         for (const { payload } of events) copySource(complete, store, payload);
         store.append(
           resumed.runId,
           events.slice(0, cut).map(({ runId: _, ...event }) => event),
         );
         await runSearch(resumed);
-        expect(log(store, resumed.runId)).toEqual(log(complete, search.runId));
+        expect(logOf(store, resumed.runId)).toEqual(logOf(complete, search.runId));
       }),
       { numRuns: 25 },
     );
@@ -107,7 +75,7 @@ describe("runSearch", () => {
 
   it("refuses to continue a log that does not follow from itself", async () => {
     const store = createMemoryRunStore();
-    const search = options("top-k", store);
+    const search = syntheticRun("top-k", store);
     await runSearch(search);
     const forged = createMemoryRunStore();
     forged.createRun({ runId: search.runId, configKey: "k", config: {}, createdAt: 0 });
@@ -120,7 +88,7 @@ describe("runSearch", () => {
 
   it("accepts a log written by an engine whose powers end in other bits, but no other number", async () => {
     const store = createMemoryRunStore();
-    const search = options("top-k", store);
+    const search = syntheticRun("top-k", store);
     await runSearch(search);
     const scaled = (factor: number): RunStore => {
       const copy = createMemoryRunStore();
@@ -139,14 +107,14 @@ describe("runSearch", () => {
   });
 
   it("stops with what it has when a spending limit is reached", async () => {
-    const run = options("measure-all", createMemoryRunStore(), { budget: { gpuSeconds: 1 } });
+    const run = syntheticRun("measure-all", createMemoryRunStore(), { budget: { gpuSeconds: 1 } });
     const state = await runSearch(run);
     expect(state.ended).toBe("gpuSeconds");
     expect(state.spent.gpuSeconds).toBeLessThan(1.3);
   });
 
   it("stops when its proposer only repeats itself", async () => {
-    const run = options("measure-all", createMemoryRunStore(), { budget: {} });
+    const run = syntheticRun("measure-all", createMemoryRunStore(), { budget: {} });
     const proposer = { name: "stuck", propose: () => syntheticProposer().propose(first) };
     const first = {
       task: run.stages.task,
@@ -162,7 +130,7 @@ describe("runSearch", () => {
 
   it("can be interrupted and continued", async () => {
     const store = createMemoryRunStore();
-    const search = options("top-k", store);
+    const search = syntheticRun("top-k", store);
     const controller = new AbortController();
     let steps = 0;
     const listener = (): void => {
@@ -177,8 +145,8 @@ describe("runSearch", () => {
 
   it("names the setting that differs when a run is continued differently", () => {
     const store = createMemoryRunStore();
-    const { runId } = options("top-k", store);
-    expect(() => chooseRun(store, config("measure-all"), { runId, createdAt: 0 })).toThrow(
+    const { runId } = syntheticRun("top-k", store);
+    expect(() => chooseRun(store, syntheticConfig("measure-all"), { runId, createdAt: 0 })).toThrow(
       /policy was "top-k", now "measure-all"/,
     );
   });

@@ -1,4 +1,13 @@
-import type { Budget, Decision, Evidence, Forecast, OkMeasurement, Policy, Spending } from "../domain/index.ts";
+import {
+  exhausted,
+  type Budget,
+  type Decision,
+  type Evidence,
+  type Forecast,
+  type OkMeasurement,
+  type Policy,
+  type Spending,
+} from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
 import type { Puct } from "./puct.ts";
 
@@ -7,7 +16,7 @@ export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" |
 /** One candidate's way so far. Sources are not held here: see `KernelCatalog`. */
 export interface CandidateState {
   readonly record: CandidateRecord;
-  readonly batchId: string | null;
+  batchId: string | null;
   status: CandidateStatus;
   forecast?: Forecast;
   decision?: Decision;
@@ -24,6 +33,8 @@ export interface Batch {
   readonly kernelIds: string[];
   /** Members whose screening has not ended; the batch closes at 0. */
   unmeasured: number;
+  /** Its members were skipped before. */
+  readonly again?: boolean;
 }
 
 export interface SearchCounts {
@@ -42,7 +53,7 @@ export interface SearchState {
   readonly candidates: Map<string, CandidateState>;
   readonly byText: Map<string, string>;
   readonly byMachineCode: Map<string, string>;
-  /** Kernels found ok, in the order found. */
+  /** Kernels found ok, in the order found; one that fails its confirmation leaves. */
   readonly okIds: string[];
   /** Kernels whose screening beat the incumbent of its time and that wait for a confirmation. */
   readonly contenders: Set<string>;
@@ -63,6 +74,10 @@ export interface SearchState {
   seedFailure: string | undefined;
   /** Batches in a row that brought no new candidate. */
   barrenBatches: number;
+  /** True once the one confirmation that may follow a spent limit was made. */
+  closingConfirmation: boolean;
+  /** Whether skipped kernels may still be taken up when proposals run out: until the policy wants none of them. */
+  reconsiders: boolean;
   ended: StopReason | undefined;
 }
 
@@ -83,8 +98,20 @@ export function committedMeasurements(state: SearchState): number {
   return committed;
 }
 
+/** Candidates considered or asked for: what the budget of candidates must cover. */
+export function committedCandidates(state: SearchState): number {
+  let committed = state.counts.considered;
+  for (const { command } of state.pending.values()) if (command.type === "propose") committed += command.count;
+  return committed;
+}
+
+/** Whether a limit of what is spent has been reached. */
+export function isSpent(state: SearchState): boolean {
+  return exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 }) !== undefined;
+}
+
 /** The limits of what is spent; counts are limited when batches are opened and decided. */
-export function spendingLimits(state: SearchState): Budget {
+function spendingLimits(state: SearchState): Budget {
   const { measurements: _, candidates: __, ...limits } = state.config.budget;
   return limits;
 }

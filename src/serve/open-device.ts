@@ -1,4 +1,5 @@
 import type { Device, Recording } from "../domain/index.ts";
+import { withSeedsFor } from "../formats/choose-seed.ts";
 import { loadRecording } from "../formats/load-recording.ts";
 import { openWorkerDevice, workerDeviceKinds, type WorkerDeviceKind } from "../measure/open-worker-device.ts";
 import { recordedDevice } from "../measure/recorded-device.ts";
@@ -44,5 +45,6 @@ async function openRecorded(detail: string, taskIds: readonly string[] | undefin
   const [path = "", deviceName] = detail.split("#", 2);
   const recording = await loadRecording(path === "" ? "atlas" : path, taskIds ? { tasks: taskIds } : {});
   const device = recordedDevice(recording, deviceName === undefined ? {} : { device: deviceName });
-  return { device, recording };
+  const { name } = await device.describe();
+  return { device, recording: withSeedsFor(recording, name) };
 }

@@ -1,7 +1,16 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
-import { canonicalJson, KernelcastError, sha256Hex, type Budget, type Policy, type Task } from "../domain/index.ts";
+import {
+  canonicalJson,
+  fileFault,
+  KernelcastError,
+  sha256Hex,
+  suggestion,
+  type Budget,
+  type Policy,
+  type Task,
+} from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
 import { renderReport } from "../report/render-report.ts";
 import { chooseRun } from "../search/choose-run.ts";
@@ -9,10 +18,11 @@ import type { SearchConfig } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
 import { runSearch } from "../search/run-search.ts";
 import { summarise, type SearchSummary } from "../search/summary.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 import { defaultProposer, openProposer } from "./open-proposer.ts";
-import { openTask, requireTask } from "./open-task.ts";
+import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
 /** What a user asks of a search; the same for the command line, the library and, later, the server. */
@@ -47,15 +57,10 @@ const liveConcurrency = 8;
 export async function searchTask(request: SearchRequest): Promise<SearchResult> {
   const policy = createPolicy(policyName(request.policy));
   checkForecaster(request.forecaster);
-  requireTask(request.task);
+  if (!request.device.startsWith("recorded")) requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
   try {
-    const opened = await openDevice(request.device, {
-      python: request.python,
-      taskIds: [basename(resolve(request.task))],
-      onReceipt: (text) => void workspace.store.putBlob(text),
-      ...(request.onNote ? { onNote: request.onNote } : {}),
-    });
+    const opened = await openDeviceOf(request, workspace);
     try {
       return await searchOn(opened, workspace, policy, request);
     } finally {
@@ -63,6 +68,21 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
     }
   } finally {
     workspace.store.close();
+  }
+}
+
+async function openDeviceOf(request: SearchRequest, workspace: Workspace): Promise<OpenedDevice> {
+  try {
+    return await openDevice(request.device, {
+      python: request.python,
+      taskIds: [taskIdOf(request.task)],
+      onReceipt: (text) => void workspace.store.putBlob(text),
+      ...(request.onNote ? { onNote: request.onNote } : {}),
+    });
+  } catch (cause) {
+    // A recording that lacks the task says which it has; a path that is no folder is the likelier mistake.
+    if (KernelcastError.isInstance(cause) && cause.code === "task") requireTask(request.task);
+    throw cause;
   }
 }
 
@@ -75,7 +95,7 @@ async function searchOn(
   const proposals =
     request.proposerRecording === undefined
       ? opened.recording
-      : await loadRecording(request.proposerRecording, { tasks: [basename(resolve(request.task))] });
+      : await loadRecording(request.proposerRecording, { tasks: [taskIdOf(request.task)] });
   const task = await openTask(request.task, opened.recording ?? proposals);
   const proposer = request.proposer ?? defaultProposer(task, proposals);
   const config = configure(request, task, opened, proposer);
@@ -125,8 +145,11 @@ function configure(request: SearchRequest, task: Task, { device }: OpenedDevice,
 
 function policyName(name: string): PolicyName {
   const known = policyNames.find((policy) => policy === name);
-  if (!known) throw new KernelcastError("usage", `--policy ${name}: unknown (known: ${policyNames.join(", ")})`);
-  return known;
+  if (known) return known;
+  throw new KernelcastError(
+    "usage",
+    `--policy ${name}: unknown (known: ${policyNames.join(", ")})${suggestion(name, policyNames)}`,
+  );
 }
 
 function seedFailed(task: Task, failure: string | undefined): KernelcastError {
@@ -140,12 +163,15 @@ async function writeReport(workspace: Workspace, runId: string, task: Task): Pro
   const folder = workspace.runFolder(runId);
   const path = join(folder, "report.html");
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     await writeFile(path, renderReport(workspace.store, runId, task));
   } catch (cause) {
     if (KernelcastError.isInstance(cause)) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("store", `cannot write the report ${path}: ${why} (the run itself is kept)`, { cause });
+    throw new KernelcastError(
+      "store",
+      `cannot write the report ${path}: ${fileFault(cause)}; the run is kept, and the same command writes it again`,
+      { cause },
+    );
   }
   return path;
 }

@@ -1,4 +1,4 @@
-import { KernelcastError } from "../domain/index.ts";
+import { KernelcastError, suggestion } from "../domain/index.ts";
 
 /** A name in the one grammar `kind:detail`; the detail may be empty. */
 export interface Specification {
@@ -13,7 +13,10 @@ export function parseSpecification(flag: string, text: string, kinds: readonly s
   const colon = text.indexOf(":");
   const kind = colon < 0 ? text : text.slice(0, colon);
   if (!kinds.includes(kind)) {
-    throw new KernelcastError("usage", `--${flag} ${text}: unknown kind "${kind}" (known: ${kinds.join(", ")})`);
+    throw new KernelcastError(
+      "usage",
+      `--${flag} ${text}: unknown kind "${kind}" (known: ${kinds.join(", ")})${suggestion(kind, kinds)}`,
+    );
   }
   return { kind, detail: colon < 0 ? "" : text.slice(colon + 1), text };
 }

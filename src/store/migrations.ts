@@ -1,7 +1,7 @@
 import { KernelcastError } from "../domain/index.ts";
 import type { SqliteDatabase } from "./sqlite-engine.ts";
 
-/** Applied in order, each in its own transaction; a published one is never edited. */
+/** Applied in order, in one transaction; a published one is never edited. */
 const migrations: readonly string[] = [
   `CREATE TABLE run (
      run_id TEXT PRIMARY KEY,
@@ -22,19 +22,64 @@ const migrations: readonly string[] = [
    CREATE TABLE blob (sha256 TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
 
-/** Brings a database to the newest schema. Throws `KernelcastError("store", …)` when the file is newer than this program. */
-export function migrate(database: SqliteDatabase, path: string): void {
-  const found = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+/**
+ * Throws `KernelcastError("store", …)` for a file that is not a store of ours, or newer than this program. It changes nothing,
+ * so that another program's file stays as it is.
+ */
+export function requireOwn(database: SqliteDatabase, path: string): void {
+  database.exec("BEGIN");
+  const [found, present] = [version(database), tables(database)];
+  database.exec("COMMIT");
   if (found > migrations.length) {
     throw new KernelcastError(
       "store",
       `${path} was written by a newer kernelcast (schema ${found}); update kernelcast`,
     );
   }
-  migrations.slice(found).forEach((sql, index) => {
-    database.exec("BEGIN IMMEDIATE");
-    database.exec(sql);
-    database.exec(`PRAGMA user_version = ${found + index + 1}`);
+  const [foreign] = found === 0 ? present : [];
+  if (foreign !== undefined) throw notOurs(path, `it has a table "${foreign}"`);
+  const missing = found > 0 ? ["run", "event", "blob"].find((name) => !present.includes(name)) : undefined;
+  if (missing !== undefined) throw notOurs(path, `it has no table "${missing}"`);
+}
+
+/** Brings a database to the newest schema. */
+export function migrate(database: SqliteDatabase): void {
+  if (version(database) >= migrations.length) return;
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    // Read again under the lock: another process may have brought the file up to date in the meantime.
+    for (const sql of migrations.slice(version(database))) database.exec(sql);
+    database.exec(`PRAGMA user_version = ${migrations.length}`);
     database.exec("COMMIT");
-  });
+  } catch (error) {
+    rollBack(database);
+    throw error;
+  }
+}
+
+function version(database: SqliteDatabase): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+}
+
+function tables(database: SqliteDatabase): readonly string[] {
+  return database
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .all()
+    .map((row) => String(row["name"]));
+}
+
+function notOurs(path: string, why: string): KernelcastError {
+  return new KernelcastError(
+    "store",
+    `${path} is a database of another program (${why}); move it away, or choose another --workspace`,
+  );
+}
+
+/** Ends a transaction that failed. */
+export function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // SQLite has already rolled back by itself after some errors, a full disk among them.
+  }
 }

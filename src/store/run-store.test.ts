@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { runStoreContract } from "../testing/run-store-contract.ts";
 import { createMemoryRunStore } from "./memory-run-store.ts";
@@ -68,6 +68,26 @@ describe("the SQLite store", () => {
     rmSync(`${path}-shm`, { force: true });
     expect(() => openRunStore(path)).toThrow(/not a kernelcast store/);
     expect(readFileSync(path, "utf8")).toMatch(/^x+$/);
+  });
+
+  it("leaves another program's database as it is", () => {
+    for (const [version, message] of [
+      [0, /is a database of another program \(it has a table "users"\); move it away, or choose another/],
+      [1, /is a database of another program \(it has no table "run"\)/],
+    ] as const) {
+      const path = newPath();
+      mkdirSync(dirname(path));
+      const database = openSqlite(path);
+      database.exec(`CREATE TABLE users (name TEXT); PRAGMA user_version = ${version}`);
+      database.close();
+      const before = readFileSync(path);
+      expect(() => openRunStore(path)).toThrow(message);
+      expect(readFileSync(path).equals(before)).toBe(true);
+    }
+  });
+
+  it.skipIf(process.platform !== "linux")("says that a folder cannot be made, where Node's mkdir never ends", () => {
+    expect(() => openRunStore("/proc/kernelcast/runs.sqlite")).toThrow(/the store cannot be written/);
   });
 
   const mount = spawnSync("unshare", ["-rm", "true"]);

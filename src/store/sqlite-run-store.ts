@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { KernelcastError, sha256Hex, type RunStore, type RunSummary, type StoredEvent } from "../domain/index.ts";
-import { migrate } from "./migrations.ts";
+import { makeFolder } from "./make-folder.ts";
+import { migrate, requireOwn, rollBack } from "./migrations.ts";
 import { networkFileSystem } from "./network-file-system.ts";
 import { openSqlite, type SqliteDatabase, type SqliteEngineName, type SqliteStatement } from "./sqlite-engine.ts";
 
@@ -17,13 +17,14 @@ export interface SqliteRunStoreOptions {
  */
 export function openRunStore(path: string, options: SqliteRunStoreOptions = {}): RunStore {
   return guarded(path, () => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const database = openSqlite(path, options.engine);
     const network = (options.networkFileSystem ?? networkFileSystem)(dirname(path));
     database.exec("PRAGMA busy_timeout = 10000");
+    requireOwn(database, path);
     database.exec(`PRAGMA journal_mode = ${network === undefined ? "WAL" : "DELETE"}`);
     database.exec(`PRAGMA synchronous = ${network === undefined ? "NORMAL" : "FULL"}`);
-    migrate(database, path);
+    migrate(database);
     return createStore(path, database);
   });
 }
@@ -122,14 +123,6 @@ function toSummary(row: Row): RunSummary {
   };
 }
 
-function rollBack(database: SqliteDatabase): void {
-  try {
-    database.exec("ROLLBACK");
-  } catch {
-    // SQLite has already rolled back by itself after some errors, a full disk among them.
-  }
-}
-
 function guarded<T>(path: string, work: () => T): T {
   try {
     return work();
@@ -142,7 +135,10 @@ function guarded<T>(path: string, work: () => T): T {
 const explanations: readonly (readonly [RegExp, string])[] = [
   [/full/i, "the disk is full; what was acknowledged is kept; free some space and give the same command again"],
   [/UNIQUE.*event/i, "another process is writing this run; wait for it to end or use another --workspace"],
-  [/UNIQUE.*run/i, "a run of this name exists"],
+  [
+    /UNIQUE.*run/i,
+    "a run of this name exists: another process has just started it; wait for it to end, or choose another --run",
+  ],
   [/locked|busy/i, "another process keeps the store locked; wait for it to end or use another --workspace"],
   [/EEXIST|ENOTDIR/, "the workspace must be a folder, but a file is in its place; choose another --workspace"],
   [
@@ -150,6 +146,10 @@ const explanations: readonly (readonly [RegExp, string])[] = [
     "the store cannot be written; choose another --workspace",
   ],
   [/not a database|malformed|corrupt/i, "the file is not a kernelcast store or is damaged; move it away to start anew"],
+  [
+    /disk I\/O/i,
+    "the disk failed or allows no more (a quota, a limit on file sizes); what was acknowledged is kept; give the same command again when it can be written",
+  ],
   [/ENOSPC/, "the disk is full; free some space and give the same command again"],
 ];
 

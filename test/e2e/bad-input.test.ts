@@ -1,6 +1,6 @@
 /** What a user can get wrong in files and flags: one line that says what, where and what to do, and the right exit code. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import {
@@ -116,6 +116,8 @@ describe.concurrent("a task with a fault", () => {
     expectOneLine(await runCli(search(join(scratch.path, "bare"))), 1, /bare: there is no task\.yaml in it; give/);
     expectOneLine(await runCli(search("tasks/no-such")), 1, /tasks\/no-such: no such folder; give/);
     expectOneLine(await runCli(search("no-such")), 1, /no task "no-such" in it \(it has: .*softmax-f32/);
+    expectOneLine(await runCli(search("softmx-f32")), 1, /; did you mean softmax-f32\?$/m);
+    expectOneLine(await runCli(search(".")), 1, /kernelcast: \.: there is no task\.yaml in it; give/);
   });
 
   it.skipIf(!hasWorkerPython).each([
@@ -205,7 +207,11 @@ describe.concurrent("a recording with a fault", () => {
       change("kernels.jsonl", '"task_id":"t"', '"task_id":"u"'),
       /a is of task "u", which is not in/,
     ],
-    ["a measurement of no kernel", change("measurements.jsonl", '"b"', '"c"'), /measurements: c is not in kernels/],
+    [
+      "a measurement of no kernel",
+      change("measurements.jsonl", '"b"', '"c"'),
+      /measurements\.jsonl:2: kernel_id: c is not in kernels/,
+    ],
   ];
   it.each(dangling)("%s, where the whole is read", async (_title, edit, message) => {
     expectOneLine(await runCli(["recording", "info", recording(edit)]), 1, message);
@@ -264,6 +270,13 @@ describe.concurrent("wrong flags", () => {
     ],
     ["a device without its host", recorded("--device", "ssh:"), /"ssh:" names no host; write ssh:HOST/],
     ["an index that is none", recorded("--device", "local:x"), /write local, or local:INDEX/],
+    [
+      "a workspace that is an unset variable",
+      ["search", "softmax-f32", "--workspace", ""],
+      /"" for workspace: it must not be empty/,
+    ],
+    ["a forecaster with a typing error", recorded("--forecaster", "sttic"), /\(known: static\); did you mean static\?/],
+    ["a policy with a typing error", recorded("--policy", "topk"), /did you mean top-k\?/],
     ["a run outside the workspace", recorded("--run", "../../x"), /a run's name has letters, digits/],
   ];
   it.each(cases)("%s", async (_title, words, message) => {
@@ -306,6 +319,73 @@ describe.concurrent("wrong flags", () => {
     writeFileSync(join(scratch.path, "kernelcast.sqlite"), "not a store ".repeat(400));
     expectOneLine(await runCli([...words, scratch.path]), 1, /not a kernelcast store or is damaged; move it away/);
     rmSync(join(scratch.path, "kernelcast.sqlite"));
+  });
+});
+
+describe.concurrent("a text file with a fault", () => {
+  const task = (edit: (folder: string) => void): string[] =>
+    search(copyTask(scratch.next(), edit), "--device", "local");
+  const rewrite = (file: string, change: (text: string) => string | Buffer) => (folder: string) => {
+    const path = join(folder, file);
+    writeFileSync(path, change(readFileSync(path, "utf8")));
+  };
+  const latin = (text: string): Buffer => Buffer.from(`// µ\n${text}`, "latin1");
+
+  it("not UTF-8", async () => {
+    const path = join(scratch.path, "latin.cu");
+    writeFileSync(path, Buffer.from("// a\n// \xb5s\n__global__ void k(float* x) {}\n", "latin1"));
+    expectOneLine(
+      await runCli(["init", path]),
+      1,
+      /the kernel .*latin\.cu is not UTF-8 text \(line 2\); save it as UTF-8/,
+    );
+    expectOneLine(
+      await runCli(task(rewrite("seed.cu", latin))),
+      1,
+      /the seed kernel .*seed\.cu is not UTF-8 text \(line 1\)/,
+    );
+  });
+
+  it("a folder, or a circle of links, in its place", async () => {
+    expectOneLine(await runCli(["init", scratch.path]), 1, /cannot read the kernel [^:]*: it is a folder$/m);
+    const loop = join(scratch.path, "loop.cu");
+    symlinkSync("loop.cu", loop);
+    expectOneLine(await runCli(["init", loop]), 1, /loop\.cu: its symbolic links go round in a circle/);
+  });
+
+  it.skipIf(!hasWorkerPython)("a byte order mark and CRLF are no fault", async () => {
+    const windows = (text: string): string => `\uFEFF${text.replaceAll("\n", "\r\n")}`;
+    const folder = copyTask(scratch.next(), (path) => {
+      for (const file of ["task.yaml", "seed.cu", "reference.py"]) rewrite(file, windows)(path);
+    });
+    const result = await runCli(search(folder, "--device", "local"));
+    expect(result.stderr).not.toMatch(/kernelcast:/);
+    expect(result.code).toBe(0);
+  });
+});
+
+describe.concurrent("streams that cannot be written", () => {
+  const shell = async (redirection: string, words: readonly string[]): Promise<CliResult> => {
+    const child = spawn("bash", ["-c", `"$@" ${redirection}`, "-", process.execPath, cli, ...words]);
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (text) => (stdout += String(text)));
+    child.stderr.on("data", (text) => (stderr += String(text)));
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    return { code, signal: null, stdout, stderr };
+  };
+
+  it.skipIf(!existsSync("/dev/full"))("a result on a full disk is a failure of one line", async () => {
+    for (const words of [["recording", "info", "atlas", "--json"], ["--version"]]) {
+      expectOneLine(await shell(">/dev/full", words), 1, /cannot write to standard output: the disk is full/);
+    }
+  });
+
+  it.skipIf(!existsSync("/dev/full"))("progress that cannot be shown stops nothing", async () => {
+    for (const redirection of ["2>/dev/full", "2>&-"]) {
+      const result = await shell(redirection, search("softmax-f32"));
+      expect({ code: result.code, stderr: result.stderr }).toEqual({ code: 0, stderr: "" });
+      expect(JSON.parse(result.stdout)).toMatchObject({ measured: 3 });
+    }
   });
 });
 

@@ -11,7 +11,12 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List
 
-_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__\w+__\s*\([^)]*\)\s*)?(\w+)\s*\(')
+# Specifiers may come in any order: `void __global__ k(`, `__launch_bounds__(256) __global__ void k(`.
+_KERNEL = re.compile(
+    r'extern\s+"C"\s+(?=[^{;]*\b__global__\b)'
+    r"(?:(?:inline\b|void\b|__\w+__(?:\s*\([^)]*\))?)\s*)+?"
+    r"(?!__\w+__)\b(\w+)\s*\("
+)
 MARKER = re.compile(r"//\s*fake:\s*(\w+)(?:=([\w.-]+))?")
 
 

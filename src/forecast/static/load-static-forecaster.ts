@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { KernelcastError, type Forecaster } from "../../domain/index.ts";
+import { fileFault, KernelcastError, type Forecaster } from "../../domain/index.ts";
 import { createStaticForecaster } from "./static-forecaster.ts";
 import { parseStaticModel } from "./static-model.ts";
 
@@ -13,7 +13,7 @@ async function readModel(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (cause) {
     const missing = typeof cause === "object" && cause !== null && "code" in cause && cause.code === "ENOENT";
-    const why = missing ? "no such file" : String(cause);
+    const why = missing ? "no such file" : fileFault(cause);
     throw new KernelcastError("model", `cannot read the forecaster's model ${path}: ${why}`, { cause });
   }
 }

@@ -102,7 +102,11 @@ function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new KernelcastError("model", `${path}: not JSON: ${String(cause)}`, { cause });
+    throw new KernelcastError(
+      "model",
+      `${path}: not a model: it is not JSON; give static alone for the one that is shipped`,
+      { cause },
+    );
   }
 }
 

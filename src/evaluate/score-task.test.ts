@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { keyedUniform, normalQuantile, type Forecast } from "../domain/index.ts";
+import { scoreTask, topTenth, type JudgedForecast, type JudgedTask } from "./score-task.ts";
+import { scoreTasks } from "./score-tasks.ts";
+
+const prior = { m: 6, sigmaLow: 2, sigmaHigh: 2 };
+
+function judged(count: number, error: (index: number) => number, key = "t"): JudgedTask {
+  const list = Array.from({ length: count }, (_, index): JudgedForecast => {
+    const log2Us = 4 + 4 * keyedUniform(key, "truth", index);
+    const works = index % 8 !== 7;
+    const forecast: Forecast = {
+      kernelId: `k${index}`,
+      pOk: works ? 0.9 : 0.2,
+      m: log2Us + error(index),
+      sigmaLow: 0.3,
+      sigmaHigh: 0.3,
+    };
+    const parentId = index === 0 ? null : `k${Math.floor((index - 1) / 2)}`;
+    return { kernelId: `k${index}`, parentId, templateId: undefined, forecast, log2Us: works ? log2Us : undefined };
+  });
+  const known = list.flatMap(({ kernelId, log2Us }) => (log2Us === undefined ? [] : [[kernelId, log2Us] as const]));
+  return { taskId: key, judged: list, log2Us: new Map(known), prior };
+}
+
+describe("scoreTask", () => {
+  it("gives exact forecasts full marks", () => {
+    const scores = scoreTask(
+      judged(160, () => 0),
+      1,
+    );
+    expect(scores).toMatchObject({ pairwise: 1, "pairwise parent-child": 1, "auroc of p_ok": 1, "coverage 50": 1 });
+    expect(scores.spearman).toBeCloseTo(1, 12);
+    expect(scores["top tenth within 5 %"] ?? 1).toBe(1);
+    expect(scores.crps).toBeLessThan(scores["crps of prior"] as number);
+  });
+
+  it("gives reversed forecasts none", () => {
+    const task = judged(160, () => 0);
+    const reversed = task.judged.map((one) => ({ ...one, forecast: { ...one.forecast, m: -one.forecast.m } }));
+    const scores = scoreTask({ ...task, judged: reversed }, 1);
+    expect(scores).toMatchObject({ pairwise: 0, "pairwise over 3": 0, "pairwise parent-child": 0, "coverage 95": 0 });
+    expect(scores.crps).toBeGreaterThan(scores["crps of prior"] as number);
+  });
+
+  it("finds forecasts whose errors are as wide as they say calibrated, and those that are not uncalibrated", () => {
+    const error = (index: number): number => 0.3 * normalQuantile(keyedUniform("error", index));
+    const honest = scoreTask(judged(3000, error), 1);
+    expect(honest["coverage 50"]).toBeGreaterThan(0.46);
+    expect(honest["coverage 50"]).toBeLessThan(0.56);
+    expect(honest["coverage 80"]).toBeCloseTo(0.8, 1);
+    expect(honest["coverage 95"]).toBeCloseTo(0.95, 1);
+    expect(honest.ece).toBeLessThan(0.03);
+    const boastful = scoreTask(
+      judged(3000, (index) => 6 * error(index)),
+      1,
+    );
+    expect(boastful["coverage 80"]).toBeLessThan(0.3);
+    expect(boastful.ece).toBeGreaterThan(0.1);
+  });
+
+  it("has no score of p_ok without failures, and none of runtimes without working kernels", () => {
+    const task = judged(40, () => 0);
+    const failures = task.judged.filter(({ log2Us }) => log2Us === undefined);
+    const working = task.judged.filter(({ log2Us }) => log2Us !== undefined);
+    expect(scoreTask({ ...task, judged: working }, 1)["auroc of p_ok"]).toBeUndefined();
+    expect(scoreTask({ ...task, judged: failures }, 1)).toMatchObject({ pairwise: undefined, crps: undefined });
+  });
+});
+
+describe("topTenth", () => {
+  const kernel = (index: number, log2Us: number, m: number, templateId?: string) => ({
+    kernelId: `k${index}`,
+    templateId,
+    log2Us,
+    forecast: { kernelId: `k${index}`, pOk: 1, m, sigmaLow: 1, sigmaHigh: 1 },
+  });
+
+  it("states the chance of drawing a good kernel", () => {
+    const pool = Array.from({ length: 20 }, (_, index) => kernel(index, index, index));
+    // One good kernel of 20, two drawn.
+    expect(topTenth(pool, 1)).toEqual({ within: 1, chance: expect.closeTo(0.1, 12) as number });
+    const missed = pool.map((one, index) => (index === 0 ? kernel(0, 0, 99) : one));
+    expect(topTenth(missed, 1)?.within).toBe(0);
+  });
+
+  it("counts a template once, and leaves out tasks where anything will do", () => {
+    const copies = Array.from({ length: 50 }, (_, index) => kernel(100 + index, 0, 0, "fast"));
+    const rest = Array.from({ length: 19 }, (_, index) => kernel(index, 3 + index, 3 + index));
+    expect(topTenth([...copies, ...rest], 1)?.chance).toBeCloseTo(0.1, 12);
+    expect(
+      topTenth(
+        Array.from({ length: 20 }, (_, index) => kernel(index, 0, index)),
+        1,
+      ),
+    ).toBeUndefined();
+    expect(topTenth([], 1)).toBeUndefined();
+  });
+});
+
+describe("scoreTasks", () => {
+  it("averages over tasks, not kernels, with intervals that hold the mean, and repeats itself", () => {
+    const good = judged(160, () => 0, "good");
+    const bad = judged(40, (index) => 8 * (keyedUniform("bad", index) - 0.5), "bad");
+    const all = scoreTasks([good, bad], 3);
+    expect(all).toMatchObject({ tasks: 2, kernels: 200 });
+    const { mean, low, high, tasks } = all.scores.pairwise;
+    expect(tasks).toBe(2);
+    expect(mean).toBeCloseTo(((all.byTask["good"]?.pairwise ?? 0) + (all.byTask["bad"]?.pairwise ?? 0)) / 2, 12);
+    expect(low).toBeLessThan(mean as number);
+    expect(high).toBeGreaterThan(mean as number);
+    expect(scoreTasks([good, bad], 3)).toEqual(all);
+  });
+});
