@@ -90,8 +90,7 @@ export const registerBlocks: Template = template({
 
 /** Adds up the sums of body k over the rows of threads. */
 function collecting(collect: "row-zero" | "tree" | "atomic", k: number): string {
-  return;
-  ({
+  return {
     "row-zero": `sums[threadIdx.y][threadIdx.x] = a${k};
         __syncthreads();
         if (threadIdx.y == 0) {
@@ -128,7 +127,7 @@ function collecting(collect: "row-zero" | "tree" | "atomic", k: number): string 
           ${storeAcc("acc", `i + ${k} * COLUMNS`, (part) => `sums[0][threadIdx.x].${part}`)}
         }
         __syncthreads();`,
-  })[collect];
+  }[collect];
 }
 
 /** The sum of each body split over the rows of a block. */
