@@ -30,7 +30,13 @@ export async function runSearch(options: RunSearchOptions): Promise<SearchState>
   const log = createLog(store, runId);
   const replayed = replayRun(store, runId, policy, listener);
   const state = replayed ? replayed.state : begin(options, scheduler, log);
-  if (replayed) log.continueAt(replayed.nextSeq);
+  if (replayed) {
+    log.continueAt(replayed.nextSeq);
+    if (!state.ended && stages.device.time !== "virtual") {
+      const at = scheduler.now();
+      log.append({ type: "run-continue" }, applyInput(state, { type: "run-continue" }, at), at);
+    }
+  }
   const context: EffectContext = { stages, store, state, runId, signal, deviceInfo: describeOnce(stages) };
   const start = (command: SearchCommand, issuedAt: number): void =>
     scheduler.start(command.commandId, issuedAt, carryOut(command, context));
