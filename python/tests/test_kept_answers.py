@@ -124,4 +124,4 @@ def test_a_kernel_that_remembers_inputs_is_suspicious(worker):
 
 def test_there_are_sets_to_hold_back():
     assert MAIN_SETS > CHECKED_SETS >= 2 and BOUNDARY_SETS >= 2
-    assert {"kept_in_constant", "kept_in_local"} <= {entry["name"] for entry in load_index()["kernels"]}
+    assert "kept_in_constant" in {entry["name"] for entry in load_index()["kernels"]}

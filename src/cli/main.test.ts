@@ -58,8 +58,8 @@ describe("the process", () => {
     const end = finished(child);
     await expect.poll(() => worker.log().join(), { timeout: 30_000 }).not.toBe("");
     child.kill("SIGINT");
-    setTimeout(() => child.kill("SIGINT"), 1000);
-    const { stderr } = await end;
+    const { code, stderr } = await end;
+    expect(code).toBe(130);
     expect(stderr).toBe("kernelcast: interrupted\n");
     await expect.poll(() => workersOf(worker), { timeout: 10_000 }).toBe("");
   });

@@ -36,6 +36,8 @@ export interface CandidateRecord {
 /** Results of effects: what the outside world told the search. Logged before they are applied. */
 export type SearchInput =
   | { readonly type: "run-start"; readonly config: SearchConfig; readonly seedKernel: CandidateRecord }
+  /** A process took a live run up again that an earlier one had left. */
+  | { readonly type: "run-continue" }
   | {
       readonly type: "proposal-end";
       readonly commandId: string;

@@ -51,7 +51,6 @@ export function receiveProposals(state: SearchState, step: StepBuilder, input: I
   if (!batch) return;
   if (input.exhausted) state.tree.exhaust(batch.parentId);
   for (const record of input.candidates) consider(state, step, batch, record);
-  state.barrenBatches = batch.kernelIds.length === 0 ? state.barrenBatches + 1 : 0;
   if (batch.kernelIds.length === 0) batch.unmeasured = 0;
   else judge(state, step, batch);
 }

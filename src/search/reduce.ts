@@ -80,6 +80,10 @@ export function startSearch(
  */
 export function applyInput(state: SearchState, input: Exclude<SearchInput, RunStart>, at: number): Step {
   const step: StepBuilder = { commands: [], notes: [] };
+  if (input.type === "run-continue") {
+    skipDowntime(state, at);
+    return step;
+  }
   const pending = state.pending.get(input.commandId);
   if (!pending) return step;
   state.pending.delete(input.commandId);
@@ -101,6 +105,12 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
   }
   advance(state, step);
   return step;
+}
+
+/** The time since the last event, in which no process worked on the run, is not the run's. */
+function skipDowntime(state: SearchState, at: number): void {
+  state.startedAt += Math.max(0, at - state.now);
+  state.now = at;
 }
 
 function spend(state: SearchState, cost: Partial<Spending>, at: number): void {
@@ -233,7 +243,10 @@ function promote(state: SearchState, step: StepBuilder, candidate: CandidateStat
   });
 }
 
-/** Batches of nothing but duplicates, in a row, after which the proposer is taken to have nothing more to say. */
+/**
+ * Batches in a row of which nothing reached the device (duplicates, kernels that do not compile), after which the proposer is
+ * taken to have nothing more to say.
+ */
 const barrenBatchLimit = 64;
 
 /** Fills the free places: measurements first, then new batches, and ends the run when nothing is left to do. */
@@ -278,7 +291,9 @@ function dropWaiting(state: SearchState, step: StepBuilder): void {
 
 function closeBatches(state: SearchState): void {
   for (const batch of state.batches.values()) {
-    if (batch.unmeasured === 0) state.batches.delete(batch.batchId);
+    if (batch.unmeasured > 0) continue;
+    state.batches.delete(batch.batchId);
+    state.barrenBatches = batch.reachedDevice ? 0 : state.barrenBatches + 1;
   }
 }
 
@@ -290,6 +305,8 @@ function startMeasurements(state: SearchState, step: StepBuilder): void {
     const candidate = state.candidates.get(kernelId);
     if (!candidate) continue;
     candidate.status = "measuring";
+    const batch = state.batches.get(candidate.batchId ?? "");
+    if (batch) batch.reachedDevice = true;
     issue(state, step, {
       type: "measure",
       commandId: `screen:${kernelId}`,

@@ -6,6 +6,7 @@ import type { Step } from "./step.ts";
 
 const inputTypes: ReadonlySet<string> = new Set<SearchInput["type"]>([
   "run-start",
+  "run-continue",
   "proposal-end",
   "forecast-end",
   "compile-end",

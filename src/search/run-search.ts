@@ -3,7 +3,7 @@ import { recordCandidates } from "./catalog.ts";
 import { carryOut, type EffectContext, type SearchStages } from "./effects.ts";
 import { eventVersion, type SearchCommand, type SearchConfig, type SearchInput } from "./events.ts";
 import { applyInput, startSearch } from "./reduce.ts";
-import { replayRun, type StepListener } from "./replay.ts";
+import { replayRun, type ReplayedRun, type StepListener } from "./replay.ts";
 import { createLiveScheduler, createVirtualScheduler, type Scheduler } from "./schedulers.ts";
 import type { SearchState } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -29,8 +29,7 @@ export async function runSearch(options: RunSearchOptions): Promise<SearchState>
   const scheduler = stages.device.time === "virtual" ? createVirtualScheduler() : createLiveScheduler();
   const log = createLog(store, runId);
   const replayed = replayRun(store, runId, policy, listener);
-  const state = replayed ? replayed.state : begin(options, scheduler, log);
-  if (replayed) log.continueAt(replayed.nextSeq);
+  const state = replayed ? resume(replayed, options, scheduler, log) : begin(options, scheduler, log);
   const context: EffectContext = { stages, store, state, runId, signal, deviceInfo: describeOnce(stages) };
   const start = (command: SearchCommand, issuedAt: number): void =>
     scheduler.start(command.commandId, issuedAt, carryOut(command, context));
@@ -57,6 +56,19 @@ function begin(options: RunSearchOptions, scheduler: Scheduler, log: Log): Searc
   const { state, step } = startSearch(input, at, policy);
   log.append(input, step, at);
   listener?.(state, input, step);
+  return state;
+}
+
+function resume(
+  { state, nextSeq }: ReplayedRun,
+  { stages }: RunSearchOptions,
+  scheduler: Scheduler,
+  log: Log,
+): SearchState {
+  log.continueAt(nextSeq);
+  if (state.ended || stages.device.time === "virtual") return state;
+  const at = scheduler.now();
+  log.append({ type: "run-continue" }, applyInput(state, { type: "run-continue" }, at), at);
   return state;
 }
 

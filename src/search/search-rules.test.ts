@@ -4,6 +4,7 @@ import { keyedUniform, type Device, type Forecaster, type Measurement, type RunS
 import { createMemoryRunStore } from "../store/memory-run-store.ts";
 import { logOf, syntheticRun } from "./__fixtures__/synthetic-run.ts";
 import type { SearchConfig, SearchInput, SearchNote } from "./events.ts";
+import { replayRun } from "./replay.ts";
 import { runSearch, type RunSearchOptions } from "./run-search.ts";
 
 type Overrides = Partial<SearchConfig>;
@@ -180,6 +181,42 @@ describe("kernels that prove wrong", () => {
     expect(state.counts.measured).toBe(24);
     expect(state.ended).toBe("measurements");
     expect(state.batches.size).toBe(0);
+  });
+});
+
+describe("a search that cannot go on", () => {
+  it("ends when nothing of many batches compiles, though the proposer has no end", async () => {
+    const run = syntheticRun("measure-all", createMemoryRunStore(), { budget: {} });
+    const broken = withDevice(run, () => ({
+      compile: (_task, kernels) =>
+        Promise.resolve(kernels.map(({ kernelId }) => ({ kernelId, ok: false, error: "compile: no" }))),
+    }));
+    const state = await runSearch(broken);
+    expect(state.ended).toBe("no-more-proposals");
+    expect(state.counts.measured).toBe(1);
+    expect(state.counts.failed).toBeLessThan(1000);
+  });
+});
+
+describe("a live run that was left and taken up again", () => {
+  it("does not count the time between as its own", async () => {
+    const store = createMemoryRunStore();
+    const run = withDevice(syntheticRun("measure-all", store), () => ({ time: "real" }));
+    const controller = new AbortController();
+    const listener = (state: { readonly counts: { readonly measured: number } }): void => {
+      if (state.counts.measured === 10) controller.abort();
+    };
+    await expect(runSearch({ ...run, signal: controller.signal, listener })).rejects.toThrow(/go on/);
+    const downtime = 700;
+    await new Promise((resolve) => setTimeout(resolve, downtime));
+    const state = await runSearch(run);
+    expect(state.counts.measured).toBe(24);
+    const events = [...store.events(run.runId)];
+    const elapsed = (events.at(-1)?.at ?? 0) - (events[0]?.at ?? 0);
+    expect(events.filter(({ type }) => type === "run-continue")).toHaveLength(1);
+    expect(elapsed).toBeGreaterThanOrEqual(downtime / 1000);
+    expect(state.spent.wallSeconds).toBeLessThanOrEqual(elapsed - downtime / 1000 + 0.01);
+    expect(replayRun(store, run.runId, run.policy)?.state.spent).toEqual(state.spent);
   });
 });
 

@@ -33,6 +33,8 @@ export interface Batch {
   readonly kernelIds: string[];
   /** Members whose screening has not ended; the batch closes at 0. */
   unmeasured: number;
+  /** Whether the device was given a member. */
+  reachedDevice?: boolean;
   /** Its members were skipped before. */
   readonly again?: boolean;
 }
@@ -64,7 +66,7 @@ export interface SearchState {
   /** Commands issued and not ended, by id, with the time of issue. */
   readonly pending: Map<string, { readonly command: SearchCommand; readonly issuedAt: number }>;
   readonly counts: SearchCounts;
-  readonly startedAt: number;
+  startedAt: number;
   now: number;
   spent: Spending;
   nextBatch: number;
@@ -72,7 +74,7 @@ export interface SearchState {
   incumbentId: string | undefined;
   /** Why the seed kernel could not be measured. */
   seedFailure: string | undefined;
-  /** Batches in a row that brought no new candidate. */
+  /** Closed batches in a row of which nothing reached the device. */
   barrenBatches: number;
   /** True once the one confirmation that may follow a spent limit was made. */
   closingConfirmation: boolean;
