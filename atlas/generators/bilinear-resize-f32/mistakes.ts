@@ -113,7 +113,7 @@ const off: readonly Mistake[] = [
     id: "tables-late",
     template: "table-thread",
     idea: "write the tables after use",
-    expect: "incorrect",
+    expect: "launch_error",
     options: { tables: "columns-only" },
     edit: (draft) => ({ ...draft, launches: draft.launches.toReversed() }),
   },
@@ -123,7 +123,7 @@ const off: readonly Mistake[] = [
     idea: "keep the upper row for all four",
     expect: "incorrect",
     options: { step: "quarters", unit: "value", ahead: false },
-    edit: replacing(/upper\[k\] = lower\[k\];/g, "", true),
+    edit: replacing("upper[k] = lower[k];", "upper[k] = upper[k];", true),
   },
   {
     id: "phases-reversed",
