@@ -50,15 +50,11 @@ export const cellGrid: Template = template({
   },
 });
 
-function geometry(
-  mapping: Mapping,
-  nx: number,
-  ny: number,
-  width: number,
-  height: number,
-): [readonly [number, number], readonly [number, number]] {
+type Geometry = readonly [grid: readonly [number, number], block: readonly [number, number]];
+
+function geometry(mapping: Mapping, nx: number, ny: number, width: number, height: number): Geometry {
   const flat = ceilDiv(nx * ny, width * height);
-  return {
+  const choices: Readonly<Record<Mapping, Geometry>> = {
     flat: [
       [flat, 1],
       [width * height, 1],
@@ -79,7 +75,8 @@ function geometry(
       [ceilDiv(ny, height), ceilDiv(nx, width)],
       [height, width],
     ],
-  }[mapping] as [readonly [number, number], readonly [number, number]];
+  };
+  return choices[mapping];
 }
 
 function place(mapping: Mapping, scalars: boolean): string {

@@ -186,31 +186,7 @@ export const blockWave: Template = template({
       mid_c[s] = ${row};
       mid_h[s] = side;`;
     const lag = skew ? "2 * s" : "s";
-    const body = skew
-      ? `
-        #pragma unroll
-        for (int s = 0; s < STEPS; ++s) ${put("s", "rows[s]")}
-        __syncthreads();
-        float fresh[STEPS];
-        #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
-          ${relax("y - 2 * s - 1", "rows[s]")}
-          fresh[s] = value;
-        }
-        #pragma unroll
-        for (int s = 1; s < STEPS; ++s) rows[s] = fresh[s - 1];
-        const float result = fresh[STEPS - 1];
-        const int done = y - 2 * STEPS + 1;`
-      : `
-        #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
-          ${put("s", "rows[0]")}
-          __syncthreads();
-          ${relax("y - s - 1", "rows[0]")}
-          rows[0] = value;
-        }
-        const float result = rows[0];
-        const int done = y - STEPS;`;
+    const body = (skew ? skewedRows : rowsInStep)(put, relax);
     const source = `
       ${plane(sizes, kind)}
       #define STEPS ${steps}
@@ -253,6 +229,36 @@ export const blockWave: Template = template({
     return styled({ source, launches }, { names: "camel", indent: 4 });
   },
 });
+
+type Put = (s: string, value: string) => string;
+type Relax = (at: string, row: string) => string;
+
+/** All sweeps take their row at once, two rows apart; one barrier for all. */
+const skewedRows = (put: Put, relax: Relax): string => `
+  #pragma unroll
+  for (int s = 0; s < STEPS; ++s) ${put("s", "rows[s]")}
+  __syncthreads();
+  float fresh[STEPS];
+  #pragma unroll
+  for (int s = 0; s < STEPS; ++s) {
+    ${relax("y - 2 * s - 1", "rows[s]")}
+    fresh[s] = value;
+  }
+  #pragma unroll
+  for (int s = 1; s < STEPS; ++s) rows[s] = fresh[s - 1];
+  const float result = fresh[STEPS - 1];
+  const int done = y - 2 * STEPS + 1;`;
+
+const rowsInStep = (put: Put, relax: Relax): string => `
+  #pragma unroll
+  for (int s = 0; s < STEPS; ++s) {
+    ${put("s", "rows[0]")}
+    __syncthreads();
+    ${relax("y - s - 1", "rows[0]")}
+    rows[0] = value;
+  }
+  const float result = rows[0];
+  const int done = y - STEPS;`;
 
 /** A warp holds a whole tile: a column per lane, its rows in registers. */
 export const registerTile: Template = template({
