@@ -40,7 +40,7 @@ export const mistakes: readonly Mistake[] = [
     id: "uneven-static-shared",
     template: "key-tiles",
     idea: "tiles of 256 keys",
-    expect: "compile_error",
+    expect: "launch_error",
     options: { padding: "eight" },
     edit: replacing("TILE = 128", "TILE = 256"),
   },
@@ -73,15 +73,12 @@ export const mistakes: readonly Mistake[] = [
     edit: replacing("k + (size_t)head * COUNT * 128", "k + (size_t)head * COUNT * 128 * 4096"),
   },
   {
-    id: "parity-fixed",
+    id: "bytes-of-both",
     template: "bulk-ring",
-    idea: "wait for the first phase",
+    idea: "a barrier each for keys and values",
     expect: "timeout",
-    options: { spin: "c-loop", barriers: "shared", stages: 2, splits: 8 },
-    edit: replacing(
-      "await(bars + 8 * stage, i / STAGES & 1);",
-      "await(bars + 8 * stage, (i / STAGES & 1) ^ (i >= STAGES));",
-    ),
+    options: { barriers: "split" },
+    edit: replacing("expect(bar, BYTES);", "expect(bar, 2 * BYTES);"),
   },
   {
     id: "maximum-left-out",

@@ -353,7 +353,7 @@ function bulkFunctions(spin: "asm-loop" | "c-loop"): string {
     __device__ __forceinline__ void pull(unsigned int to, const half* from, unsigned int bar) {
       asm volatile(
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];"
-        ::"r"(to), "l"(from), "n"(BYTES), "r"(bar) : "memory");
+        ::"r"(to), "l"(from), "r"((unsigned int)BYTES), "r"(bar) : "memory");
     }
 
     __device__ __forceinline__ void await(unsigned int bar, unsigned int parity) {
