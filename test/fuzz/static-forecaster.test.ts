@@ -32,20 +32,30 @@ function slip(source: string, { kind, from, length, text }: Slip): string {
   const start = Math.floor(from * source.length);
   const end = Math.min(source.length, start + Math.ceil(length * source.length));
   const [before, part, after] = [source.slice(0, start), source.slice(start, end), source.slice(end)];
-  switch (kind) {
-    case "delete":
-      return before + after;
-    case "repeat":
-      return before + part + part + after;
-    case "insert":
-      return before + text + part + after;
-    case "swap":
-      return after + part + before;
-    case "number":
-      return before + part.replace(/\d+/g, "2147483647") + after;
-    case "truncate":
-      return before;
-  }
+  const slipped: Readonly<Record<Slip["kind"], string>> = {
+    delete: before + after,
+    repeat: before + part + part + after,
+    insert: before + text + part + after,
+    swap: after + part + before,
+    number: before + part.replace(/\d+/g, "2147483647") + after,
+    truncate: before,
+  };
+  return slipped[kind];
+}
+
+function damaged(taskId: string, place: number, changes: readonly Slip[]): Kernel {
+  const kernels = recording.kernels(taskId);
+  const { kernel } = kernels[place % kernels.length] as (typeof kernels)[number];
+  const { sizes = {} } = recording.tasks.get(taskId)?.task.workload ?? {};
+  return makeKernel({ ...kernel, source: changes.reduce(slip, kernel.source) }, sizes);
+}
+
+function expectProper(forecast: Forecast | undefined): void {
+  expect(forecast?.pOk).toBeGreaterThan(0);
+  expect(forecast?.pOk).toBeLessThan(1);
+  expect(forecast?.sigmaLow).toBeGreaterThan(0);
+  expect(forecast?.sigmaHigh).toBeGreaterThan(0);
+  expect([forecast?.m, forecast?.sigmaLow, forecast?.sigmaHigh].every(Number.isFinite)).toBe(true);
 }
 
 async function forecastOf(taskId: string, kernel: Kernel): Promise<Forecast | undefined> {
@@ -73,17 +83,10 @@ describe("the static forecaster on damaged sources", () => {
         fc.nat(),
         fc.array(slips, { minLength: 1, maxLength: 4 }),
         async (taskId, place, changes) => {
-          const kernels = recording.kernels(taskId);
-          const chosen = kernels[place % kernels.length]?.kernel as Kernel;
-          const kernel = makeKernel(
-            { ...chosen, source: changes.reduce(slip, chosen.source) },
-            recording.tasks.get(taskId)?.task.workload.sizes ?? {},
-          );
+          const kernel = damaged(taskId, place, changes);
           const forecast = await forecastOf(taskId, kernel);
           expect(forecast?.kernelId).toBe(kernel.kernelId);
-          const { pOk = Number.NaN, m = Number.NaN, sigmaLow = 0, sigmaHigh = 0 } = forecast ?? {};
-          expect(pOk > 0 && pOk < 1 && Number.isFinite(m)).toBe(true);
-          expect(sigmaLow > 0 && sigmaHigh > 0 && Number.isFinite(sigmaLow + sigmaHigh)).toBe(true);
+          expectProper(forecast);
         },
       ),
       { numRuns: 150, seed: 20261126 },
