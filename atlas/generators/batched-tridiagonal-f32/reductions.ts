@@ -324,7 +324,8 @@ export const pcrThenThomas = template({
   from: "parallel-reduction",
   idea: "Split each system into interleaved short ones by a few parallel steps and finish those serially",
   options: splitOptions,
-  valid: (o) => o.systems * 128 * 16 * (o.buffers === "double" ? 3 : 2) <= 48 * 1024,
+  valid: (o) =>
+    o.systems * 128 * 16 * (o.buffers === "double" ? 3 : 2) <= 48 * 1024 && (o.tail === "in place" || o.systems < 8),
   count: 26,
   write(o, s) {
     const plain = o.form === "plain";

@@ -100,7 +100,7 @@ export const sharedVector = template({
   from: "warp-rows",
   idea: "Bring x into shared memory once per block and let the block's warps take rows from there",
   options: vectorOptions,
-  valid: (o) => o.stage === "whole" || o.deal === "round robin",
+  valid: (o) => (o.stage === "whole" || o.deal === "round robin") && (o.warps < 32 || o.bounds),
   count: 21,
   write(o, s) {
     const size = sizing(o.size, s);

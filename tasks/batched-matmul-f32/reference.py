@@ -1,0 +1,5 @@
+import numpy as np
+
+
+def reference(inputs, sizes):
+    return {"c": np.matmul(inputs["a"], inputs["b"])}
