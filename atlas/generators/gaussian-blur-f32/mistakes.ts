@@ -53,7 +53,7 @@ const refused: readonly Mistake[] = [
     idea: "declare the larger tile statically",
     expect: "compile_error",
     options: { memory: "static", tile: "64x32" },
-    edit: replacing("#define TY 32", "#define TY 96"),
+    edit: replacing("#define TY 32", "#define TY 512"),
   },
   {
     id: "byte-offsets",

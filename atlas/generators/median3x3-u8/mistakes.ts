@@ -58,10 +58,13 @@ const failing: readonly Mistake[] = [
   {
     id: "histogram-of-every-value",
     template: "sliding-histogram",
-    idea: "count in words for more threads per block",
+    idea: "count in words for four times as many threads per block",
     expect: "compile_error",
     options: { count: "unsigned char", threads: 64 },
-    edit: replacing("__shared__ unsigned char bins", "__shared__ unsigned int bins"),
+    edit: (draft) => {
+      const wider = replacing("__shared__ unsigned char bins", "__shared__ unsigned int bins")(draft);
+      return withEach(replacing("#define THREADS 64", "#define THREADS 256")(wider), () => ({ block: [256, 1, 1] }));
+    },
   },
   {
     id: "search-without-end",
