@@ -167,11 +167,11 @@ export const mistakes: readonly Mistake[] = [
     edit: replacing("tile[lane][warp * (WIDTH / 8) + j]", "tile[warp * (WIDTH / 8) + j][lane]"),
   },
   {
-    id: "flush-at-the-end",
+    id: "chunks-overlap",
     template: "warp-units",
-    idea: "flush only after the last unit",
+    idea: "step from chunk to chunk by one row",
     expect: "incorrect",
-    options: { hold: true, flush: "atomic", order: "down", chunk: 512 },
-    edit: replacing("unit + 1 == last || (unit + 1) % CHUNKS == 0", "unit + 1 == last"),
+    options: { hold: false, flush: "atomic" },
+    edit: replacing("* CHUNK * PACKS + c", "* PACKS + c"),
   },
 ];

@@ -3,7 +3,7 @@ import { on } from "../kit/code.ts";
 export type BlockScan = "shuffle" | "serial" | "hillis" | "ping-pong" | "sweep";
 export type WarpScan = "branch" | "select" | "lane-left";
 
-export function warpScan(style: WarpScan): string {
+function warpScan(style: WarpScan): string {
   const step = {
     branch: "int below = __shfl_up_sync(0xffffffffu, v, d);\nif (lane >= d) v += below;",
     select: "int below = __shfl_up_sync(0xffffffffu, v, d);\nv += lane >= d ? below : 0;",
