@@ -229,6 +229,7 @@ export const digitPasses: Template = template({
     const cell = (d: string): string =>
       swizzled ? `counts[${d} * THREADS + (threadIdx.x ^ (${d} & 7))]` : `counts[${d} * THREADS + threadIdx.x]`;
     const mine = scanEntry(swizzled);
+    const scans = digitScans[scan];
     const two = keep === "two-arrays";
     const current = two ? "from[threadIdx.x * HELD + k]" : "value[k]";
     const source = `

@@ -269,7 +269,7 @@ export const stageLaunches: Template = template({
     const exchange = (up: string): string =>
       swap === "branch"
         ? `if ((a > b) == ${up}) {\nint c = a;\na = b;\nb = c;\n}`
-        : `int low = min(a, b), high = max(a, b);\na = ${up} ? low : high;\nb = ${up} ? high : low;`;
+        : `int less = min(a, b), more = max(a, b);\na = ${up} ? less : more;\nb = ${up} ? more : less;`;
     const quads = pair === "quads";
     const one = (part: string): string =>
       `{\nint a = left${part}, b = right${part};\n${exchange("up")}\nleft${part} = a;\nright${part} = b;\n}`;

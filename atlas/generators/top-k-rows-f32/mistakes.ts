@@ -60,7 +60,7 @@ export const mistakes: readonly Mistake[] = [
     idea: "drain until nothing waits",
     expect: "timeout",
     options: { drain: "loop", append: "ballot" },
-    edit: replacing("while (waiting >= 32) {\n", "while (waiting >= 0) {\n", true),
+    edit: replacing("waiting -= 32;", "", true),
   },
   {
     id: "fifteen-heads",
