@@ -10,12 +10,12 @@ interface Ring {
 /** Statements that take one key per group and step from `key_tile` and `value_tile`. */
 function consume({ lanes, exp }: Ring): string {
   return `
-    for (int i = group; i < TILE; i += GROUPS) {
+    for (int n = group; n < TILE; n += GROUPS) {
       float dot = 0.0f;
       #pragma unroll
       for (int w = 0; w < ${16 / lanes}; ++w) {
         float part[8];
-        unpack8(key_tile[i * 16 + lane + w * ${lanes}], part);
+        unpack8(key_tile[n * 16 + lane + w * ${lanes}], part);
         #pragma unroll
         for (int j = 0; j < 8; ++j) dot += part[j] * query[8 * w + j];
       }
@@ -29,7 +29,7 @@ function consume({ lanes, exp }: Ring): string {
       #pragma unroll
       for (int w = 0; w < ${16 / lanes}; ++w) {
         float part[8];
-        unpack8(value_tile[i * 16 + lane + w * ${lanes}], part);
+        unpack8(value_tile[n * 16 + lane + w * ${lanes}], part);
         #pragma unroll
         for (int j = 0; j < 8; ++j) acc[8 * w + j] = acc[8 * w + j] * keep + p * part[j];
       }
@@ -321,7 +321,7 @@ export const bulkRing: Template = template({
       launch("attend_bulk", [splits, heads], block, ["q", "k", "v", "work"], stages * 2 * tile * 256),
       combineLaunch(combine, sizes),
     ];
-    return styled({ source, launches }, { names: "camel", indent: 4 });
+    return styled({ source, launches }, { names: "snake", indent: 4 });
   },
 });
 
