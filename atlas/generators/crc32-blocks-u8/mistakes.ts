@@ -1,0 +1,187 @@
+import type { KernelDraft, Mistake } from "../kit/generator.ts";
+import { replacing } from "../kit/code.ts";
+
+const withLaunches = (draft: KernelDraft, change: Partial<KernelDraft["launches"][number]>): KernelDraft => ({
+  ...draft,
+  launches: draft.launches.map((entry) => ({ ...entry, ...change })),
+});
+
+export const mistakes: readonly Mistake[] = [
+  {
+    id: "shuffle-of-an-array",
+    template: "nibble-table",
+    idea: "shuffle the table's entries",
+    expect: "compile_error",
+    options: { place: "shuffle", copies: 1, read: "words", order: "word" },
+    edit: replacing("__shfl_sync(0xffffffffu, mine, r & 15u)", "__shfl_sync(0xffffffffu, mine[r & 15u])", true),
+  },
+  {
+    id: "index-with-a-vector",
+    template: "half-word-table",
+    idea: "put the whole vector through the remainder",
+    expect: "compile_error",
+    options: { read: "pairs", both: "after" },
+    edit: replacing("r ^= v.x;", "r ^= v;"),
+  },
+  {
+    id: "tables-too-large",
+    template: "slicing",
+    idea: "sixteen tables with four copies each",
+    expect: "compile_error",
+    options: { bytes: 16, copies: 2, read: "quads", fill: "steps" },
+    edit: replacing("[256 * 2]", "[256 * 4]"),
+  },
+  {
+    id: "block-too-large",
+    template: "bit-by-bit",
+    idea: "two thousand threads per block",
+    expect: "launch_error",
+    options: { block: 256 },
+    edit: (draft) =>
+      withLaunches(replacing("blockIdx.x * 256", "blockIdx.x * 2048")(draft), {
+        block: [2048, 1, 1],
+        grid: [64, 1, 1],
+      }),
+  },
+  {
+    id: "shared-carve-out",
+    template: "staged-tiles",
+    idea: "ask for dynamic shared memory on top of the tile",
+    expect: "launch_error",
+    edit: (draft) => withLaunches(draft, { smemBytes: 231_000 }),
+  },
+  {
+    id: "offset-in-words",
+    template: "byte-table",
+    idea: "step from block to block by words of four bytes",
+    expect: "launch_error",
+    options: { read: "quads", place: "computed" },
+    edit: replacing("(size_t)block * 64", "(size_t)block * 64 * 4096"),
+  },
+  {
+    id: "wait-for-combination",
+    template: "two-launches",
+    idea: "wait for the marker behind the remainders",
+    expect: "timeout",
+    options: { segments: 16, combine: "horner" },
+    edit: replacing(
+      "int which = blockIdx.x * blockDim.x + threadIdx.x;\n",
+      "int which = blockIdx.x * blockDim.x + threadIdx.x;\n  const volatile unsigned int* marker = partial + 60 * BLOCKS;\n  while (*marker != 1u) {\n  }\n",
+    ),
+  },
+  {
+    id: "not-inverted",
+    template: "bit-by-bit",
+    idea: "store the remainder",
+    expect: "incorrect",
+    options: { step: "mask", read: "words" },
+    edit: replacing("= ~r;", "= r;"),
+  },
+  {
+    id: "starts-from-zero",
+    template: "byte-table",
+    idea: "begin with zero",
+    expect: "incorrect",
+    options: { place: "global", copies: 1, read: "words" },
+    edit: replacing("unsigned int r = 0xffffffffu;", "unsigned int r = 0u;"),
+  },
+  {
+    id: "seven-bits",
+    template: "byte-table",
+    idea: "fill the table in seven steps",
+    expect: "incorrect",
+    options: { place: "computed", copies: 4, read: "pairs" },
+    edit: replacing("bit < 8", "bit < 7"),
+  },
+  {
+    id: "nibbles-swapped",
+    template: "nibble-table",
+    idea: "take the high nibble first",
+    expect: "incorrect",
+    options: { place: "shared", copies: 1, read: "quads", order: "word" },
+    edit: replacing("r & 15u", "(r >> 4) & 15u", true),
+  },
+  {
+    id: "last-words-dropped",
+    template: "slicing",
+    idea: "leave the last vector to a tail that is not there",
+    expect: "incorrect",
+    options: { bytes: 8, read: "quads", copies: 1 },
+    edit: replacing(/i < 64; \+\+i/, "i < 63; ++i"),
+  },
+  {
+    id: "tables-reversed",
+    template: "slicing",
+    idea: "number the tables from the first byte",
+    expect: "incorrect",
+    options: { bytes: 4, read: "words", copies: 1, split: "shifts" },
+    edit: (draft) =>
+      replacing("table[3][(", "table[0][(")(replacing("table[0][((r >> 24)", "table[3][((r >> 24)")(draft)),
+  },
+  {
+    id: "tile-rows-swapped",
+    template: "staged-tiles",
+    idea: "read the tile along its columns",
+    expect: "incorrect",
+    options: { layout: "turned", width: 32, block: 32, copy: "flat", ahead: false },
+    edit: replacing("tile[i][threadIdx.x]", "tile[threadIdx.x][i]"),
+  },
+  {
+    id: "every-lane-starts",
+    template: "segments-on-lanes",
+    idea: "begin every segment with ones",
+    expect: "incorrect",
+    options: { lanes: 32 },
+    edit: replacing("lane == 0 ? 0xffffffffu : 0u", "0xffffffffu"),
+  },
+  {
+    id: "level-skipped",
+    template: "segments-on-lanes",
+    idea: "the same power at every level",
+    expect: "incorrect",
+    options: { lanes: 8, combine: "tree" },
+    edit: (draft) => {
+      const factors = [...draft.source.matchAll(/multiply\(r, (0x[0-9a-f]+u)\)/g)].map((match) => match[1] ?? "");
+      return replacing(factors[1] ?? "none", factors[0] ?? "none")(draft);
+    },
+  },
+  {
+    id: "lanes-not-shifted",
+    template: "interleaved-lanes",
+    idea: "add the lanes' remainders as they are",
+    expect: "incorrect",
+    options: { together: 2 },
+    edit: replacing("warpXor(multiply(r0, shift))", "warpXor(r0)"),
+  },
+  {
+    id: "half-the-lanes",
+    template: "interleaved-lanes",
+    idea: "one step fewer in the reduction",
+    expect: "incorrect",
+    options: { reduce: "xor", vector: 4, copies: 2 },
+    edit: replacing("lanes = 16", "lanes = 8"),
+  },
+  {
+    id: "segments-unweighted",
+    template: "two-launches",
+    idea: "add the remainders of the segments",
+    expect: "incorrect",
+    options: { combine: "powers", segments: 8 },
+    edit: replacing(/multiply\(powers\[s\], (partial\[[^;]*\])\);/, "$1;"),
+  },
+  {
+    id: "start-in-every-warp",
+    template: "bit-constants",
+    idea: "invert the first word of each warp",
+    expect: "incorrect",
+    options: { ends: "shared" },
+    edit: replacing("if (threadIdx.x == 0) word", "if (threadIdx.x % 32 == 0) word"),
+  },
+  {
+    id: "tree-without-top",
+    template: "tree-in-shared",
+    idea: "stop one level earlier",
+    expect: "incorrect",
+    edit: replacing("level < LEVELS", "level < LEVELS - 1"),
+  },
+];
