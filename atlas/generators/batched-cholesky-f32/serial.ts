@@ -177,7 +177,7 @@ export const serialTemplates: readonly Template[] = [
   {
     id: "thread-global",
     from: null,
-    count: 29,
+    count: 16,
     idea: "copy first and then factor in place in the output",
     options: {
       order: [...orders],
@@ -193,7 +193,7 @@ export const serialTemplates: readonly Template[] = [
   {
     id: "thread-registers",
     from: "thread-global",
-    count: 36,
+    count: 20,
     idea: "hold the matrix in an array of the thread's own",
     options: {
       unrolled: [true, false],
@@ -211,7 +211,7 @@ export const serialTemplates: readonly Template[] = [
   {
     id: "thread-shared",
     from: "thread-registers",
-    count: 32,
+    count: 18,
     idea: "stage the matrices of a block in shared memory",
     options: {
       interleaved: [false, true],

@@ -91,7 +91,7 @@ export const stagedTemplates: readonly Template[] = [
   {
     id: "async-ring",
     from: "vector8",
-    count: 31,
+    count: 17,
     idea: "keep several tiles in flight with asynchronous copies into shared memory",
     options: {
       consume: ["own", "mirrored", "pairs"],

@@ -163,7 +163,7 @@ export const vectorTemplates: readonly Template[] = [
   {
     id: "vector8",
     from: "half-pairs",
-    count: 40,
+    count: 22,
     idea: "move 16 bytes per access",
     options: {
       shape: ["batched", "simple", "stride", "adjacent"],
@@ -181,7 +181,7 @@ export const vectorTemplates: readonly Template[] = [
   {
     id: "column-strip",
     from: "vector8",
-    count: 31,
+    count: 17,
     idea: "keep the bias of eight columns in registers and walk down the rows",
     options: {
       prefetch: [false, true],
@@ -201,7 +201,7 @@ export const vectorTemplates: readonly Template[] = [
   {
     id: "shared-bias",
     from: "vector8",
-    count: 27,
+    count: 15,
     idea: "stage the whole bias in shared memory for a group of rows",
     options: {
       float_bias: [false, true],

@@ -119,7 +119,7 @@ ${drain}
 export const wmmaGlobal: Template = {
   id: "wmma-global",
   from: null,
-  count: 29,
+  count: 16,
   idea: "tensor cores through wmma, fragments straight from global memory",
   options: {
     wm: [1, 2, 4],
@@ -263,7 +263,7 @@ ${drainTile(Boolean(o["wideStore"]), "c")}
 export const wmmaShared: Template = {
   id: "wmma-shared",
   from: "wmma-global",
-  count: 36,
+  count: 20,
   idea: "wmma on tiles in shared memory",
   options: {
     bm: [64, 128],
@@ -368,7 +368,7 @@ ${keep}
 export const split: Template = {
   id: "split-k",
   from: "wmma-shared",
-  count: 23,
+  count: 13,
   idea: "cut k into slices and combine the partial sums in floats",
   options: {
     bm: [128, 64],
