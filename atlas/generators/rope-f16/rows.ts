@@ -14,7 +14,7 @@ export const headThread: Template = template({
     trig: ["divide", "powf", "separate", "exp2", "approx", "half-turns", "double"],
     joint: ["each", "joint"],
     walk: ["pairs", "half2", "copied", "ratio"],
-    index: ["row", "token-fastest"],
+    index: ["row", "token-inner"],
     unroll: ["none", "four", "eight"],
     restrict: [false, true],
     block: [128, 64, 256, 32],
