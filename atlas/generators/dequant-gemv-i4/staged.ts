@@ -144,7 +144,7 @@ export const asyncWords: Template = template({
       #include <cuda_pipeline.h>
 
       ${dimensions(sizes, kind)}
-      enum { STAGES = ${stages}, WARPS = ${warps}, WALKERS = ${blocks * warps}, SHARE = ${share}, STEPS = WORDS / 128 };
+      constexpr int STAGES = ${stages}, WARPS = ${warps}, WALKERS = ${blocks * warps}, SHARE = ${share}, STEPS = WORDS / 128;
 
       ${decode8(decode)}
       ${warpTotal(total)}
