@@ -25,7 +25,7 @@ export const warpPerOption: Template = template({
   idea: "Give the lanes of a warp the scenarios of one option and reduce by shuffles.",
   options: {
     formula: ["two-cdfs", "shared-density"],
-    cdf: ["normcdff", "erfcf", "poly-fast"],
+    cdf: ["normcdff", "erfcf", "poly-fma"],
     math: ["precise", "intrinsic"],
     shuffle: ["xor", "down", "cooperative"],
     row: ["every-lane", "first-lane"],
@@ -35,7 +35,7 @@ export const warpPerOption: Template = template({
     block: [256, 128],
   },
   valid: ({ formula, cdf, row, lanes }) =>
-    (formula === "two-cdfs" || cdf === "poly-fast") && (row === "every-lane" || lanes === 32),
+    (formula === "two-cdfs" || cdf === "poly-fma") && (row === "every-lane" || lanes === 32),
   count: 26,
   write: (o, { n = 0, scenarios: count = 0 }) => {
     const { formula, cdf, math, shuffle, row, scenarios, options, lanes, block } = o;
@@ -161,7 +161,7 @@ export const scenarioSplit: Template = template({
   idea: "Split the scenarios over the rows of a block and add the parts in shared memory.",
   options: {
     formula: ["two-cdfs", "shared-density"],
-    cdf: ["poly-fast", "erff", "normcdff"],
+    cdf: ["poly-fma", "erff", "normcdff"],
     math: ["intrinsic", "precise", "base2"],
     share: ["interleaved", "contiguous"],
     prepared: ["each", "first-row"],
@@ -169,7 +169,7 @@ export const scenarioSplit: Template = template({
     rows: [4, 2, 8],
     width: [64, 32, 128],
   },
-  valid: ({ formula, cdf }) => formula === "two-cdfs" || cdf === "poly-fast",
+  valid: ({ formula, cdf }) => formula === "two-cdfs" || cdf === "poly-fma",
   count: 24,
   write: ({ formula, cdf, math, share, prepared, meet, rows, width }, { n = 0, scenarios = 0 }) => {
     const first = prepared === "first-row";

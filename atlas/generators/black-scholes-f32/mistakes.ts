@@ -106,7 +106,7 @@ const wrong: readonly Mistake[] = [
     template: "scenario-table",
     idea: "share the density",
     expect: "incorrect",
-    options: { formula: "shared-density", cdf: "poly-fast", math: "intrinsic" },
+    options: { formula: "shared-density", cdf: "poly-fma", math: "intrinsic" },
     edit: replacing("0.398942280f * now *", "0.398942280f * paids[k] *"),
   },
   {

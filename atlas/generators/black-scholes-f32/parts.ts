@@ -2,7 +2,7 @@ import { on } from "../kit/code.ts";
 
 export const bookArguments = ["book", "shocks", "mean", "worst"] as const;
 
-const cdfs = ["erfcf", "normcdff", "erff", "poly", "poly-fast", "poly-branch"] as const;
+const cdfs = ["erfcf", "normcdff", "erff", "poly", "poly-fma", "poly-branch"] as const;
 export type Cdf = (typeof cdfs)[number];
 export type Math = "precise" | "intrinsic" | "base2";
 
@@ -18,7 +18,7 @@ export function cdfFunction(cdf: Cdf, name: string, qualifiers = "__device__ __f
       const float t = 1.0f / (1.0f + 0.2316419f * fabsf(z));
       const float tail = 0.398942280f * expf(-0.5f * z * z) * (${series("t")});
       return z > 0.0f ? 1.0f - tail : tail;`,
-    "poly-fast": `
+    "poly-fma": `
       const float t = __fdividef(1.0f, fmaf(0.2316419f, fabsf(z), 1.0f));
       float sum = fmaf(t, 1.330274429f, -1.821255978f);
       sum = fmaf(t, sum, 1.781477937f);

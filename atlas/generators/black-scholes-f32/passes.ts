@@ -11,7 +11,7 @@ export const pairAtomics: Template = template({
   idea: "Start a thread per option and chunk of scenarios and combine the results with atomics.",
   options: {
     place: ["options-first", "scenarios-first"],
-    cdf: ["erfcf", "poly", "normcdff", "poly-fast"],
+    cdf: ["erfcf", "poly", "normcdff", "poly-fma"],
     math: ["precise", "intrinsic"],
     minimum: ["int", "loop"],
     clear: ["scalar", "vector"],
@@ -147,7 +147,7 @@ export const valueMatrix: Template = template({
   idea: "Write the value of every option under every scenario to scratch and reduce in a second launch.",
   options: {
     layout: ["scenario-rows", "option-rows"],
-    cdf: ["normcdff", "erfcf", "poly", "poly-fast"],
+    cdf: ["normcdff", "erfcf", "poly", "poly-fma"],
     math: ["precise", "intrinsic"],
     reduce: ["thread", "vector", "warp"],
     store: ["plain", "__stcs"],
@@ -218,14 +218,14 @@ export const derivedColumns: Template = template({
     columns: ["apart", "packed", "joined"],
     scenarios: ["same-launch", "own-launch"],
     formula: ["two-cdfs", "shared-density"],
-    cdf: ["erff", "poly-fast", "normcdff", "erfcf"],
+    cdf: ["erff", "poly-fma", "normcdff", "erfcf"],
     math: ["precise", "intrinsic", "base2"],
     table: ["global", "shared"],
     unroll: [false, true],
     per: ["one", "two"],
     block: [256, 128],
   },
-  valid: ({ formula, cdf }) => formula === "two-cdfs" || cdf === "poly-fast",
+  valid: ({ formula, cdf }) => formula === "two-cdfs" || cdf === "poly-fma",
   count: 24,
   write: (o, { n = 0, scenarios: count = 0 }) => {
     const { columns, scenarios, formula, cdf, math, table, unroll, per, block } = o;

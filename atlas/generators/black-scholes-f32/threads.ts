@@ -8,7 +8,7 @@ export const optionPerThread: Template = template({
   from: null,
   idea: "Read the option once and evaluate the formula in a loop over the scenarios.",
   options: {
-    cdf: ["erfcf", "normcdff", "erff", "poly", "poly-fast"],
+    cdf: ["erfcf", "normcdff", "erff", "poly", "poly-fma"],
     log: ["quotient", "difference"],
     math: ["precise", "intrinsic"],
     load: ["scalar", "vector", "__ldg"],
@@ -68,7 +68,7 @@ export const hoisted: Template = template({
   idea: "Split the logarithm and compute everything that depends on the option alone before the loop.",
   options: {
     formula: ["two-cdfs", "shared-density"],
-    cdf: ["poly", "erfcf", "normcdff", "poly-fast", "poly-branch", "erff"],
+    cdf: ["poly", "erfcf", "normcdff", "poly-fma", "poly-branch", "erff"],
     math: ["precise", "intrinsic", "base2"],
     money: ["quotient", "difference"],
     load: ["vector", "scalar", "__ldg"],
@@ -138,7 +138,7 @@ export const scenarioTable: Template = template({
   idea: "Prepare the scenarios once per block as vectors in shared memory and let each thread value several options.",
   options: {
     formula: ["two-cdfs", "shared-density"],
-    cdf: ["poly-fast", "normcdff", "poly-branch", "erff"],
+    cdf: ["poly-fma", "normcdff", "poly-branch", "erff"],
     math: ["intrinsic", "base2", "precise"],
     layout: ["float4", "arrays", "struct"],
     spacing: ["block", "neighbours"],
@@ -148,7 +148,7 @@ export const scenarioTable: Template = template({
     block: [128, 256, 64],
   },
   valid: ({ formula, cdf, per, order }) =>
-    (formula === "two-cdfs" || cdf === "poly-fast") && (per > 1 || order === "scenarios-outside"),
+    (formula === "two-cdfs" || cdf === "poly-fma") && (per > 1 || order === "scenarios-outside"),
   count: 30,
   write: (o, { n = 0, scenarios = 0 }) => {
     const { formula, cdf, math, layout, spacing, order, unroll, per, block } = o;

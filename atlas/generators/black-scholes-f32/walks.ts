@@ -9,7 +9,7 @@ export const bookWalk: Template = template({
   idea: "Keep a resident grid walking over the book and read the next option before valuing the current one.",
   options: {
     formula: ["two-cdfs", "shared-density"],
-    cdf: ["poly-fast", "normcdff", "erfcf"],
+    cdf: ["poly-fma", "normcdff", "erfcf"],
     math: ["intrinsic", "precise", "base2"],
     ahead: [true, false],
     shocks: ["shared", "global", "lanes"],
@@ -18,7 +18,7 @@ export const bookWalk: Template = template({
     block: [256, 128, 512],
     perSm: [4, 2, 8],
   },
-  valid: ({ formula, cdf, block, perSm }) => (formula === "two-cdfs" || cdf === "poly-fast") && block * perSm <= 2048,
+  valid: ({ formula, cdf, block, perSm }) => (formula === "two-cdfs" || cdf === "poly-fma") && block * perSm <= 2048,
   count: 26,
   write: (o, { n = 0, scenarios = 0 }) => {
     const { formula, cdf, math, ahead, shocks, pieces, unroll, block, perSm } = o;
@@ -195,7 +195,7 @@ export const sideBySide: Template = template({
   idea: "Evaluate several scenarios side by side so that their chains of dependent operations overlap.",
   options: {
     formula: ["shared-density", "two-cdfs"],
-    cdf: ["poly-fast", "poly", "normcdff"],
+    cdf: ["poly-fma", "poly", "normcdff"],
     math: ["intrinsic", "base2", "precise"],
     sums: ["apart", "joined"],
     reads: ["pairs", "quads", "shared"],
@@ -204,7 +204,7 @@ export const sideBySide: Template = template({
     block: [256, 128, 64],
   },
   valid: ({ formula, cdf, reads, width }) =>
-    (formula === "two-cdfs" || cdf === "poly-fast") && (reads !== "quads" || width === 4 || width === 2),
+    (formula === "two-cdfs" || cdf === "poly-fma") && (reads !== "quads" || width === 4 || width === 2),
   count: 26,
   write: ({ formula, cdf, math, sums, reads, coding, width, block }, { n = 0, scenarios = 0 }) => {
     const apart = sums === "apart";
