@@ -65,12 +65,12 @@ export const mistakes: readonly Mistake[] = [
     ),
   },
   {
-    id: "border-of-the-row-above",
+    id: "diagonal-from-own-row",
     template: "rows-in-local-memory",
-    idea: "begin a row with the entry above it",
+    idea: "begin a row with the diagonal of its own border",
     expect: "incorrect",
     options: { rows: "one" },
-    edit: replacing("left = i;", "left = i - 1;"),
+    edit: replacing("diagonal = i - 1", "diagonal = i"),
   },
   {
     id: "last-entry-not-copied",
