@@ -24,12 +24,12 @@ export const mistakes: readonly Mistake[] = [
     edit: replacing("r ^= v.x;", "r ^= v;"),
   },
   {
-    id: "tables-too-large",
+    id: "copy-undeclared",
     template: "slicing",
-    idea: "sixteen tables with four copies each",
+    idea: "two copies of every table",
     expect: "compile_error",
-    options: { bytes: 16, copies: 2, read: "quads", fill: "steps" },
-    edit: replacing("[256 * 2]", "[256 * 4]"),
+    options: { bytes: 8, copies: 2, read: "quads", fill: "steps" },
+    edit: replacing("const int copy = threadIdx.x % 2;", ""),
   },
   {
     id: "block-too-large",
