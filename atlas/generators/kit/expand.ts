@@ -1,5 +1,6 @@
 import { keyedStream, makeKernel, type Kernel } from "../../../src/domain/index.ts";
 import { constantFreeText } from "../../../src/formats/kernel-structure.ts";
+import { findLeak } from "../../../src/formats/source-leaks.ts";
 import type { Generator, KernelDraft, Mistake, OptionValue, Options, Template } from "./generator.ts";
 
 /** A generated kernel with its place in the derivation tree. */
@@ -42,7 +43,22 @@ export function expandGenerator(generator: Generator, seedKernel: Kernel, sizes:
     byTemplate.set(template.id, drawTemplate(generator.taskId, template, origins, sizes, seed, seen));
   }
   const mistakes = generator.mistakes.map((mistake) => makeMistake(generator, mistake, byTemplate, sizes));
-  return [root, ...[...byTemplate.values()].flat(), ...mistakes.filter((mistake) => isNew(mistake, seen))];
+  const drawn = [root, ...[...byTemplate.values()].flat(), ...mistakes.filter((mistake) => isNew(mistake, seen))];
+  return withoutTelling(drawn);
+}
+
+/** Leaves out kernels with a word that tells how they do; their children descend from their parents. */
+function withoutTelling(drawn: readonly GeneratedKernel[]): GeneratedKernel[] {
+  const parentOfTelling = new Map(
+    drawn
+      .filter(({ kernel }) => findLeak(kernel.source) !== undefined)
+      .map(({ kernel, parentId }) => [kernel.kernelId, parentId]),
+  );
+  const standing = (id: string | null): string | null =>
+    id !== null && parentOfTelling.has(id) ? standing(parentOfTelling.get(id) ?? null) : id;
+  return drawn
+    .filter(({ kernel }) => !parentOfTelling.has(kernel.kernelId))
+    .map((kernel) => ({ ...kernel, parentId: standing(kernel.parentId) }));
 }
 
 function isNew(drawn: GeneratedKernel, seen: Set<string>): boolean {
