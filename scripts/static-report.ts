@@ -1,11 +1,11 @@
 /**
- * `npm run results:static [-- --recording atlas --model models/static-v0.json --seed 1]`: scores the static forecaster on
- * every split of a recording and writes docs/results/static-v0.md and .json. Families of `train` are judged by models
- * trained without them, the other splits by the model given.
+ * `npm run results:static [-- --recording atlas --model models/static-v0.json --folds 3 --seed 1]`: scores the static
+ * forecaster on every split of a recording and writes docs/results/static-v0.md and .json. Families of `train` are judged
+ * by models trained without them, a fold of families at a time (`--folds 0` leaves `train` out), the other splits by the model given.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { KernelcastError, sha256Hex, type DeviceInfo, type Recording } from "../src/domain/index.ts";
+import { KernelcastError, keyedShuffle, sha256Hex, type DeviceInfo, type Recording } from "../src/domain/index.ts";
 import { judgeForecaster } from "../src/evaluate/judge-forecaster.ts";
 import { scoreNames, type JudgedTask } from "../src/evaluate/score-task.ts";
 import { scoreTasks, type ForecastScores, type MeanScore } from "../src/evaluate/score-tasks.ts";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     recording: { type: "string", default: "atlas" },
     model: { type: "string", default: "models/static-v0.json" },
     out: { type: "string", default: "docs/results/static-v0" },
+    folds: { type: "string", default: "3" },
     seed: { type: "string", default: "1" },
   },
 });
@@ -55,33 +56,38 @@ const device = deviceOf(recording);
 const text = await readFile(values.model, "utf8");
 const shipped = parseStaticModel(text, values.model);
 const folds = [
-  ...foldsWithoutFamilies(shipped.trainedOn.tasks.filter((taskId) => recording.tasks.has(taskId))),
+  ...foldsOfFamilies(
+    shipped.trainedOn.tasks.filter((taskId) => recording.tasks.has(taskId)),
+    Number(values.folds),
+  ),
   ...(["validation", "test"] as const).map((split) => ({ split, model: shipped, taskIds: tasksOf(split) })),
 ];
 const sections: { readonly title: string; readonly splits: Record<string, ForecastScores> }[] = [];
 for (const { title, anchors, evidence } of situations) {
   const splits: Record<string, ForecastScores> = {};
-  for (const split of ["train", "validation", "test"]) {
+  for (const split of new Set(folds.map((fold) => fold.split))) {
     const judged = await Promise.all(folds.filter((fold) => fold.split === split).map(judgeFold(anchors, evidence)));
     splits[split] = scoreTasks(judged.flat(), seed);
   }
   sections.push({ title, splits });
 }
 const model = { path: values.model, sha256: sha256Hex(text), trainedOn: shipped.trainedOn };
-const command = `npm run results:static -- --recording ${values.recording} --model ${values.model} --seed ${seed}`;
+const command = `npm run results:static -- --recording ${values.recording} --model ${values.model} --folds ${values.folds} --seed ${seed}`;
 const report = { command, seed, recording: values.recording, device: device.name, model, sections };
 await writeFile(`${values.out}.json`, `${JSON.stringify(report, null, 1)}\n`);
 await writeFile(`${values.out}.md`, page());
 console.error(`wrote ${values.out}.md and .json`);
 
-/** Each training family with a model that has seen none of it, neither to fit nor to calibrate. */
-function foldsWithoutFamilies(taskIds: readonly string[]): Fold[] {
+/** Training families, some at a time, with a model that has seen none of them, neither to fit nor to calibrate. */
+function foldsOfFamilies(taskIds: readonly string[], count: number): Fold[] {
   const familyOf = (taskId: string): string => recording.tasks.get(taskId)?.task.family ?? "";
-  return [...new Set(taskIds.map(familyOf))].map((family) => {
-    const own = taskIds.filter((taskId) => familyOf(taskId) === family);
-    console.error(`training without ${family}`);
-    const rest = taskIds.filter((taskId) => !own.includes(taskId));
-    return { split: "train", model: trainStatic(recording, { device, taskIds: rest }).model, taskIds: own };
+  const families = keyedShuffle([...new Set(taskIds.map(familyOf))].sort(), seed, "folds");
+  return Array.from({ length: count }, (_, fold) => {
+    const left = new Set(families.filter((_family, place) => place % count === fold));
+    console.error(`training without ${[...left].join(", ")}`);
+    const rest = taskIds.filter((taskId) => !left.has(familyOf(taskId)));
+    const { model: fitted } = trainStatic(recording, { device, taskIds: rest });
+    return { split: "train", model: fitted, taskIds: taskIds.filter((taskId) => left.has(familyOf(taskId))) };
   });
 }
 
@@ -117,8 +123,8 @@ function page(): string {
     "",
     "- Means over tasks, with the 95 % interval of a bootstrap over tasks, and the number of tasks that have the score. With",
     "  few tasks such intervals are too narrow, and with one task there is none: read differences between splits with care.",
-    "- `train`: each family is judged by a model that was neither fitted nor calibrated on it. `validation` and `test`: the",
-    "  shipped model. A family is in one split only.",
+    `- \`train\`: its families in ${values.folds} folds, each judged by a model that was neither fitted nor calibrated on any of its`,
+    "  fold. `validation` and `test`: the shipped model. A family is in one split only.",
     "- Anchors are not scored. Runtimes and forecasts are in log2 µs; the prior is a constant distribution around the seed",
     "  kernel's time, fitted on the training tasks. ECE is of P(faster than its parent by more than 2 %, given ok); the parent's",
     "  measured time is the threshold, but mostly no anchor, so that wide forecasts alone make it large.",
