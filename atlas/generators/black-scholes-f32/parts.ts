@@ -47,7 +47,7 @@ export function expOf(math: Math, value: string): string {
   return `${math === "precise" ? "expf" : "__expf"}(${value})`;
 }
 
-export function quotient(math: Math, above: string, below: string): string {
+function quotient(math: Math, above: string, below: string): string {
   return math === "precise" ? `${above} / ${below}` : `__fdividef(${above}, ${below})`;
 }
 

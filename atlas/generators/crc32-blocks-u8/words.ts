@@ -1,12 +1,12 @@
 import { on } from "../kit/code.ts";
 
-export const polynomial = 0xedb88320;
+const polynomial = 0xedb88320;
 
 /** How a 32-bit word enters the remainder. */
 export type Form = "branch" | "mask" | "select" | "bytes" | "slice" | "nibbles";
 
 /** Number of tables of 256 (or 16, for nibbles) entries that a form reads. */
-export const tablesOf: Readonly<Record<Form, number>> = {
+const tablesOf: Readonly<Record<Form, number>> = {
   branch: 0,
   mask: 0,
   select: 0,

@@ -26,7 +26,7 @@ const exchanges = [
 export type Least = "min-max" | "conditional" | "bytes" | "halves" | "float";
 
 /** Expressions for the smaller and the larger of two values. */
-export function leastOf(kind: Least, a: string, b: string): string {
+function leastOf(kind: Least, a: string, b: string): string {
   return {
     "min-max": `min(${a}, ${b})`,
     conditional: `(${a} < ${b} ? ${a} : ${b})`,
@@ -36,7 +36,7 @@ export function leastOf(kind: Least, a: string, b: string): string {
   }[kind];
 }
 
-export function mostOf(kind: Least, a: string, b: string): string {
+function mostOf(kind: Least, a: string, b: string): string {
   return {
     "min-max": `max(${a}, ${b})`,
     conditional: `(${a} < ${b} ? ${b} : ${a})`,

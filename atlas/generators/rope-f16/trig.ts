@@ -2,7 +2,7 @@ import { on, repeat } from "../kit/code.ts";
 
 export type Trig = "divide" | "powf" | "separate" | "exp2" | "approx" | "half-turns" | "double";
 
-export const trigs: readonly Trig[] = ["divide", "powf", "separate", "exp2", "approx", "half-turns", "double"];
+const trigs: readonly Trig[] = ["divide", "powf", "separate", "exp2", "approx", "half-turns", "double"];
 
 /** The frequency of pair `index`, as an expression. */
 export function frequency(trig: Trig, index: string): string {
@@ -34,7 +34,7 @@ export function trigLines(trig: Trig, position: string, index: string, c: string
   return angleLines(trig, position, frequency(trig, index), c, s);
 }
 
-export type Width = 2 | 4 | 8;
+type Width = 2 | 4 | 8;
 
 /** The type that holds `width` half numbers. */
 export const packed = (width: number): string => ({ 2: "unsigned int", 4: "uint2", 8: "uint4" })[width] ?? "uint4";

@@ -40,7 +40,7 @@ export const emptyList = `float best[16];
       #pragma unroll
       for (int q = 0; q < 16; ++q) best[q] = ${lowest};`;
 
-export const eachPart = (line: (v: string) => string): string => ["v.x", "v.y", "v.z", "v.w"].map(line).join("\n");
+const eachPart = (line: (v: string) => string): string => ["v.x", "v.y", "v.z", "v.w"].map(line).join("\n");
 
 export type Merge = "heads" | "bitonic" | "pairs";
 
