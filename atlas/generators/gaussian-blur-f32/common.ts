@@ -48,7 +48,6 @@ export function gather(home: TapHome, folded: boolean, hint: string, value: (off
 }
 
 export const hints = { none: "", whole: "#pragma unroll", some: "#pragma unroll 4", never: "#pragma unroll 1" };
-type Hint = keyof typeof hints;
 
 export function clamp(value: string, count: string): string {
   return `min(max(${value}, 0), ${count} - 1)`;

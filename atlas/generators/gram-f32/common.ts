@@ -4,7 +4,6 @@ import { launch } from "../kit/code.ts";
 export type Sizes = Readonly<Record<string, number>>;
 
 export const rowsOf = (sizes: Sizes): number => sizes["rows"] ?? 0;
-const columns = 64;
 export const finishes = ["atomic", "partials", "partials wide"] as const;
 
 /** The kernel that clears G before atomics, or adds the blocks' partial sums after. */

@@ -2,8 +2,6 @@ import { on, repeat } from "../kit/code.ts";
 
 export type Trig = "divide" | "powf" | "separate" | "exp2" | "approx" | "half-turns" | "double";
 
-const trigs: readonly Trig[] = ["divide", "powf", "separate", "exp2", "approx", "half-turns", "double"];
-
 /** The frequency of pair `index`, as an expression. */
 export function frequency(trig: Trig, index: string): string {
   if (trig === "divide" || trig === "powf") return `powf(10000.0f, -2.0f * (${index}) / 128.0f)`;
@@ -33,8 +31,6 @@ export function trigLines(trig: Trig, position: string, index: string, c: string
   }
   return angleLines(trig, position, frequency(trig, index), c, s);
 }
-
-type Width = 2 | 4 | 8;
 
 /** The type that holds `width` half numbers. */
 export const packed = (width: number): string => ({ 2: "unsigned int", 4: "uint2", 8: "uint4" })[width] ?? "uint4";
