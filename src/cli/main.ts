@@ -14,6 +14,8 @@ export async function main(inputs: readonly string[]): Promise<void> {
   try {
     const code = await runCli(inputs, contextOf(process, controller.signal));
     process.exitCode = streams.lost() && code === 0 ? 1 : code;
+    // What an interrupted command left running would keep the program alive; at its end the workers end too.
+    if (controller.signal.aborted) process.exit();
   } finally {
     for (const signal of stopSignals) process.off(signal, stop);
   }

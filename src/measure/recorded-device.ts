@@ -56,7 +56,7 @@ export function recordedDevice(recording: Recording, options: RecordedDeviceOpti
 function whyUnmeasured(recording: Recording, taskId: string, device: string, kernelId: string): string {
   const { name } = recording;
   if (recording.measurements(taskId, device).size > 0) {
-    return `kernel ${kernelId} of task ${taskId} was not measured on ${device} in the recording ${name}; use --proposer recorded, or a live device`;
+    return `kernel ${kernelId} of task ${taskId} was not measured on ${device} in the recording ${name}; a search takes kernels that were with --proposer recorded, and a live device measures any`;
   }
   const others = recording.devices.filter((other) => recording.measurements(taskId, other).size > 0);
   const advice =

@@ -70,6 +70,7 @@ const faults = {
   nonsense: ({ method }) => method === "measure" && process.stdout.write("Segmentation fault (core dumped)\n"),
   wrong: ({ id, method }) => method === "measure" && (send({ id, result: { status: "splendid" } }), true),
   silent: ({ method }) => method === "measure",
+  indescribable: ({ method }) => method === "describe",
   "stubborn-silent": ({ method }) => method === "measure",
   "huge-line": ({ method }) => {
     if (method !== "measure" || starts() > Number(detail)) return false;
