@@ -1,6 +1,7 @@
 /** `npm run docs:atlas`: writes the tables of atlas/README.md from the recording. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { loadRecording } from "../src/formats/load-recording.ts";
+import { markdownTable, replaceBetween } from "./markdown.ts";
 import { recordingInfo, type RecordingInfo } from "../src/formats/recording-info.ts";
 import { keyedShuffle, recordedRuntimeUs, type Recording } from "../src/domain/index.ts";
 
@@ -9,17 +10,11 @@ const recording = await loadRecording("atlas");
 const info = recordingInfo(recording);
 const tables = [countsTable(info), agreementTable(info), taskTable(recording, info)].join("\n\n");
 const card = readFileSync(path, "utf8");
-const [before = "", rest = ""] = card.split("<!-- tables:start -->");
-const [, after = ""] = rest.split("<!-- tables:end -->");
-writeFileSync(path, `${before}<!-- tables:start -->\n\n${tables}\n\n<!-- tables:end -->${after}`);
-
-function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  return [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
-}
+writeFileSync(path, replaceBetween(card, "tables", tables));
 
 function countsTable({ splits, ...counts }: RecordingInfo): string {
   const total = ["all", counts.tasks, counts.families, counts.kernels];
-  return table(
+  return markdownTable(
     ["split", "tasks", "families", "kernels"],
     [total, ...Object.entries(splits).map(([name, split]) => [name, split.tasks, split.families, split.kernels])],
   );
@@ -27,7 +22,7 @@ function countsTable({ splits, ...counts }: RecordingInfo): string {
 
 function agreementTable({ devices }: RecordingInfo): string {
   const percent = (value: number | null): string => (value === null ? "-" : `${(100 * value).toFixed(2)} %`);
-  return table(
+  return markdownTable(
     ["device", "measured", "ok", "failed", "median disagreement of the passes", "p90", "over 3 %"],
     Object.entries(devices).map(([name, { passes, ...device }]) => [
       name,
@@ -43,7 +38,7 @@ function agreementTable({ devices }: RecordingInfo): string {
 
 function taskTable(source: Recording, { byTask }: RecordingInfo): string {
   const us = (value: number | null): string => (value === null ? "-" : value.toFixed(1));
-  return table(
+  return markdownTable(
     [
       "task",
       "family",

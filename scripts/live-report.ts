@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readLiveRun, type LiveRun } from "./live-run.ts";
+import { markdownTable, replaceBetween } from "./markdown.ts";
 
 const results = fileURLToPath(new URL("../docs/results/live-h100", import.meta.url));
 
@@ -17,12 +18,8 @@ export function liveRunFolders(): readonly string[] {
     .sort();
 }
 
-function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  return [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
-}
-
 function foundTable(runs: readonly LiveRun[]): string {
-  return table(
+  return markdownTable(
     [
       "task",
       "seed µs",
@@ -51,7 +48,7 @@ function foundTable(runs: readonly LiveRun[]): string {
 }
 
 function costTable(runs: readonly LiveRun[]): string {
-  return table(
+  return markdownTable(
     ["task", "GPU-seconds", "CPU-seconds", "wall seconds", "receipts", "device", "driver", "throttled"],
     runs.map(({ summary: { task, spent }, receipts }) => {
       const environments = receipts.map(({ environment_before: environment }) => environment);
@@ -87,7 +84,7 @@ function agreementTable(): string {
     percent(p90),
     percent(most),
   ];
-  return table(
+  return markdownTable(
     ["difference between", "kernels", "median", "90 % of kernels within", "largest"],
     [
       row("the search's screening and a screening in the second run", agreement.screened_again),
@@ -109,14 +106,6 @@ function cheatsLine(): string {
 function throughputLine(): string {
   const figures = readJson("throughput.json") as Record<string, number>;
   return `${figures["kernels"]} kernels, ${figures["kernels_per_s"]} kernels per second (16 cores compiling), ${figures["gpu_ms_per_kernel"]} ms of the device per kernel.`;
-}
-
-function replaceBetween(text: string, name: string, content: string): string {
-  const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
-  const [before, rest = ""] = text.split(start);
-  const after = rest.split(end)[1];
-  if (after === undefined) throw new Error(`README.md has no ${start} … ${end}`);
-  return `${before}${start}\n\n${content}\n\n${end}${after}`;
 }
 
 function writeReadme(): void {

@@ -5,17 +5,12 @@ import { createPolicy, type PolicyName } from "../src/decide/policies.ts";
 import { sha256Hex, type StoredEvent } from "../src/domain/index.ts";
 import type { SearchConfig } from "../src/search/events.ts";
 import { replayRun } from "../src/search/replay.ts";
-import type { SearchState } from "../src/search/state.ts";
 import { summarise, type SearchSummary } from "../src/search/summary.ts";
 import { createMemoryRunStore } from "../src/store/memory-run-store.ts";
 
 /** The members of a worker's receipt that the results pages show. */
 export interface Receipt {
-  readonly request_id: string;
-  readonly mode: "screen" | "confirm";
   readonly controls_ok: boolean;
-  readonly worker_sha256: string;
-  readonly started_at: string;
   readonly environment_before: {
     readonly device: string;
     readonly driver: string;
@@ -25,8 +20,6 @@ export interface Receipt {
 
 /** An exported run (scripts/export-run.ts) whose log was replayed and whose receipts were matched with it. */
 export interface LiveRun {
-  readonly config: SearchConfig;
-  readonly state: SearchState;
   readonly summary: SearchSummary;
   readonly receipts: readonly Receipt[];
 }
@@ -36,7 +29,7 @@ export interface LiveRun {
  * that names a receipt has one with that hash, and nothing else is among the receipts. Throws where it does not hold.
  */
 export function readLiveRun(folder: string): LiveRun {
-  const events = jsonLines(join(folder, "events.jsonl.gz")).map((line) => JSON.parse(line) as StoredEvent);
+  const events = readEvents(folder);
   const [first] = events;
   if (!first) throw new Error(`${folder}: its log is empty`);
   const { config } = first.payload as { config: SearchConfig };
@@ -45,21 +38,21 @@ export function readLiveRun(folder: string): LiveRun {
   store.append(first.runId, events);
   const replayed = replayRun(store, first.runId, createPolicy(config.policy as PolicyName));
   if (!replayed) throw new Error(`${folder}: its log has no run`);
-  const receipts = matchReceipts(folder, events);
-  return { config, state: replayed.state, summary: summarise(first.runId, replayed.state), receipts };
+  return { summary: summarise(first.runId, replayed.state), receipts: matchReceipts(folder, events) };
 }
 
 /** Version of the events that an exported run's log holds. */
-export function logVersion(folder: string): number {
-  return (JSON.parse(jsonLines(join(folder, "events.jsonl.gz"))[0] ?? "{}") as StoredEvent).version;
+export function logVersion(folder: string): number | undefined {
+  return readEvents(folder)[0]?.version;
 }
 
 /** The receipts that an exported run's measurements name. Throws where one is missing, changed or too many. */
 export function readReceipts(folder: string): readonly Receipt[] {
-  return matchReceipts(
-    folder,
-    jsonLines(join(folder, "events.jsonl.gz")).map((line) => JSON.parse(line) as StoredEvent),
-  );
+  return matchReceipts(folder, readEvents(folder));
+}
+
+function readEvents(folder: string): readonly StoredEvent[] {
+  return jsonLines(join(folder, "events.jsonl.gz")).map((line) => JSON.parse(line) as StoredEvent);
 }
 
 function matchReceipts(folder: string, events: readonly StoredEvent[]): readonly Receipt[] {

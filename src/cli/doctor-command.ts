@@ -1,4 +1,4 @@
-import { KernelcastError } from "../domain/index.ts";
+import { rejectOnAbort } from "../domain/index.ts";
 import { examine, type DoctorCheck } from "../measure/doctor.ts";
 import { workerDeviceKinds, type WorkerDeviceKind } from "../measure/open-worker-device.ts";
 import { parseSpecification } from "../serve/specification.ts";
@@ -25,7 +25,7 @@ export async function doctor(this: CliContext, flags: DoctorFlags): Promise<void
     quick: flags.quick,
     onNote: (line) => note(this, line),
   });
-  const checks = await Promise.race([examined, rejectOnAbort(this.signal)]);
+  const checks = await Promise.race([examined, rejectOnAbort(this.signal, "interrupted")]);
   const ok = checks.every((check) => check.ok || check.optional);
   if (flags.json) printJson(this, { device: flags.device, ok, checks });
   else {
@@ -33,15 +33,6 @@ export async function doctor(this: CliContext, flags: DoctorFlags): Promise<void
     printLine(this, ok ? `${flags.device} can be used` : `${flags.device} cannot be used yet`);
   }
   if (!ok) this.process.exitCode = 1;
-}
-
-/** The worker that is being examined ends by itself, or with the process. */
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const interrupt = (): void => reject(new KernelcastError("interrupted", "interrupted"));
-    if (signal.aborted) interrupt();
-    else signal.addEventListener("abort", interrupt, { once: true });
-  });
 }
 
 type Colours = ReturnType<typeof coloursFor>;

@@ -19,3 +19,4 @@ export * from "./two-piece-normal.ts";
 export * from "./bins.ts";
 export * from "./statistics/index.ts";
 export * from "./cuda-lexer.ts";
+export * from "./reject-on-abort.ts";

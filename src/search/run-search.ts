@@ -1,4 +1,4 @@
-import { KernelcastError, type DeviceInfo, type Policy, type RunStore } from "../domain/index.ts";
+import { rejectOnAbort, type DeviceInfo, type Policy, type RunStore } from "../domain/index.ts";
 import { recordCandidates } from "./catalog.ts";
 import { carryOut, type EffectContext, type SearchStages } from "./effects.ts";
 import { eventVersion, type SearchCommand, type SearchConfig, type SearchInput } from "./events.ts";
@@ -34,7 +34,7 @@ export async function runSearch(options: RunSearchOptions): Promise<SearchState>
   const start = (command: SearchCommand, issuedAt: number): void =>
     scheduler.start(command.commandId, issuedAt, carryOut(command, context));
   for (const { command, issuedAt } of state.pending.values()) start(command, issuedAt);
-  const aborted = rejectOnAbort(signal);
+  const aborted = rejectOnAbort(signal, "interrupted; give the same command again to go on");
   while (!state.ended) {
     const { result, at } = await Promise.race([scheduler.next(), aborted]);
     const step = applyInput(state, result.input, at);
@@ -100,15 +100,4 @@ function createLog(store: RunStore, runId: string): Log {
 function describeOnce(stages: SearchStages): () => Promise<DeviceInfo> {
   let described: Promise<DeviceInfo> | undefined;
   return () => (described ??= stages.device.describe());
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  const rejection = new Promise<never>((_resolve, reject) => {
-    const interrupt = (): void =>
-      reject(new KernelcastError("interrupted", "interrupted; give the same command again to go on"));
-    if (signal.aborted) interrupt();
-    else signal.addEventListener("abort", interrupt, { once: true });
-  });
-  rejection.catch(() => undefined);
-  return rejection;
 }
