@@ -1,0 +1,1 @@
+"""Trains kernelcast's forecasters. Needs PyTorch; the rest of kernelcast does not."""

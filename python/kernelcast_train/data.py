@@ -1,0 +1,76 @@
+"""Training data written by `scripts/embedded-dataset.ts`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """One task's kernels on one device; the first is its seed kernel."""
+
+    task_id: str
+    family: str
+    split: str | None
+    kernel_ids: list[str]
+    parents: np.ndarray
+    """Index of each kernel's parent, -1 for none."""
+    templates: list[str | None]
+    status: list[str]
+    ok: np.ndarray
+    target: np.ndarray
+    """log2(runtime / seed kernel's runtime); NaN for a kernel that failed."""
+    ids: list[np.ndarray]
+    magnitudes: list[np.ndarray]
+    bare: np.ndarray
+    compiled: np.ndarray
+    """Features with compile evidence; those without where there is none."""
+    has_evidence: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All tasks, and how their tokens and features were made."""
+
+    tasks: list[TaskData]
+    meta: dict
+
+    def of_split(self, split: str) -> list[TaskData]:
+        return [task for task in self.tasks if task.split == split]
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Reads a folder of `meta.json` and one JSON Lines file a task."""
+    meta = json.loads((folder / "meta.json").read_text())
+    return Dataset([load_task(folder / f"{task_id}.jsonl") for task_id in meta["tasks"]], meta)
+
+
+def load_task(path: Path) -> TaskData:
+    with path.open() as lines:
+        head, *rows = (json.loads(line) for line in lines)
+    place = {row["kernelId"]: index for index, row in enumerate(rows)}
+    log2_us = np.array([np.nan if row["log2Us"] is None else row["log2Us"] for row in rows])
+    bare = np.array([_numbers(row["bare"]) for row in rows], dtype=np.float32)
+    compiled = np.array([_numbers(row["compiled"] or row["bare"]) for row in rows], dtype=np.float32)
+    return TaskData(
+        task_id=head["taskId"],
+        family=head["family"],
+        split=head["split"],
+        kernel_ids=[row["kernelId"] for row in rows],
+        parents=np.array([place.get(row["parentId"], -1) for row in rows]),
+        templates=[row["templateId"] for row in rows],
+        status=[row["status"] for row in rows],
+        ok=np.array([row["status"] == "ok" for row in rows]),
+        target=(log2_us - log2_us[0]).astype(np.float32),
+        ids=[np.array(row["ids"], dtype=np.int32) for row in rows],
+        magnitudes=[np.array(row["magnitudes"], dtype=np.int32) for row in rows],
+        bare=bare,
+        compiled=compiled,
+        has_evidence=np.array([row["compiled"] is not None for row in rows]),
+    )
+
+
+def _numbers(values: list) -> list[float]:
+    return [np.nan if value is None else value for value in values]

@@ -1,0 +1,129 @@
+"""Scores of a model on tasks, for choosing between models. `kernelcast evaluate` gives the published figures."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .batches import groups_by_length, pad
+from .data import TaskData
+from .model import Forecaster, widths
+from .scores import crps, log_score
+
+
+@torch.no_grad()
+def encode_task(model: Forecaster, task: TaskData, device: torch.device) -> Tensor:
+    """Vectors of all of a task's kernels, [kernels, width]."""
+    vectors = torch.zeros(len(task.ids), model.shape.width, device=device)
+    if not model.shape.use_text:
+        return vectors
+    for rows in groups_by_length([len(ids) for ids in task.ids], 65536):
+        batch = pad([task.ids[row] for row in rows], [task.magnitudes[row] for row in rows], device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            encoded = model.encoder(batch.ids, batch.magnitudes, batch.present)
+        vectors[torch.from_numpy(rows).to(device)] = encoded.float()
+    return vectors
+
+
+@torch.no_grad()
+def forecast_task(model: Forecaster, task: TaskData, view: str, device: torch.device, seed: int = 1) -> Tensor:
+    """
+    [kernels, 4] outputs. Views: `start` (the seed is the only anchor, no evidence), `search` (the kernel's parent and
+    eight others are anchors too, with evidence).
+    """
+    vectors = encode_task(model, task, device)
+    features = torch.from_numpy(task.bare if view == "start" else task.compiled).to(device)
+    times = torch.from_numpy(np.nan_to_num(task.target)).to(device)
+    rng = np.random.default_rng(seed)
+    others = [int(i) for i in rng.permutation(np.arange(1, len(task.ok))) if task.ok[i]][:8]
+    rows, counts = [], []
+    for kernel in range(len(task.ok)):
+        parent = int(task.parents[kernel])
+        near = [parent] if parent > 0 and task.ok[parent] else []
+        found = [0] if view == "start" else [0, *near, *(o for o in others if o not in (kernel, parent))]
+        counts.append(len(found))
+        rows.append(found + [0] * (10 - len(found)))
+    anchors = torch.tensor(rows, device=device)
+    return model.head(
+        vectors[:, None],
+        features[:, None],
+        vectors[anchors],
+        features[anchors],
+        times[anchors],
+        torch.tensor(counts, device=device),
+    )[:, 0]
+
+
+def judge(model: Forecaster, tasks: list[TaskData], device: torch.device) -> dict[str, dict[str, float]]:
+    """Means over tasks by view."""
+    model.eval()
+    return {view: _mean([score_task(forecast_task(model, t, view, device), t) for t in tasks]) for view in ("start", "search")}
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+
+def score_task(output: Tensor, task: TaskData) -> dict[str, float]:
+    median, low, high, odds = (part.float().cpu() for part in widths(output))
+    scored = np.arange(len(task.ok)) > 0
+    ok = task.ok & scored
+    truth = torch.from_numpy(task.target)[ok]
+    m, lo, hi = median[ok], low[ok], high[ok]
+    z = torch.where(truth < m, (truth - m) / lo, (truth - m) / hi)
+    return {
+        "pairwise": pairwise(m.numpy(), truth.numpy()),
+        "spearman": spearman(m.numpy(), truth.numpy()),
+        "crps": float(crps(m, lo, hi, truth).mean()),
+        "log_score": float(log_score(m, lo, hi, truth).mean()),
+        "cover80": float((z.abs() < 1.2816).float().mean()),
+        "auroc_ok": auroc(odds.numpy()[scored], task.ok[scored]),
+        "top10": top_tenth(m.numpy(), truth.numpy(), [task.templates[i] for i in np.flatnonzero(ok)]),
+        "ece": calibration(median, low, high, task),
+    }
+
+
+def pairwise(forecast: np.ndarray, truth: np.ndarray) -> float:
+    difference = truth[:, None] - truth[None, :]
+    counted = difference > np.log2(1.1)
+    return float((forecast[:, None] > forecast[None, :])[counted].mean()) if counted.any() else float("nan")
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    ranks = [np.argsort(np.argsort(x)).astype(float) for x in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def auroc(score: np.ndarray, positive: np.ndarray) -> float:
+    if positive.all() or not positive.any():
+        return float("nan")
+    ranks = np.argsort(np.argsort(score)) + 1
+    count = positive.sum()
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (~positive).sum()))
+
+
+def top_tenth(forecast: np.ndarray, truth: np.ndarray, templates: list[str | None]) -> float:
+    """Mean over draws of one kernel per template of: is the best of the tenth forecast fastest within 5 % of the best?"""
+    rng = np.random.default_rng(1)
+    by_template: dict[str | None, list[int]] = {}
+    for index, template in enumerate(templates):
+        by_template.setdefault(template, []).append(index)
+    hits = []
+    for _ in range(20):
+        drawn = np.array([rng.choice(group) for group in by_template.values()])
+        chosen = drawn[np.argsort(forecast[drawn])[: max(1, len(drawn) // 10)]]
+        hits.append(truth[chosen].min() <= truth[drawn].min() + np.log2(1.05))
+    return float(np.mean(hits))
+
+
+def calibration(median: Tensor, low: Tensor, high: Tensor, task: TaskData) -> float:
+    """Calibration error of P(faster than the measured parent by more than 2 %) in 15 bins of equal mass."""
+    rows = [i for i in range(1, len(task.ok)) if task.ok[i] and task.parents[i] >= 0 and task.ok[task.parents[i]]]
+    own, parents = task.target[rows], task.target[task.parents[rows]]
+    bound = torch.from_numpy(parents - np.log2(1.02))
+    sigma = torch.where(bound < median[rows], low[rows], high[rows])
+    distance = bound - median[rows]
+    normal = lambda z: 0.5 * (1 + torch.erf(z / 2**0.5))  # noqa: E731
+    p = (0.98 * normal(distance / sigma) + 0.02 * normal(distance / 4)).numpy()
+    won = own < bound.numpy()
+    order = np.argsort(p)
+    return float(sum(len(part) / len(p) * abs(p[part].mean() - won[part].mean()) for part in np.array_split(order, 15)))
