@@ -1,28 +1,22 @@
 /**
- * `npx tsx scripts/atlas-build.ts --pass1 FILE… --pass2 FILE… [--out atlas] [--tasks a,b]`: expands the generators, adds
- * the worker's responses of one or two passes, and writes the recording with its splits and receipts.
+ * `npx tsx scripts/atlas-build.ts --pass1 FILE… --pass2 FILE… [--pass3 FILE…] [--out atlas] [--tasks a,b]`: expands the generators, adds
+ * the worker's responses of up to three passes, and writes the recording with its splits and receipts.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { KernelcastError, type RecordedKernel } from "../src/domain/index.ts";
 import { loadSplits } from "../src/formats/load-splits.ts";
 import { makeRecording } from "../src/formats/make-recording.ts";
-import {
-  collectRuns,
-  readWorkerRun,
-  toReceiptRows,
-  toRunRow,
-  type WorkerRun,
-} from "../src/formats/worker-responses.ts";
+import { collectRuns, toReceiptRows, toRunRow } from "../src/formats/worker-responses.ts";
 import { writeRecording } from "../src/formats/write-recording.ts";
 import { expandAtlas, type AtlasTask } from "./atlas-tasks.ts";
+import { passOptions, readPassFiles } from "./pass-files.ts";
 
 const { values, tokens } = parseArgs({
   allowPositionals: true,
   tokens: true,
   options: {
-    pass1: { type: "string", multiple: true },
-    pass2: { type: "string", multiple: true },
+    ...passOptions,
     out: { type: "string", default: "atlas" },
     tasks: { type: "string", default: "" },
     splits: { type: "string", default: fileURLToPath(new URL("../atlas/splits.yaml", import.meta.url)) },
@@ -30,8 +24,7 @@ const { values, tokens } = parseArgs({
 });
 
 const atlas = await expandAtlas(values.tasks.split(",").filter((name) => name !== ""));
-const runs: WorkerRun[] = [];
-for (const { path, pass } of responseFiles()) runs.push(await readWorkerRun(path, pass));
+const runs = await readPassFiles(tokens);
 const collected = collectRuns(runs);
 
 const splits = await loadSplits(values.splits);
@@ -50,20 +43,6 @@ await writeRecording(values.out, recording, {
   runs: { runs: runs.map(toRunRow), receipts: runs.flatMap((run) => toReceiptRows(run, (id) => taskOf.get(id))) },
 });
 report();
-
-/** `--pass1 A B --pass2 C`: a flag takes the files after it. */
-function responseFiles(): { path: string; pass: number }[] {
-  const files: { path: string; pass: number }[] = [];
-  let pass = 1;
-  for (const token of tokens) {
-    if (token.kind === "option" && (token.name === "pass1" || token.name === "pass2")) {
-      pass = token.name === "pass1" ? 1 : 2;
-      if (token.value !== undefined) files.push({ path: token.value, pass });
-    }
-    if (token.kind === "positional") files.push({ path: token.value, pass });
-  }
-  return files;
-}
 
 function splitOf(family: string): "train" | "validation" | "test" {
   const split = splits.get(family);

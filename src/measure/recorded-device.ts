@@ -67,13 +67,15 @@ function whyUnmeasured(recording: Recording, taskId: string, device: string, ker
 }
 
 function chooseDevice(recording: Recording, wanted: string | undefined): string {
-  const { devices, name } = recording;
+  if (wanted !== undefined) return findDevice(recording, wanted);
+  const main = mainDevice(recording);
+  if (main === undefined) throw new KernelcastError("device", `${recording.name}: the recording holds no measurements`);
+  return main;
+}
+
+/** The device of a recording with a name, or the only one whose name holds it. Throws `KernelcastError("device", …)`. */
+export function findDevice({ devices, name }: Recording, wanted: string): string {
   const known = devices.join(", ");
-  if (wanted === undefined) {
-    const main = mainDevice(recording);
-    if (main === undefined) throw new KernelcastError("device", `${name}: the recording holds no measurements`);
-    return main;
-  }
   if (devices.includes(wanted)) return wanted;
   const matches = devices.filter((device) => device.toLowerCase().includes(wanted.toLowerCase()));
   if (matches.length === 1) return matches[0] as string;
