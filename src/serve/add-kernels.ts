@@ -1,0 +1,193 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  fileFault,
+  KernelcastError,
+  type Launch,
+  type RecordedKernel,
+  type Recording,
+  type Split,
+  type Task,
+} from "../domain/index.ts";
+import { additionTarget, addToRecording, type AdditionTarget } from "../formats/add-to-recording.ts";
+import { loadRecording } from "../formats/load-recording.ts";
+import { loadTask } from "../formats/load-task.ts";
+import { recordingContents } from "../formats/make-recording.ts";
+import { readKernels } from "../formats/read-kernels.ts";
+import { passAgreement, type PassAgreement } from "../formats/recording-info.ts";
+import { recordingOfRuns, type RunReport } from "../formats/recording-of-runs.ts";
+import type { TaskDraft } from "../formats/recording-rows.ts";
+import { readWorkerRun, type WorkerRun } from "../formats/worker-responses.ts";
+import { measurePasses, type MeasurePassesOptions } from "./measure-passes.ts";
+import { openTask } from "./open-task.ts";
+
+/** What a user asks to be added to a recording. */
+export interface AddKernelsRequest extends Pick<
+  MeasurePassesOptions,
+  "device" | "passes" | "seed" | "python" | "env" | "signal" | "onNote"
+> {
+  /** A recording, or a folder that is to become one. */
+  readonly recording: string;
+  readonly out?: string | undefined;
+  readonly inPlace: boolean;
+  /** The task of the kernels: a folder, or an id. */
+  readonly task?: string | undefined;
+  /** A folder of CUDA files, or a table of kernels; without it, those of the recording. */
+  readonly kernels?: string | undefined;
+  readonly launches?: readonly Launch[] | undefined;
+  readonly compileOptions?: readonly string[] | undefined;
+  readonly split?: Split | undefined;
+  /** Worker output by pass, where the kernels were measured already. */
+  readonly passFiles: readonly (readonly string[])[];
+}
+
+/** What was added. Counts are of the kernels that this addition measured. */
+export interface AddedKernels {
+  readonly out: string;
+  readonly kernels: number;
+  readonly devices: Readonly<Record<string, AddedOnDevice>>;
+  readonly conflicts: RunReport["conflicts"];
+  readonly refused: RunReport["refused"];
+  readonly strangers: number;
+  readonly unmeasured: number;
+  /** Measurements of the recording that were another pass of a kernel, said nothing new, or were a pass too many. */
+  readonly outcomes: RunReport["outcomes"];
+}
+
+export interface AddedOnDevice {
+  readonly measured: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly passes: PassAgreement;
+}
+
+interface Parts {
+  readonly tasks: readonly TaskDraft[];
+  /** Kernels of the request, then those of the recording that may be their parents. */
+  readonly kernels: readonly RecordedKernel[];
+  /** How many of them, from the first, are of the request. */
+  readonly asked: number;
+}
+
+/**
+ * Measures kernels, or takes what a worker said of them, and adds them to a recording. Rejects with `KernelcastError`; answers
+ * of an interrupted measurement are kept, and the same request goes on from them.
+ */
+export async function addKernels(request: AddKernelsRequest): Promise<AddedKernels> {
+  const target = await additionTarget(request);
+  const base = target.base === undefined ? undefined : await loadRecording(target.base);
+  const task = request.task === undefined ? undefined : await taskNamed(request.task, base);
+  const parts = await partsOf(request, task, base);
+  const runs = await runsOf(request, task, parts, target);
+  const { recording, tables, report } = recordingOfRuns({ name: target.folder, ...parts, runs });
+  if (report.measured === 0) throw nothingMeasured(report, target.folder);
+  const sum = await addToRecording(target, recording, tables, base);
+  return {
+    out: target.folder,
+    kernels: sum.report.kernels - kernelCount(base),
+    devices: countByDevice(sum.recording, recording),
+    conflicts: [...report.conflicts, ...sum.report.conflicts],
+    refused: report.refused,
+    strangers: report.strangers,
+    unmeasured: unmeasured(parts, report),
+    outcomes: sum.report.outcomes,
+  };
+}
+
+/** A folder means the task in it, whatever the recording knows by its name. */
+function taskNamed(name: string, base: Recording | undefined): Promise<Task> {
+  return existsSync(join(name, "task.yaml")) ? loadTask(name) : openTask(name, base);
+}
+
+async function partsOf(
+  request: AddKernelsRequest,
+  task: Task | undefined,
+  base: Recording | undefined,
+): Promise<Parts> {
+  const { kernels: path, launches, compileOptions } = request;
+  if (path === undefined) {
+    if (!base) throw new KernelcastError("usage", "a new recording needs --task and --kernels");
+    const { tasks, kernels } = recordingContents(base);
+    const taskId = task?.taskId;
+    if (taskId === undefined) return { tasks, kernels, asked: 0 };
+    return { tasks: tasks.filter((one) => one.taskId === taskId), kernels: base.kernels(taskId), asked: 0 };
+  }
+  if (!task)
+    throw new KernelcastError("usage", "--kernels needs --task: the folder or id of the task that they compute");
+  const recorded = base?.tasks.get(task.taskId);
+  const inBase = base?.kernels(task.taskId) ?? [];
+  const split = request.split ?? recorded?.split;
+  const { seedKernel: _seedKernel, ...draft } = task;
+  const read = await readKernels(path, {
+    task,
+    known: new Set(inBase.map(({ kernel }) => kernel.kernelId)),
+    ...(launches ? { launches } : {}),
+    ...(compileOptions ? { compileOptions } : {}),
+  });
+  const readIds = new Set(read.map(({ kernel }) => kernel.kernelId));
+  const others = inBase.filter(({ kernel }) => !readIds.has(kernel.kernelId));
+  return { tasks: [split ? { ...draft, split } : draft], kernels: [...read, ...others], asked: read.length };
+}
+
+async function runsOf(
+  request: AddKernelsRequest,
+  task: Task | undefined,
+  { kernels, asked }: Parts,
+  target: AdditionTarget,
+): Promise<WorkerRun[]> {
+  const { passFiles } = request;
+  if (passFiles.some((files) => files.length > 0)) {
+    const named = passFiles.flatMap((files, index) => files.map((file) => ({ file, pass: index + 1 })));
+    return Promise.all(named.map(({ file, pass }) => readRun(file, pass)));
+  }
+  if (!task || asked === 0) {
+    throw new KernelcastError(
+      "usage",
+      "nothing to add: give --task with --kernels to measure, or worker output with --pass1 and --pass2",
+    );
+  }
+  const wanted = kernels.slice(0, asked).map(({ kernel }) => kernel);
+  return measurePasses({ ...request, task, kernels: wanted, folder: join(target.folder, "passes") });
+}
+
+async function readRun(file: string, pass: number): Promise<WorkerRun> {
+  try {
+    return await readWorkerRun(file, pass);
+  } catch (cause) {
+    if (KernelcastError.isInstance(cause)) throw cause;
+    throw new KernelcastError("usage", `--pass${pass} ${file}: cannot be read: ${fileFault(cause)}`, { cause });
+  }
+}
+
+function nothingMeasured({ strangers, refused }: RunReport, folder: string): KernelcastError {
+  const [first] = refused;
+  const why = first
+    ? `the worker refused ${refused.length} requests: ${first.message}`
+    : `${strangers} measurements are of other kernels; name these with --task and --kernels`;
+  return new KernelcastError("recording", `nothing was added to ${folder}: ${why}`);
+}
+
+function kernelCount(recording: Recording | undefined): number {
+  const taskIds = [...(recording?.tasks.keys() ?? [])];
+  return taskIds.reduce((sum, taskId) => sum + (recording?.kernels(taskId).length ?? 0), 0);
+}
+
+function unmeasured({ kernels, asked }: Parts, report: RunReport): number {
+  const ids = new Set(kernels.slice(0, asked).map(({ kernel }) => kernel.kernelId));
+  return report.unmeasured.filter(({ kernel }) => ids.has(kernel.kernelId)).length;
+}
+
+/** What the whole recording now says of the kernels that the addition measured. */
+function countByDevice(whole: Recording, addition: Recording): AddedKernels["devices"] {
+  const counts: Record<string, AddedOnDevice> = {};
+  for (const device of addition.devices) {
+    const measurements = [...addition.tasks.keys()].flatMap((taskId) => {
+      const all = whole.measurements(taskId, device);
+      return [...addition.measurements(taskId, device).keys()].flatMap((kernelId) => all.get(kernelId) ?? []);
+    });
+    const ok = measurements.filter(({ status }) => status === "ok").length;
+    const failed = measurements.length - ok;
+    counts[device] = { measured: measurements.length, ok, failed, passes: passAgreement(measurements) };
+  }
+  return counts;
+}
