@@ -31,7 +31,7 @@ export const mistakes: readonly Mistake[] = [
     template: "state-lanes-staged",
     idea: "stage many more steps at once",
     expect: "compile_error",
-    options: { steps: 256, lanes: 4, block: 128, asynchronous: true },
+    options: { steps: 512, lanes: 4, block: 128, asynchronous: true },
     edit: (draft) => draft,
   },
   {

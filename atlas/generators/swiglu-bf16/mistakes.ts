@@ -33,7 +33,7 @@ export const mistakes: readonly Mistake[] = [
     template: "register-tile",
     idea: "two buffers of large tiles",
     expect: "compile_error",
-    options: { double: true, bk: 32, bm: 128, hold: "float" },
+    options: { double: true, bk: 128, bm: 128, hold: "float" },
     edit: asItIs,
   },
   {
