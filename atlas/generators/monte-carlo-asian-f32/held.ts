@@ -342,7 +342,7 @@ export const optionGroups: Template = template({
     const source = `
       #define TOGETHER ${group}
       ${philox(mixer)}
-      ${gauss("natural", trig)}
+      ${gauss(relaxed ? "short" : "natural", trig)}
       ${contract(exp, paths, steps)}
       ${clearPrices(options)}
       extern "C" __global__ void advance_group(const float* __restrict__ book, const unsigned int* __restrict__ key, float* __restrict__ price) {
