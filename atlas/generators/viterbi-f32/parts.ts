@@ -3,7 +3,7 @@ import { on } from "../kit/code.ts";
 /** The task's extents; sources are written for them. */
 export const batch = 2048;
 export const steps = 128;
-export const states = 64;
+const states = 64;
 
 export const constants = {
   define: `#define BATCH ${batch}\n#define STEPS ${steps}\n#define STATES ${states}\n`,
