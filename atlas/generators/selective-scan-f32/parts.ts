@@ -14,7 +14,7 @@ export function keptRate(exponent: Exponent, rate: string): string {
   return exponent === "exp2f" ? `${rate} * 1.44269504f` : rate;
 }
 
-export function decay(exponent: Exponent, step: string, rate: string): string {
+function decay(exponent: Exponent, step: string, rate: string): string {
   return `${exponent}(${step} * ${rate})`;
 }
 
