@@ -122,10 +122,10 @@ export const mistakes: readonly Mistake[] = [
   {
     id: "second-part-from-start",
     template: "tile-passes",
-    idea: "load both parts from the same diagonal",
+    idea: "load the second part from where its run starts",
     expect: "incorrect",
     options: { load: "halves" },
-    edit: replacing("a[n + diagonal - first + k]", "a[n + diagonal + k]"),
+    edit: replacing("a[n + diagonal - first + k]", "a[n + k]"),
   },
   {
     id: "tile-ends-early",
