@@ -52,8 +52,9 @@ def update(spins, thresholds, rows, step, seed):
 def reference(inputs, sizes):
     spins = inputs["spins"].astype(np.int8)
     thresholds = inputs["thresholds"].astype(np.uint64)
-    size = 64
-    bands = [np.arange(first, sizes["rows"])[: 2 * size : 2] for start in (0, 1) for first in range(start, sizes["rows"], 2 * size)]
+    # Rows of one parity, 64 at a time.
+    starts = [first + parity for parity in (0, 1) for first in range(0, sizes["rows"], 128)]
+    bands = [np.arange(start, min(start + 128, sizes["rows"]), 2) for start in starts if start < sizes["rows"]]
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
         for step in range(2 * sizes["sweeps"]):
             parts = pool.map(lambda rows: update(spins, thresholds, rows, step, sizes["seed"]), bands)

@@ -251,7 +251,7 @@ export const bitStrips: Template = template({
         const int top = blockIdx.x * HEIGHT - DEPTH;
         ${load}
         __syncthreads();
-        #pragma unroll ${loop === "unrolled" ? "DEPTH" : "1"}
+        #pragma unroll${on(loop !== "unrolled", " 1")}
         for (int d = 0; d < DEPTH; ++d) {
           const int step = first + d;
           unsigned int* mine = cells + (step & 1) * LINES * WORDS;

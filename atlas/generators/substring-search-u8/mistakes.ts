@@ -178,7 +178,7 @@ export const mistakes: readonly Mistake[] = [
     template: "candidate-list",
     idea: "let a warp take room for its places",
     expect: "incorrect",
-    options: { append: "warp" },
+    options: { append: "warp", entry: "window" },
     edit: replacing(" + before - number;", ";"),
   },
 ];
