@@ -28,10 +28,10 @@ const unusable: readonly Mistake[] = [
   {
     id: "static-patch-of-all-channels",
     template: "patch-in-shared",
-    idea: "a larger tile",
+    idea: "stage the patches of twelve images",
     expect: "compile_error",
     options: { stage: "all", filters: 16, tile: "16x8", skew: false, weights: "global" },
-    edit: replacing("float tile[8]", "float tile[24]"),
+    edit: replacing("float tile[8]", "float tile[96]"),
   },
   {
     id: "threads-for-all-filters",
