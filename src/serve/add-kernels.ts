@@ -99,33 +99,38 @@ function taskNamed(name: string, base: Recording | undefined): Promise<Task> {
   return existsSync(join(name, "task.yaml")) ? loadTask(name) : openTask(name, base);
 }
 
-async function partsOf(
-  request: AddKernelsRequest,
-  task: Task | undefined,
+function partsOf(request: AddKernelsRequest, task: Task | undefined, base: Recording | undefined): Promise<Parts> {
+  const { kernels } = request;
+  if (kernels === undefined) return Promise.resolve(recordedParts(task, base));
+  if (task) return readParts({ ...request, kernels }, task, base);
+  throw new KernelcastError("usage", "--kernels needs --task: the folder or id of the task that they compute");
+}
+
+/** The kernels that the recording has, of one task or of all. */
+function recordedParts(task: Task | undefined, base: Recording | undefined): Parts {
+  if (!base) throw new KernelcastError("usage", "a new recording needs --task and --kernels");
+  const { tasks, kernels } = recordingContents(base);
+  if (!task) return { tasks, kernels, asked: 0 };
+  const { taskId } = task;
+  return { tasks: tasks.filter((one) => one.taskId === taskId), kernels: base.kernels(taskId), asked: 0 };
+}
+
+async function readParts(
+  { kernels: path, launches, compileOptions, split: wanted }: AddKernelsRequest & { readonly kernels: string },
+  task: Task,
   base: Recording | undefined,
 ): Promise<Parts> {
-  const { kernels: path, launches, compileOptions } = request;
-  if (path === undefined) {
-    if (!base) throw new KernelcastError("usage", "a new recording needs --task and --kernels");
-    const { tasks, kernels } = recordingContents(base);
-    const taskId = task?.taskId;
-    if (taskId === undefined) return { tasks, kernels, asked: 0 };
-    return { tasks: tasks.filter((one) => one.taskId === taskId), kernels: base.kernels(taskId), asked: 0 };
-  }
-  if (!task)
-    throw new KernelcastError("usage", "--kernels needs --task: the folder or id of the task that they compute");
-  const recorded = base?.tasks.get(task.taskId);
-  const inBase = base?.kernels(task.taskId) ?? [];
-  const split = request.split ?? recorded?.split;
   const { seedKernel: _seedKernel, ...draft } = task;
+  const inBase = base?.kernels(task.taskId) ?? [];
+  const split = wanted ?? base?.tasks.get(task.taskId)?.split;
   const read = await readKernels(path, {
     task,
     known: new Set(inBase.map(({ kernel }) => kernel.kernelId)),
     ...(launches ? { launches } : {}),
     ...(compileOptions ? { compileOptions } : {}),
   });
-  const readIds = new Set(read.map(({ kernel }) => kernel.kernelId));
-  const others = inBase.filter(({ kernel }) => !readIds.has(kernel.kernelId));
+  const ids = new Set(read.map(({ kernel }) => kernel.kernelId));
+  const others = inBase.filter(({ kernel }) => !ids.has(kernel.kernelId));
   return { tasks: [split ? { ...draft, split } : draft], kernels: [...read, ...others], asked: read.length };
 }
 
