@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { markdownTable, replaceBetween } from "./markdown.ts";
 import { recordingFigures } from "../src/report/recording/figures.ts";
-import { plotRecording } from "../src/report/recording/page.ts";
+import { plotRecording, type RecordingPlots } from "../src/report/recording/page.ts";
 import { recordingInfo, type RecordingInfo } from "../src/formats/recording-info.ts";
 import type { Recording } from "../src/domain/index.ts";
 import { deviceAgreement } from "../src/formats/device-agreement.ts";
@@ -32,12 +32,23 @@ const tables = [
   taskTable(recording, info),
 ].join("\n\n");
 const card = readFileSync(path, "utf8");
-writeFileSync(path, replaceBetween(card, "tables", tables));
-writePlots();
+const plots = plotRecording(recordingFigures(recording));
+writePlots(plots);
+writeFileSync(path, replaceBetween(replaceBetween(card, "tables", tables), "plots", plotLinks(plots)));
+
+/** Two charts as they are, the others as links. */
+function plotLinks({ files, titles }: RecordingPlots): string {
+  const shown = ["spread.svg", "passes.svg"].filter((name) => files.has(name));
+  const others = [...files.keys()].filter((name) => !shown.includes(name));
+  const link = (name: string): string => `[${titles.get(name) ?? name}](../docs/results/atlas/${name})`;
+  return [
+    ...shown.map((name) => `!${link(name)}`),
+    ["Further:", ...others.map((name) => `- ${link(name)}`)].join("\n"),
+  ].join("\n\n");
+}
 
 /** The charts of an earlier recording go: one that has no second device has no chart of it. */
-function writePlots(): void {
-  const { page, files } = plotRecording(recordingFigures(recording));
+function writePlots({ page, files }: RecordingPlots): void {
   const folder = `${values.plots}/atlas`;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

@@ -16,6 +16,8 @@ interface Section {
 export interface RecordingPlots {
   readonly page: string;
   readonly files: ReadonlyMap<string, string>;
+  /** What each file shows. */
+  readonly titles: ReadonlyMap<string, string>;
 }
 
 export function plotRecording(figures: RecordingFigures): RecordingPlots {
@@ -24,7 +26,12 @@ export function plotRecording(figures: RecordingFigures): RecordingPlots {
   return {
     page: renderPage(figures, sections),
     files: new Map(charts.map(({ name, svg }) => [`${name}.svg`, standaloneSvg(svg)])),
+    titles: new Map(sections.flatMap((section) => section.charts.map((chart) => titleOf(section, chart)))),
   };
+}
+
+function titleOf({ title, charts }: Section, { name }: NamedChart): [file: string, title: string] {
+  return [`${name}.svg`, charts.length === 1 ? title : `${title}: ${name.replaceAll("-", " ")}`];
 }
 
 function sectionsOf(figures: RecordingFigures): Section[] {

@@ -9,7 +9,7 @@ import { palette } from "./palette.ts";
 
 const recording = syntheticRecording({ kernels: 60, secondDevice: { name: "Second GPU", everyNth: 2 } });
 const figures = recordingFigures(recording);
-const { page, files } = plotRecording(figures);
+const { page, files, titles } = plotRecording(figures);
 const main = (taskId: string): RecordedMeasurement[] => [...recording.measurements(taskId, "synthetic").values()];
 
 /** The texts of the elements of a kind in an SVG or a page. */
@@ -82,6 +82,9 @@ describe("plotRecording", () => {
     const alone = plotRecording(recordingFigures(syntheticRecording({ kernels: 60 })));
     expect([...alone.files.keys()]).not.toContain("devices.svg");
     expect(alone.page).not.toContain("Rank on two devices");
+    expect(titles.get("devices.svg")).toBe("Rank on two devices");
+    expect(titles.get("registers.svg")).toBe("What the compiler says, and how kernels do: registers");
+    expect([...titles.keys()]).toEqual([...files.keys()]);
   });
 
   it("shows the figures of the recording", () => {
