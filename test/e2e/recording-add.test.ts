@@ -1,7 +1,9 @@
 /** `recording add`: kernels of one's own, measured by a real worker process with its fake device, become a recording. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { recordedRuntimeUs, type RecordedMeasurement } from "../../src/domain/index.ts";
 import { loadRecording } from "../../src/formats/load-recording.ts";
@@ -9,6 +11,7 @@ import { loadTask } from "../../src/formats/load-task.ts";
 import { loadRunTables } from "../../src/formats/run-tables.ts";
 import { copyTask, faultLines, hasWorkerPython, runCli, scratchFolder, startCli, type CliResult } from "./run-cli.ts";
 
+const workerFolder = fileURLToPath(new URL("../../python", import.meta.url));
 const scratch = scratchFolder("recording-add");
 afterAll(() => scratch.remove());
 if (!hasWorkerPython) console.log("skipped: recording add needs python3 with numpy");
@@ -204,6 +207,49 @@ describe.skipIf(!hasWorkerPython)("recording add", () => {
     expect(runs.map(({ pass }) => pass)).toEqual([1, 2, 3]);
     expect(receipts.filter((row) => row["kernel_id"] === id)).toHaveLength(3);
     expect((await runCli(["recording", "add", taken, "--pass3", third, "--out", out])).code).toBe(2);
+  });
+
+  it("writes requests for a worker elsewhere, and takes what it answers", async () => {
+    const here = await place(3);
+    const requests = join(here.folder, "requests");
+    const recording = join(here.folder, "recording");
+    expect(document(await add(here, recording, "--requests", requests))).toMatchObject({
+      requests: [
+        { pass: 1, kernels: 4 },
+        { pass: 2, kernels: 4 },
+      ],
+    });
+    expect(existsSync(recording)).toBe(false);
+    const answer = (pass: number): string => {
+      const words = ["-m", "kernelcast_worker", "--fake", "ok"];
+      const input = readFileSync(join(requests, `pass${pass}.jsonl`), "utf8");
+      const { stdout } = spawnSync("python3", words, { cwd: workerFolder, input, encoding: "utf8" });
+      const path = join(here.folder, `answers${pass}.jsonl`);
+      writeFileSync(path, stdout);
+      return path;
+    };
+    document(await add(here, recording, "--pass1", answer(1), "--pass2", answer(2)));
+    // The last of the first pass: the fake device's noise is that of the place in a run, so the first would repeat itself.
+    const id = [...(await measured(recording)).keys()].at(-1) ?? "";
+    expect((await measured(recording)).get(id)).toMatchObject({
+      status: "ok",
+      runtimePass2: { n: expect.any(Number) },
+    });
+    const none = await runCli(["recording", "add", recording, "--requests", requests]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no kernel in it needs a third pass/)]);
+    const slow = changeAnswers(join(here.folder, "answers2.jsonl"), (result) =>
+      result.kernel_id === id ? { ...result, runtime_us: runtime(1000) } : result,
+    );
+    writeFileSync(join(here.folder, "answers2.jsonl"), slow);
+    const disagreeing = join(here.folder, "disagreeing");
+    const files = ["--pass1", join(here.folder, "answers1.jsonl"), "--pass2", join(here.folder, "answers2.jsonl")];
+    document(await add(here, disagreeing, ...files));
+    document(await runCli(["recording", "add", disagreeing, "--requests", requests, "--json"]));
+    document(await runCli(["recording", "add", disagreeing, "--pass3", answer(3), "--in-place", "--json"]));
+    const three = (await measured(disagreeing)).get(id);
+    expect(three?.runtimePass2?.medianUs).toBe(1000);
+    expect(three?.runtimePass3?.medianUs).toBeLessThan(200);
+    expect([...(await measured(disagreeing)).values()].filter((one) => one.runtimePass3)).toHaveLength(1);
   });
 
   it("says in one line what is wrong", async () => {

@@ -39,8 +39,16 @@ describe("a recording of two devices", () => {
   it("is replayed on the device that measured most, or on the one that is named", async () => {
     const search = (device: string): Promise<Record<string, unknown>> =>
       json(
-        ...["search", "synthetic-a", "--device", device, "--policy", "measure-all", "--measurements", "60"],
-        ...["--workspace", scratch.next()],
+        "search",
+        "synthetic-a",
+        "--device",
+        device,
+        "--policy",
+        "measure-all",
+        "--measurements",
+        "60",
+        "--workspace",
+        scratch.next(),
       );
     const seedUs = (device: string): number | undefined =>
       recording.measurements("synthetic-a", device).get(recording.kernels("synthetic-a")[0]?.kernel.kernelId ?? "")
