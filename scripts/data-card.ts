@@ -1,14 +1,29 @@
-/** `npm run docs:atlas`: writes the tables of atlas/README.md from the recording. */
-import { readFileSync, writeFileSync } from "node:fs";
+/**
+ * `npm run docs:atlas`: writes the tables of atlas/README.md from the recording, and its plots: docs/results/atlas.html and
+ * docs/results/atlas/*.svg. `--recording PATH --card FILE --plots FOLDER` for another recording.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { markdownTable, replaceBetween } from "./markdown.ts";
+import { recordingFigures } from "../src/report/recording/figures.ts";
+import { plotRecording, type RecordingPlots } from "../src/report/recording/page.ts";
 import { recordingInfo, type RecordingInfo } from "../src/formats/recording-info.ts";
 import type { Recording } from "../src/domain/index.ts";
 import { deviceAgreement } from "../src/formats/device-agreement.ts";
 import { randomOrderNeeds } from "../src/formats/random-order.ts";
 
-const path = new URL("../atlas/README.md", import.meta.url);
-const recording = await loadRecording("atlas");
+const repository = fileURLToPath(new URL("..", import.meta.url));
+const { values } = parseArgs({
+  options: {
+    recording: { type: "string", default: "atlas" },
+    card: { type: "string", default: `${repository}atlas/README.md` },
+    plots: { type: "string", default: `${repository}docs/results` },
+  },
+});
+const path = values.card;
+const recording = await loadRecording(values.recording);
 const info = recordingInfo(recording);
 const tables = [
   countsTable(info),
@@ -17,7 +32,29 @@ const tables = [
   taskTable(recording, info),
 ].join("\n\n");
 const card = readFileSync(path, "utf8");
-writeFileSync(path, replaceBetween(card, "tables", tables));
+const plots = plotRecording(recordingFigures(recording));
+writePlots(plots);
+writeFileSync(path, replaceBetween(replaceBetween(card, "tables", tables), "plots", plotLinks(plots)));
+
+/** Two charts as they are, the others as links. */
+function plotLinks({ files, titles }: RecordingPlots): string {
+  const shown = ["spread.svg", "passes.svg"].filter((name) => files.has(name));
+  const others = [...files.keys()].filter((name) => !shown.includes(name));
+  const link = (name: string): string => `[${titles.get(name) ?? name}](../docs/results/atlas/${name})`;
+  return [
+    ...shown.map((name) => `!${link(name)}`),
+    ["Further:", ...others.map((name) => `- ${link(name)}`)].join("\n"),
+  ].join("\n\n");
+}
+
+/** The charts of an earlier recording go: one that has no second device has no chart of it. */
+function writePlots({ page, files }: RecordingPlots): void {
+  const folder = `${values.plots}/atlas`;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${values.plots}/atlas.html`, page);
+  for (const [name, svg] of files) writeFileSync(`${folder}/${name}`, svg);
+}
 
 function countsTable({ splits, ...counts }: RecordingInfo): string {
   const total = ["all", counts.tasks, counts.families, counts.kernels];

@@ -1,5 +1,6 @@
 import { readLaunches } from "../formats/read-launches.ts";
-import { addKernels, type AddedKernels, type AddedOnDevice } from "../serve/add-kernels.ts";
+import { addKernels, type AddedKernels, type AddedOnDevice, type AddKernelsRequest } from "../serve/add-kernels.ts";
+import { writeRequests, type RequestFile } from "../serve/write-requests.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 
 export interface AddFlags {
@@ -10,6 +11,7 @@ export interface AddFlags {
   readonly pass1: readonly string[];
   readonly pass2: readonly string[];
   readonly pass3: readonly string[];
+  readonly requests?: string;
   readonly out?: string;
   readonly inPlace: boolean;
   readonly launches?: string;
@@ -23,7 +25,7 @@ export interface AddFlags {
 /** `kernelcast recording add`. */
 export async function add(this: CliContext, flags: AddFlags, recording: string): Promise<void> {
   const { task, kernels, device, passes, out, inPlace, compileOption, split, seed, python } = flags;
-  const added = await addKernels({
+  const request: AddKernelsRequest = {
     recording,
     out,
     inPlace,
@@ -40,9 +42,16 @@ export async function add(this: CliContext, flags: AddFlags, recording: string):
     env: { ...this.process.env },
     signal: this.signal,
     onNote: (line) => note(this, line),
-  });
+  };
+  if (flags.requests !== undefined) return printRequests(this, flags, await writeRequests(request, flags.requests));
+  const added = await addKernels(request);
   if (flags.json) printJson(this, addedDocument(added));
   else for (const line of addedLines(added)) printLine(this, line);
+}
+
+function printRequests(context: CliContext, { json }: AddFlags, files: readonly RequestFile[]): void {
+  if (json) printJson(context, { requests: files });
+  else for (const { path, kernels } of files) printLine(context, `${path}: ${kernels} kernels`);
 }
 
 function addedDocument({ devices, conflicts, outcomes, ...counts }: AddedKernels): unknown {

@@ -31,6 +31,10 @@ export const addCommand: Command<CliContext> = buildCommand<AddFlags, [string], 
       pass1: { ...listOfTexts, brief: "Worker output to take as a first pass, instead of measuring" },
       pass2: { ...listOfTexts, brief: "The same, as a second pass" },
       pass3: { ...listOfTexts, brief: "The same, as a third pass" },
+      requests: {
+        ...optionalText,
+        brief: "Folder to write requests to for a worker elsewhere, instead of measuring",
+      },
       out: { ...optionalText, brief: "Folder to write the sum to" },
       inPlace: {
         kind: "boolean",

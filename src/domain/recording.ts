@@ -97,7 +97,6 @@ export function mainDevice(recording: Recording): string | undefined {
   return most === 0 ? undefined : recording.devices[counts.indexOf(most)];
 }
 
-/** How many kernels a device has measured. */
-export function measurementCount(recording: Recording, device: string): number {
+function measurementCount(recording: Recording, device: string): number {
   return [...recording.tasks.keys()].reduce((sum, taskId) => sum + recording.measurements(taskId, device).size, 0);
 }

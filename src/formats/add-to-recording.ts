@@ -44,7 +44,8 @@ export async function additionTarget({ recording, out, inPlace }: TargetChoice):
   return { base, folder, format: "parquet" };
 }
 
-async function holdsRecording(folder: string): Promise<boolean> {
+/** Whether a folder holds the tables of a recording. */
+export async function holdsRecording(folder: string): Promise<boolean> {
   return existsSync(folder) && tableFiles(folder, await listFolder(folder), "tasks").length > 0;
 }
 

@@ -1,44 +1,11 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
-import {
-  fileFault,
-  KernelcastError,
-  makeKernel,
-  suggestion,
-  type Kernel,
-  type Launch,
-  type RecordedKernel,
-  type Task,
-} from "../domain/index.ts";
-import { integerDefines } from "../measure/worker-messages.ts";
-import { describeIssue } from "./load-task.ts";
+import { join } from "node:path";
+import { fileFault, KernelcastError, suggestion, type RecordedKernel } from "../domain/index.ts";
+import { buildKernel, defaultLaunches, type KernelDraft, type ReadKernelsOptions } from "./kernel-draft.ts";
+import { readKernelTable } from "./read-kernel-table.ts";
 import { readLaunches } from "./read-launches.ts";
 import { readText } from "./read-text.ts";
-import { toRecordedKernel } from "./recording-rows.ts";
-import { kernelRowSchema } from "./recording-schema.ts";
-import { readTable, type LocatedRow } from "./table-files.ts";
-
-export interface ReadKernelsOptions {
-  readonly task: Task;
-  /** Of kernels that bring none of their own; those of the task's seed by default. */
-  readonly launches?: readonly Launch[];
-  readonly compileOptions?: readonly string[];
-  /** Ids of kernels of the task that parents may be besides those that are read. */
-  readonly known?: ReadonlySet<string>;
-}
-
-/** A kernel that was read, by the name that others call it by. */
-interface Draft {
-  /** The name of its file, or its id in the table. */
-  readonly name: string;
-  readonly place: string;
-  readonly kernel: Kernel;
-  /** The name or id of its parent; undefined where nothing is said. */
-  readonly parent?: string | null | undefined;
-  readonly idea?: string | undefined;
-  readonly origin?: string | undefined;
-  readonly templateId?: string | undefined;
-}
+import { readTable } from "./table-files.ts";
 
 const launchesSuffix = ".launches.yaml";
 
@@ -83,7 +50,7 @@ function isFolder(path: string): boolean {
 }
 
 function parentOf(
-  { parent, place, kernel }: Draft,
+  { parent, place, kernel }: KernelDraft,
   seedId: string,
   ids: ReadonlyMap<string, string>,
   known: ReadonlySet<string>,
@@ -101,7 +68,7 @@ function parentOf(
   return parentId;
 }
 
-async function readFolder(folder: string, options: ReadKernelsOptions): Promise<Draft[]> {
+async function readFolder(folder: string, options: ReadKernelsOptions): Promise<KernelDraft[]> {
   const files = listCuda(folder);
   const parents = await readParents(join(folder, "parents.jsonl"), files);
   return Promise.all(
@@ -110,7 +77,7 @@ async function readFolder(folder: string, options: ReadKernelsOptions): Promise<
       const own = `${place.slice(0, -".cu".length)}${launchesSuffix}`;
       const launches = existsSync(own) ? await readLaunches(own) : defaultLaunches(options);
       const source = await readText(place, { what: "kernel" });
-      return { name: file, place, kernel: built(place, source, launches, options), ...parents.get(file) };
+      return { name: file, place, kernel: buildKernel(place, source, launches, options), ...parents.get(file) };
     }),
   );
 }
@@ -127,21 +94,7 @@ function listCuda(folder: string): string[] {
   throw new KernelcastError("recording", `${folder}: there is no .cu file in it`);
 }
 
-function defaultLaunches({ launches, task }: ReadKernelsOptions): readonly Launch[] {
-  return launches ?? task.seedKernel.launches;
-}
-
-function built(
-  place: string,
-  source: string,
-  launches: readonly Launch[],
-  { task, compileOptions = task.seedKernel.compileOptions }: ReadKernelsOptions,
-): Kernel {
-  const names = { ...integerDefines(compileOptions), ...task.workload.sizes };
-  return located(place, () => makeKernel({ source, launches, compileOptions }, names));
-}
-
-type Family = Pick<Draft, "parent" | "idea" | "templateId">;
+type Family = Pick<KernelDraft, "parent" | "idea" | "templateId">;
 
 /** Lines `{file, parent, idea?, template_id?}`; a parent is a file's name, `seed`, the id of a kernel, or null for a root. */
 async function readParents(path: string, files: readonly string[]): Promise<Map<string, Family>> {
@@ -163,57 +116,4 @@ async function readParents(path: string, files: readonly string[]): Promise<Map<
 
 function textOrNull(value: unknown): string | null | undefined {
   return value === null || value === "" ? null : typeof value === "string" ? value : undefined;
-}
-
-async function readKernelTable(path: string, options: ReadKernelsOptions): Promise<Draft[]> {
-  if (!/\.(jsonl|jsonl\.gz|parquet)$/.test(path)) {
-    throw new KernelcastError(
-      "usage",
-      `--kernels ${path}: give a folder of .cu files, or a table as .jsonl, .jsonl.gz or .parquet`,
-    );
-  }
-  const rows = await readTable([path], { required: ["source"] });
-  const { taskId } = options.task;
-  const ofTask = rows.filter(({ row }) => row["task_id"] == null || row["task_id"] === taskId);
-  if (ofTask.length === 0) {
-    throw new KernelcastError("recording", `${basename(path)}: no kernel of the task ${taskId} is in it`);
-  }
-  return ofTask.map((row, index) => toDraft(row, index, options));
-}
-
-function toDraft({ row, place }: LocatedRow, index: number, options: ReadKernelsOptions): Draft {
-  const { task, compileOptions } = options;
-  const parsed = kernelRowSchema.partial({ launches: true }).safeParse({
-    ...row,
-    kernel_id: row["kernel_id"] ?? `row ${index + 1}`,
-    task_id: task.taskId,
-    launches: row["launches"] ?? undefined,
-  });
-  if (!parsed.success) throw new KernelcastError("recording", `${place}: ${describeIssue(parsed.error.issues[0])}`);
-  const { launches, ...rest } = parsed.data;
-  const recorded = launches && located(place, () => toRecordedKernel({ ...rest, launches }));
-  const ownOptions = parsed.data.compile_options ?? compileOptions;
-  const kernel = built(place, rest.source, recorded?.kernel.launches ?? defaultLaunches(options), {
-    task,
-    ...(ownOptions ? { compileOptions: ownOptions } : {}),
-  });
-  const isRoot = rest.parent_id === "" || rest.parent_id === rest.kernel_id || row["parent_id"] === null;
-  return {
-    name: rest.kernel_id,
-    place,
-    kernel,
-    parent: isRoot ? null : (rest.parent_id ?? undefined),
-    idea: rest.idea ?? undefined,
-    origin: rest.origin ?? undefined,
-    templateId: rest.template_id ?? undefined,
-  };
-}
-
-function located<T>(place: string, build: () => T): T {
-  try {
-    return build();
-  } catch (cause) {
-    if (!KernelcastError.isInstance(cause)) throw cause;
-    throw new KernelcastError("recording", `${place}: ${cause.message}`, { cause });
-  }
 }

@@ -178,11 +178,17 @@ function runtimeRange(
   };
 }
 
-/** Longest path from a root; a circle counts as deep as it is long. Iterates, as a chain may be thousands long. */
 function treeDepth(recording: Recording, taskId: string): number {
+  // Not by spreading into one call: a task may have more kernels than a call takes arguments.
+  return [...kernelDepths(recording, taskId).values()].reduce((deepest, depth) => Math.max(deepest, depth), 0);
+}
+
+/**
+ * By kernel id the steps from its root; a circle counts as deep as it is long. Iterates, as a chain may be thousands long.
+ */
+export function kernelDepths(recording: Recording, taskId: string): Map<string, number> {
   const parents = new Map(recording.kernels(taskId).map(({ kernel, parentId }) => [kernel.kernelId, parentId]));
   const depths = new Map<string, number>();
-  let deepest = 0;
   for (const start of parents.keys()) {
     const path = new Set<string>();
     let at: string | null = start;
@@ -192,7 +198,6 @@ function treeDepth(recording: Recording, taskId: string): number {
     }
     let depth = at === null ? -1 : (depths.get(at) ?? -1);
     for (const id of [...path].reverse()) depths.set(id, ++depth);
-    deepest = Math.max(deepest, depth);
   }
-  return deepest;
+  return depths;
 }

@@ -1,42 +1,22 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import {
-  fileFault,
-  KernelcastError,
-  type Launch,
-  type RecordedKernel,
-  type Recording,
-  type Split,
-  type Task,
-} from "../domain/index.ts";
+import { fileFault, KernelcastError, type Recording } from "../domain/index.ts";
 import { additionTarget, addToRecording, type AdditionTarget } from "../formats/add-to-recording.ts";
 import { loadRecording } from "../formats/load-recording.ts";
-import { loadTask } from "../formats/load-task.ts";
-import { recordingContents } from "../formats/make-recording.ts";
-import { readKernels } from "../formats/read-kernels.ts";
 import { passAgreement, type PassAgreement } from "../formats/recording-info.ts";
 import { recordingOfRuns, type RunReport } from "../formats/recording-of-runs.ts";
-import type { TaskDraft } from "../formats/recording-rows.ts";
 import { readWorkerRun, type WorkerRun } from "../formats/worker-responses.ts";
+import { kernelsToAdd, type KernelsToAdd, type KernelsToAddRequest } from "./kernels-to-add.ts";
 import { measurePasses, type MeasurePassesOptions } from "./measure-passes.ts";
-import { openTask } from "./open-task.ts";
 
 /** What a user asks to be added to a recording. */
-export interface AddKernelsRequest extends Pick<
-  MeasurePassesOptions,
-  "device" | "passes" | "seed" | "python" | "env" | "signal" | "onNote"
-> {
+export interface AddKernelsRequest
+  extends
+    KernelsToAddRequest,
+    Pick<MeasurePassesOptions, "device" | "passes" | "seed" | "python" | "env" | "signal" | "onNote"> {
   /** A recording, or a folder that is to become one. */
   readonly recording: string;
   readonly out?: string | undefined;
   readonly inPlace: boolean;
-  /** The task of the kernels: a folder, or an id. */
-  readonly task?: string | undefined;
-  /** A folder of CUDA files, or a table of kernels; without it, those of the recording. */
-  readonly kernels?: string | undefined;
-  readonly launches?: readonly Launch[] | undefined;
-  readonly compileOptions?: readonly string[] | undefined;
-  readonly split?: Split | undefined;
   /** Worker output by pass, where the kernels were measured already. */
   readonly passFiles: readonly (readonly string[])[];
 }
@@ -61,14 +41,6 @@ export interface AddedOnDevice {
   readonly passes: PassAgreement;
 }
 
-interface Parts {
-  readonly tasks: readonly TaskDraft[];
-  /** Kernels of the request, then those of the recording that may be their parents. */
-  readonly kernels: readonly RecordedKernel[];
-  /** How many of them, from the first, are of the request. */
-  readonly asked: number;
-}
-
 /**
  * Measures kernels, or takes what a worker said of them, and adds them to a recording. Rejects with `KernelcastError`; answers
  * of an interrupted measurement are kept, and the same request goes on from them.
@@ -76,9 +48,8 @@ interface Parts {
 export async function addKernels(request: AddKernelsRequest): Promise<AddedKernels> {
   const target = await additionTarget(request);
   const base = target.base === undefined ? undefined : await loadRecording(target.base);
-  const task = request.task === undefined ? undefined : await taskNamed(request.task, base);
-  const parts = await partsOf(request, task, base);
-  const runs = await runsOf(request, task, parts, target);
+  const parts = await kernelsToAdd(request, base);
+  const runs = await runsOf(request, parts, target);
   const { recording, tables, report } = recordingOfRuns({ name: target.folder, ...parts, runs });
   if (report.measured === 0) throw nothingMeasured(report, target.folder);
   const sum = await addToRecording(target, recording, tables, base);
@@ -94,45 +65,9 @@ export async function addKernels(request: AddKernelsRequest): Promise<AddedKerne
   };
 }
 
-/** A folder means the task in it, whatever the recording knows by its name. */
-function taskNamed(name: string, base: Recording | undefined): Promise<Task> {
-  return existsSync(join(name, "task.yaml")) ? loadTask(name) : openTask(name, base);
-}
-
-async function partsOf(
-  request: AddKernelsRequest,
-  task: Task | undefined,
-  base: Recording | undefined,
-): Promise<Parts> {
-  const { kernels: path, launches, compileOptions } = request;
-  if (path === undefined) {
-    if (!base) throw new KernelcastError("usage", "a new recording needs --task and --kernels");
-    const { tasks, kernels } = recordingContents(base);
-    const taskId = task?.taskId;
-    if (taskId === undefined) return { tasks, kernels, asked: 0 };
-    return { tasks: tasks.filter((one) => one.taskId === taskId), kernels: base.kernels(taskId), asked: 0 };
-  }
-  if (!task)
-    throw new KernelcastError("usage", "--kernels needs --task: the folder or id of the task that they compute");
-  const recorded = base?.tasks.get(task.taskId);
-  const inBase = base?.kernels(task.taskId) ?? [];
-  const split = request.split ?? recorded?.split;
-  const { seedKernel: _seedKernel, ...draft } = task;
-  const read = await readKernels(path, {
-    task,
-    known: new Set(inBase.map(({ kernel }) => kernel.kernelId)),
-    ...(launches ? { launches } : {}),
-    ...(compileOptions ? { compileOptions } : {}),
-  });
-  const readIds = new Set(read.map(({ kernel }) => kernel.kernelId));
-  const others = inBase.filter(({ kernel }) => !readIds.has(kernel.kernelId));
-  return { tasks: [split ? { ...draft, split } : draft], kernels: [...read, ...others], asked: read.length };
-}
-
 async function runsOf(
   request: AddKernelsRequest,
-  task: Task | undefined,
-  { kernels, asked }: Parts,
+  { task, kernels, asked }: KernelsToAdd,
   target: AdditionTarget,
 ): Promise<WorkerRun[]> {
   const { passFiles } = request;
@@ -172,7 +107,7 @@ function kernelCount(recording: Recording | undefined): number {
   return taskIds.reduce((sum, taskId) => sum + (recording?.kernels(taskId).length ?? 0), 0);
 }
 
-function unmeasured({ kernels, asked }: Parts, report: RunReport): number {
+function unmeasured({ kernels, asked }: KernelsToAdd, report: RunReport): number {
   const ids = new Set(kernels.slice(0, asked).map(({ kernel }) => kernel.kernelId));
   return report.unmeasured.filter(({ kernel }) => ids.has(kernel.kernelId)).length;
 }
