@@ -176,7 +176,7 @@ export const splitRow: Template = template({
     write: ["same-grid", "flat"],
   },
   valid: ({ combine, write }) => combine === "launch" || write === "same-grid",
-  count: 36,
+  count: 39,
   write: ({ splits, combine, vector, exp, block, order, interleaved, write }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const part = cols / splits / (vector ? 4 : 1);

@@ -41,22 +41,6 @@ export const mistakes: readonly Mistake[] = [
     edit: (draft) => draft,
   },
   {
-    id: "longer-pieces-in-tables",
-    template: "table-chain",
-    idea: "ask for a spread table for each piece of the window",
-    expect: "launch_error",
-    options: { place: "shared", pieces: "six", source: "direct" },
-    edit: (draft) => mainLaunch(draft, { smemBytes: 262_144 }),
-  },
-  {
-    id: "places-out-of-range",
-    template: "rolling-window",
-    idea: "step over 32 pieces, one per lane",
-    expect: "launch_error",
-    options: { layout: "pieces", run: 64 },
-    edit: replacing("const int begin = thread *", "const int begin = thread * 32 *"),
-  },
-  {
     id: "endless-sets",
     template: "table-chain",
     idea: "take the patterns of a set from the highest bit down",
@@ -130,13 +114,6 @@ export const mistakes: readonly Mistake[] = [
     expect: "incorrect",
     options: { feed: "shuffle" },
     edit: replacing("const unsigned int low = __shfl_sync(0xffffffffu, code, j);", "const unsigned int low = code;"),
-  },
-  {
-    id: "mask-of-bytes",
-    template: "pack-first",
-    idea: "mask the letters of a pattern",
-    expect: "incorrect",
-    edit: replacing("(1u << 2 * lengths[p + 0]) - 1u", "(1u << lengths[p + 0]) - 1u"),
   },
   {
     id: "start-bit-missing",

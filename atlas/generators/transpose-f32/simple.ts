@@ -97,7 +97,7 @@ export const linear: Template = {
     waves: [8, 32, 4],
   },
   valid: (o) => !(o["vector"] && (o["side"] === "scatter" || o["load"] !== "plain")),
-  count: 40,
+  count: 44,
   write(o, s) {
     const size = sizing(o["size"], s);
     const type = String(o["type"]);

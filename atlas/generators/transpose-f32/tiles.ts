@@ -33,7 +33,7 @@ export const classic: Template = {
     tile: [32, 16, 64],
     height: [8, 4, 16],
   },
-  count: 40,
+  count: 32,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [tile, height] = [int(o, "tile"), int(o, "height")];
@@ -213,7 +213,7 @@ export const swizzled: Template = {
     threads: [256, 128, 512],
   },
   valid: (o) => !(o["edge"] === 32 && o["threads"] !== 128) && !(o["edge"] === 64 && o["threads"] === 512),
-  count: 5,
+  count: 3,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [edge, threads] = [int(o, "edge"), int(o, "threads")];

@@ -101,7 +101,7 @@ export const sharedTiles = template({
   id: "shared-tiles",
   from: "ordered-points",
   idea: "give every region's points to a block that holds the region in shared memory",
-  count: 20,
+  count: 23,
   options: {
     tile: ["8 8 8", "8 8 4", "8 4 4", "4 4 4"],
     lanes: ["quads", "one", "values", "planes"],
@@ -197,7 +197,7 @@ export const stagedPoints = template({
   id: "staged-points",
   from: "channel-lanes",
   idea: "locate a block's points once, then let all threads work through points and channels",
-  count: 26,
+  count: 25,
   options: {
     keep: ["place", "weights"],
     vector: ["float4", "float2", "float"],

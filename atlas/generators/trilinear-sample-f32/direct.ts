@@ -7,7 +7,7 @@ export const pointThread = template({
   id: "point-thread",
   from: null,
   idea: "place a point once and loop over its channels",
-  count: 29,
+  count: 33,
   options: {
     blend: blends,
     clamp: clamps,
@@ -81,7 +81,7 @@ export const channelThread = template({
   id: "channel-thread",
   from: null,
   idea: "give a point's channels to neighbouring threads",
-  count: 27,
+  count: 31,
   options: {
     map: ["channel first", "point first", "block row"],
     blend: ["lerps", "weights", "loops"],

@@ -10,7 +10,7 @@ export const cornerPasses = template({
   id: "corner-passes",
   from: "point-thread",
   idea: "add a few corners in each of several launches",
-  count: 24,
+  count: 28,
   options: {
     passes: [8, 4, 2],
     layout: ["given", "relaid"],
@@ -78,7 +78,7 @@ export const neighbourPairs = template({
   id: "neighbour-pairs",
   from: "channels-last",
   idea: "store every value with its neighbour along x, so that a point needs four reads",
-  count: 24,
+  count: 28,
   options: {
     content: ["next", "slope"],
     lanes: [8, 4, 16, 1],

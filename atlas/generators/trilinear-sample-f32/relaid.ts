@@ -20,7 +20,7 @@ export const channelsLastThread = template({
   id: "channels-last",
   from: "point-thread",
   idea: "bring a voxel's channels side by side first, then read them as vectors",
-  count: 26,
+  count: 28,
   options: {
     relay: relays,
     vector: ["float4", "float2", "float"],
@@ -77,7 +77,7 @@ export const channelLanes = template({
   id: "channel-lanes",
   from: "channels-last",
   idea: "let a few lanes share a point so that each corner is one contiguous read",
-  count: 26,
+  count: 6,
   options: {
     vector: ["float4", "float2", "float"],
     relay: ["tile", "by voxel", "by value"],
