@@ -1,13 +1,6 @@
 import type { KernelDraft, Mistake } from "../kit/generator.ts";
 import { replacing } from "../kit/code.ts";
 
-const mainLaunch = (draft: KernelDraft, change: Partial<KernelDraft["launches"][number]>): KernelDraft => ({
-  ...draft,
-  launches: draft.launches.map((entry, index) =>
-    index === draft.launches.length - 1 ? { ...entry, ...change } : entry,
-  ),
-});
-
 export const mistakes: readonly Mistake[] = [
   {
     id: "add-without-mask",
