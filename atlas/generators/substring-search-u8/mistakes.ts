@@ -1,4 +1,4 @@
-import type { KernelDraft, Mistake } from "../kit/generator.ts";
+import type { Mistake } from "../kit/generator.ts";
 import { replacing } from "../kit/code.ts";
 
 export const mistakes: readonly Mistake[] = [
