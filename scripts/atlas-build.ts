@@ -1,28 +1,21 @@
 /**
- * `npx tsx scripts/atlas-build.ts --pass1 FILE… --pass2 FILE… [--out atlas] [--tasks a,b]`: expands the generators, adds
- * the worker's responses of one or two passes, and writes the recording with its splits and receipts.
+ * `npx tsx scripts/atlas-build.ts --pass1 FILE… --pass2 FILE… [--pass3 FILE…] [--out atlas] [--tasks a,b]`: expands the
+ * generators, adds the worker's responses of up to three passes, and writes the recording with its splits and receipts.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { KernelcastError, type RecordedKernel } from "../src/domain/index.ts";
 import { loadSplits } from "../src/formats/load-splits.ts";
-import { makeRecording } from "../src/formats/make-recording.ts";
-import {
-  collectRuns,
-  readWorkerRun,
-  toReceiptRows,
-  toRunRow,
-  type WorkerRun,
-} from "../src/formats/worker-responses.ts";
+import { recordingOfRuns, type RunReport } from "../src/formats/recording-of-runs.ts";
 import { writeRecording } from "../src/formats/write-recording.ts";
 import { expandAtlas, type AtlasTask } from "./atlas-tasks.ts";
+import { passOptions, readPassFiles } from "./pass-files.ts";
 
 const { values, tokens } = parseArgs({
   allowPositionals: true,
   tokens: true,
   options: {
-    pass1: { type: "string", multiple: true },
-    pass2: { type: "string", multiple: true },
+    ...passOptions,
     out: { type: "string", default: "atlas" },
     tasks: { type: "string", default: "" },
     splits: { type: "string", default: fileURLToPath(new URL("../atlas/splits.yaml", import.meta.url)) },
@@ -30,40 +23,16 @@ const { values, tokens } = parseArgs({
 });
 
 const atlas = await expandAtlas(values.tasks.split(",").filter((name) => name !== ""));
-const runs: WorkerRun[] = [];
-for (const { path, pass } of responseFiles()) runs.push(await readWorkerRun(path, pass));
-const collected = collectRuns(runs);
-
 const splits = await loadSplits(values.splits);
 const kernels = atlas.flatMap(toRecordedKernels);
-const taskOf = new Map(kernels.map(({ kernel, taskId }) => [kernel.kernelId, taskId]));
-const known = collected.measurements.filter(({ kernelId }) => taskOf.has(kernelId));
-const devices = new Map(runs.flatMap(({ device }) => (device ? [[device.name, device]] : [])));
-const recording = makeRecording({
+const { recording, tables, report } = recordingOfRuns({
   name: values.out,
   tasks: atlas.map(({ task: { seedKernel: _seedKernel, ...task } }) => ({ ...task, split: splitOf(task.family) })),
   kernels,
-  measurements: known,
-  devices: [...devices.values()],
+  runs: await readPassFiles(tokens),
 });
-await writeRecording(values.out, recording, {
-  runs: { runs: runs.map(toRunRow), receipts: runs.flatMap((run) => toReceiptRows(run, (id) => taskOf.get(id))) },
-});
-report();
-
-/** `--pass1 A B --pass2 C`: a flag takes the files after it. */
-function responseFiles(): { path: string; pass: number }[] {
-  const files: { path: string; pass: number }[] = [];
-  let pass = 1;
-  for (const token of tokens) {
-    if (token.kind === "option" && (token.name === "pass1" || token.name === "pass2")) {
-      pass = token.name === "pass1" ? 1 : 2;
-      if (token.value !== undefined) files.push({ path: token.value, pass });
-    }
-    if (token.kind === "positional") files.push({ path: token.value, pass });
-  }
-  return files;
-}
+await writeRecording(values.out, recording, { runs: tables });
+print(report);
 
 function splitOf(family: string): "train" | "validation" | "test" {
   const split = splits.get(family);
@@ -82,18 +51,14 @@ function toRecordedKernels({ task, kernels: generated }: AtlasTask): RecordedKer
   }));
 }
 
-function report(): void {
-  const measured = new Set(known.map(({ kernelId }) => kernelId));
-  const unmeasured = kernels.filter(({ kernel }) => !measured.has(kernel.kernelId));
-  console.log(`${atlas.length} tasks, ${kernels.length} kernels, ${measured.size} measured, in ${values.out}`);
-  console.log(`passes: ${JSON.stringify(collected.outcomes)}`);
-  for (const { kernelId, statuses } of collected.conflicts) {
+function print({ measured, unmeasured, outcomes, conflicts, strangers, refused }: RunReport): void {
+  const taskOf = new Map(kernels.map(({ kernel, taskId }) => [kernel.kernelId, taskId]));
+  console.log(`${atlas.length} tasks, ${kernels.length} kernels, ${measured} measured, in ${values.out}`);
+  console.log(`passes: ${JSON.stringify(outcomes)}`);
+  for (const { kernelId, statuses } of conflicts) {
     console.log(`conflict\t${taskOf.get(kernelId) ?? "?"}\t${kernelId}\t${statuses.join(", then ")}`);
   }
-  for (const run of runs) {
-    for (const { id, code, message } of run.errors) console.log(`refused\t${id}\t${code}\t${message}`);
-  }
-  const strangers = collected.measurements.length - known.length;
+  for (const { id, code, message } of refused) console.log(`refused\t${id}\t${code}\t${message}`);
   if (strangers > 0) console.log(`${strangers} measurements are of kernels that no generator makes any more; left out`);
   for (const { kernel, taskId } of unmeasured.slice(0, 20)) console.log(`not measured\t${taskId}\t${kernel.kernelId}`);
 }

@@ -5,7 +5,14 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { KernelcastError, keyedShuffle, sha256Hex, type DeviceInfo, type Recording } from "../src/domain/index.ts";
+import {
+  KernelcastError,
+  keyedShuffle,
+  mainDevice,
+  sha256Hex,
+  type DeviceInfo,
+  type Recording,
+} from "../src/domain/index.ts";
 import { judgeForecaster } from "../src/evaluate/judge-forecaster.ts";
 import { scoreNames, type JudgedTask } from "../src/evaluate/score-task.ts";
 import { scoreTasks, type ForecastScores, type MeanScore } from "../src/evaluate/score-tasks.ts";
@@ -107,9 +114,9 @@ function tasksOf(split: string): string[] {
   return [...recording.tasks.values()].filter((one) => one.split === split).map(({ task }) => task.taskId);
 }
 
-function deviceOf({ devices, deviceInfos, name }: Recording): DeviceInfo {
-  const info = deviceInfos?.get(devices[0] ?? "");
-  if (!info) throw new KernelcastError("recording", `${name}: nothing is known of its device`);
+function deviceOf(source: Recording): DeviceInfo {
+  const info = source.deviceInfos?.get(mainDevice(source) ?? "");
+  if (!info) throw new KernelcastError("recording", `${source.name}: nothing is known of its device`);
   return info;
 }
 

@@ -5,7 +5,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { KernelcastError, type DeviceInfo, type Recording } from "../src/domain/index.ts";
+import { KernelcastError, mainDevice, type DeviceInfo, type Recording } from "../src/domain/index.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { judgeStatic } from "../src/train/judge-static.ts";
 import type { StaticScores } from "../src/train/static-judgement.ts";
@@ -49,7 +49,7 @@ function tasksOf(from: Recording, choice: string): string[] {
 }
 
 function chooseDevice(from: Recording, name: string | undefined): DeviceInfo {
-  const wanted = name ?? from.devices[0] ?? "";
+  const wanted = name ?? mainDevice(from) ?? "";
   const info = from.deviceInfos?.get(wanted);
   if (!info) throw new KernelcastError("recording", `${from.name}: nothing is known of the device "${wanted}"`);
   return info;

@@ -1,10 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { z } from "zod";
-import { fileFault, KernelcastError, makeKernel, sha256Hex, type Launch, type Task } from "../domain/index.ts";
-import { describeIssue, parseYaml, toLaunch } from "../formats/load-task.ts";
+import { fileFault, KernelcastError, makeKernel, sha256Hex, type Task } from "../domain/index.ts";
+import { readLaunches } from "../formats/read-launches.ts";
 import { readText } from "../formats/read-text.ts";
-import { launchSchema } from "../formats/task-schema.ts";
 import { integerDefines } from "../measure/worker-messages.ts";
 import { openDevice } from "../serve/open-device.ts";
 import { openTask } from "../serve/open-task.ts";
@@ -62,7 +60,8 @@ async function readKernels(
   files: readonly string[],
 ): Promise<NamedKernel[]> {
   const { seedKernel, workload } = task;
-  const launches = flags.launches === undefined ? seedKernel.launches : await readLaunches(context, flags.launches);
+  const launches =
+    flags.launches === undefined ? seedKernel.launches : await readLaunches(flags.launches, context.process.cwd());
   const compileOptions = flags.compileOption.length > 0 ? flags.compileOption : seedKernel.compileOptions;
   const names = { ...integerDefines(compileOptions), ...workload.sizes };
   const sources = await Promise.all(
@@ -72,11 +71,4 @@ async function readKernels(
     file,
     kernel: makeKernel({ source: sources[index] ?? "", launches, compileOptions }, names),
   }));
-}
-
-async function readLaunches(context: CliContext, path: string): Promise<readonly Launch[]> {
-  const launches = parseYaml(await readText(path, { what: "launches", from: context.process.cwd() }), path);
-  const parsed = z.array(launchSchema).min(1).safeParse(launches);
-  if (!parsed.success) throw new KernelcastError("task", `${path}: ${describeIssue(parsed.error.issues[0])}`);
-  return parsed.data.map(toLaunch);
 }

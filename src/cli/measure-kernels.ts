@@ -1,5 +1,6 @@
 import { addSpending, KernelcastError, noSpending } from "../domain/index.ts";
 import type { Anchor, Device, Kernel, Measurement, OkMeasurement, Spending, Task } from "../domain/index.ts";
+import { mapLimited } from "../serve/map-limited.ts";
 
 /** A kernel to measure, with the file that it came from. */
 export interface NamedKernel {
@@ -66,22 +67,6 @@ async function measureOne(
   if (ratio > confirmWithin || ratio < 1 / confirmWithin) return { ...item, screened };
   const confirmed = await device.measure({ ...request, requestId: `${index}:confirm`, mode: "confirm" }, signal);
   return { ...item, screened, confirmed };
-}
-
-/** Maps with at most `limit` under way; results in the order of the items. */
-async function mapLimited<T, R>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++)
-      results[index] = await work(items[index] as T, index);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  return results;
 }
 
 /** The verdict on a kernel: the confirmation's where there is one. */

@@ -24,13 +24,14 @@ export async function info(this: CliContext, flags: InfoFlags, path: string): Pr
   else for (const line of infoLines(counts)) printLine(this, line);
 }
 
-function infoDocument({ byTask, devices, ...counts }: RecordingInfo): unknown {
+function infoDocument({ byTask, devices, mainDevice, ...counts }: RecordingInfo): unknown {
   const deviceEntries = Object.entries(devices).map(([name, { passes, ...verdicts }]) => [
     name,
     { ...verdicts, passes: passesDocument(passes) },
   ]);
   return {
     ...counts,
+    main_device: mainDevice,
     devices: Object.fromEntries(deviceEntries) as unknown,
     by_task: byTask.map((task) => ({
       task_id: task.taskId,
@@ -50,8 +51,15 @@ function infoDocument({ byTask, devices, ...counts }: RecordingInfo): unknown {
   };
 }
 
-function passesDocument({ kernels, median, p90, over3Percent }: PassAgreement): unknown {
-  return { kernels, median_disagreement: median, p90_disagreement: p90, over_3_percent: over3Percent };
+function passesDocument(passes: PassAgreement): unknown {
+  return {
+    kernels: passes.kernels,
+    median_disagreement: passes.median,
+    p90_disagreement: passes.p90,
+    over_3_percent: passes.over3Percent,
+    third_passes: passes.thirdPasses,
+    unconfirmed: passes.unconfirmed,
+  };
 }
 
 function infoLines({ byTask, devices, splits, ...counts }: RecordingInfo): readonly string[] {
@@ -82,9 +90,10 @@ function infoLines({ byTask, devices, splits, ...counts }: RecordingInfo): reado
   ];
 }
 
-function agreement({ kernels, median, over3Percent }: PassAgreement): string {
+function agreement({ kernels, median, over3Percent, thirdPasses, unconfirmed }: PassAgreement): string {
   if (median === null) return "one pass";
-  return `two passes of ${kernels} kernels differ by ${(100 * median).toFixed(2)} % at the median, ${over3Percent} by more than 3 %`;
+  const all = `two passes of ${kernels} kernels differ by ${(100 * median).toFixed(2)} % at the median, ${over3Percent} by more than 3 %`;
+  return `${all} (${thirdPasses} measured a third time, ${unconfirmed} not confirmed)`;
 }
 
 function micros(value: number | null): string {

@@ -1,5 +1,6 @@
 import { buildCommand, buildRouteMap, type RouteMap } from "@stricli/core";
 import { jsonFlag, text, type CliContext } from "./context.ts";
+import { addCommand } from "./recording-add.ts";
 import type { CheckFlags, InfoFlags, MergeFlags } from "./recording-command.ts";
 
 const path = {
@@ -48,11 +49,11 @@ const mergeCommand = buildCommand<MergeFlags, string[], CliContext>({
   docs: {
     brief: "Add recordings up, so that several GPU runs make one",
     fullDescription:
-      "A second measurement of a kernel on one device becomes its second pass.\n\nExample: kernelcast recording merge run1 run2 --out both",
+      "A second measurement of a kernel on one device becomes its second pass, a further one its third.\n\nExample: kernelcast recording merge run1 run2 --out both",
   },
 });
 
-export const recordingRoutes: RouteMap<CliContext> = buildRouteMap<"info" | "check" | "merge", CliContext>({
-  routes: { info: infoCommand, check: checkCommand, merge: mergeCommand },
-  docs: { brief: "Inspect, verify and merge recordings" },
+export const recordingRoutes: RouteMap<CliContext> = buildRouteMap<"info" | "check" | "merge" | "add", CliContext>({
+  routes: { info: infoCommand, check: checkCommand, merge: mergeCommand, add: addCommand },
+  docs: { brief: "Inspect, verify, merge and extend recordings" },
 });

@@ -37,7 +37,7 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
       device: {
         kind: "parsed",
         parse: text,
-        brief: "recorded:PATH, local[:INDEX], ssh:HOST or command:LAUNCHER",
+        brief: "recorded:PATH[#DEVICE], local[:INDEX], ssh:HOST or command:LAUNCHER",
         default: "recorded:atlas",
       },
       policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset or top-k", default: "top-k" },

@@ -13,7 +13,7 @@ export interface RecordedKernel {
   readonly templateId?: string;
 }
 
-/** What one device said of one kernel, in up to two passes of different order. */
+/** What one device said of one kernel, in up to three passes: two of different order, a third where those disagree. */
 export interface RecordedMeasurement {
   readonly kernelId: string;
   readonly device: string;
@@ -22,8 +22,9 @@ export interface RecordedMeasurement {
   /** Present exactly when status is `ok`. */
   readonly runtime?: Runtime;
   readonly runtimePass2?: Runtime;
+  readonly runtimePass3?: Runtime;
   readonly evidence?: Evidence;
-  /** Device time that measuring took, both passes, in milliseconds. */
+  /** Device time that measuring took, all passes, in milliseconds. */
   readonly gpuMs?: number;
 }
 
@@ -48,10 +49,54 @@ export interface Recording {
   measurements(taskId: string, device: string): ReadonlyMap<string, RecordedMeasurement>;
 }
 
-/** The recorded truth of an ok kernel: the geometric mean of the passes' medians, in µs. */
+/** The passes of a measurement, in order. */
+export function recordedPasses({ runtime, runtimePass2, runtimePass3 }: RecordedMeasurement): Runtime[] {
+  return [runtime, runtimePass2, runtimePass3].filter((pass) => pass !== undefined);
+}
+
+/** One value of those of up to three passes: the geometric mean of two, the median of three; NaN of none. */
+export function overPasses(values: readonly number[]): number {
+  const [first = Number.NaN, second, third] = values;
+  if (second === undefined) return first;
+  return third === undefined ? Math.sqrt(first * second) : (values.toSorted((a, b) => a - b)[1] as number);
+}
+
+/** The recorded truth of an ok kernel in µs: its passes' medians, taken together by `overPasses`. */
 export function recordedRuntimeUs(measurement: RecordedMeasurement): number | undefined {
-  const first = measurement.runtime?.medianUs;
-  const second = measurement.runtimePass2?.medianUs;
-  if (first === undefined || measurement.status !== "ok") return undefined;
-  return second === undefined ? first : Math.sqrt(first * second);
+  if (measurement.runtime === undefined || measurement.status !== "ok") return undefined;
+  return overPasses(recordedPasses(measurement).map(({ medianUs }) => medianUs));
+}
+
+/** Passes that differ by more than this share call for a third one. */
+export const passTolerance = 0.03;
+
+/** How much the slower of the first two passes is above the faster one, for instance 0.004; undefined without two. */
+export function passDifference({ runtime, runtimePass2 }: RecordedMeasurement): number | undefined {
+  return runtime && runtimePass2 && excess(runtime, runtimePass2);
+}
+
+/**
+ * How far apart the two passes are that agree best; the same as `passDifference` without a third. Above `passTolerance` the
+ * recorded truth is not confirmed.
+ */
+export function confirmedDifference(measurement: RecordedMeasurement): number | undefined {
+  const passes = recordedPasses(measurement);
+  const differences = passes.flatMap((pass, index) => passes.slice(index + 1).map((other) => excess(pass, other)));
+  return differences.length === 0 ? undefined : Math.min(...differences);
+}
+
+function excess(first: Runtime, second: Runtime): number {
+  const ratio = first.medianUs / second.medianUs;
+  return Math.max(ratio, 1 / ratio) - 1;
+}
+
+/** The device that measured most kernels of the recording, the first of several; undefined where none measured any. */
+export function mainDevice(recording: Recording): string | undefined {
+  const counts = recording.devices.map((device) => measurementCount(recording, device));
+  const most = Math.max(0, ...counts);
+  return most === 0 ? undefined : recording.devices[counts.indexOf(most)];
+}
+
+function measurementCount(recording: Recording, device: string): number {
+  return [...recording.tasks.keys()].reduce((sum, taskId) => sum + recording.measurements(taskId, device).size, 0);
 }

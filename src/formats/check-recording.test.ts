@@ -74,6 +74,33 @@ describe("checkRecording", () => {
     expect(rules(checkRecording(silent))).toEqual(["warning error-message"]);
   });
 
+  it("warns of passes that disagree until a third one agrees with one of them", () => {
+    const disagreeing = (third?: number): Recording =>
+      measurements((measurement, index) => {
+        const { runtime } = measurement;
+        if (index !== 0 || !runtime) return measurement;
+        const times = (factor: number): typeof runtime => ({
+          ...runtime,
+          medianUs: runtime.medianUs * factor,
+          p10Us: runtime.p10Us * factor,
+          p90Us: runtime.p90Us * factor,
+          samplesUs: [],
+        });
+        return {
+          ...measurement,
+          runtimePass2: times(1.1),
+          ...(third === undefined ? {} : { runtimePass3: times(third) }),
+        };
+      });
+    const counts = (recording: Recording): unknown => recordingInfo(recording).devices["synthetic"]?.passes;
+    expect(counts(sound)).toMatchObject({ over3Percent: 0, thirdPasses: 0, unconfirmed: 0 });
+    expect(counts(disagreeing())).toMatchObject({ over3Percent: 1, thirdPasses: 0, unconfirmed: 1 });
+    expect(checkRecording(disagreeing())).toMatchObject([{ severity: "warning", rule: "unconfirmed" }]);
+    expect(counts(disagreeing(1.05))).toMatchObject({ over3Percent: 1, thirdPasses: 1, unconfirmed: 1 });
+    expect(counts(disagreeing(1.09))).toMatchObject({ over3Percent: 1, thirdPasses: 1, unconfirmed: 0 });
+    expect(checkRecording(disagreeing(1.09))).toEqual([]);
+  });
+
   it("finds a family in two splits, tasks without one and sources in both", () => {
     const split = changed((contents) => ({
       tasks: contents.tasks.map((task, index) => ({ ...task, family: "one", split: index === 0 ? "test" : "train" })),

@@ -1,7 +1,7 @@
 import type { Recording } from "../domain/index.ts";
 import { checkLeaks, checkNearDuplicates, checkSplits } from "./check-honesty.ts";
 import { checkCounts, type RecordingRequirements } from "./check-requirements.ts";
-import { checkIds, checkMeasurements, checkTree } from "./check-structure.ts";
+import { checkIds, checkMeasurements, checkPasses, checkTree } from "./check-structure.ts";
 
 /** One fault of a recording. `error` makes it unfit for use; `warning` is for its makers to look at. */
 export interface Finding {
@@ -27,6 +27,7 @@ export function checkRecording(recording: Recording, options: CheckOptions = {})
     ...checkIds(recording),
     ...checkTree(recording),
     ...checkMeasurements(recording),
+    ...checkPasses(recording),
     ...checkSplits(recording),
     ...checkNearDuplicates(recording),
     ...checkLeaks(recording),

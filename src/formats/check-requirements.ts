@@ -63,15 +63,14 @@ function wholeFindings(info: RecordingInfo, wanted: RecordingRequirements): Find
 }
 
 function passFindings(info: RecordingInfo, wanted: RecordingRequirements): Finding[] {
-  const [first] = Object.values(info.devices);
-  if (!first) return [{ severity: "error", rule: "passes", message: "nothing was measured" }];
-  const { passes, ok } = first;
-  const findings = atLeast("passes", "ok kernels with two passes", passes.kernels, wanted.secondPassShare * ok);
-  if (passes.median !== null && passes.median > wanted.passDifference) {
-    const message = `passes differ by ${short(passes.median * 100)} % at the median; at most ${wanted.passDifference * 100} % is required`;
-    findings.push({ severity: "error", rule: "passes", message });
-  }
-  return findings;
+  if (info.mainDevice === null) return [{ severity: "error", rule: "passes", message: "nothing was measured" }];
+  return Object.entries(info.devices).flatMap(([device, { passes, ok }]) => {
+    const what = `ok kernels with two passes on ${device}`;
+    const findings = atLeast("passes", what, passes.kernels, wanted.secondPassShare * ok);
+    if (passes.median === null || passes.median <= wanted.passDifference) return findings;
+    const message = `passes on ${device} differ by ${short(passes.median * 100)} % at the median; at most ${wanted.passDifference * 100} % is required`;
+    return [...findings, { severity: "error" as const, rule: "passes", message }];
+  });
 }
 
 function taskFindings(task: TaskInfo, wanted: RecordingRequirements): Finding[] {

@@ -1,5 +1,6 @@
 import {
   makeKernel,
+  recordedPasses,
   type RecordedKernel,
   type RecordedMeasurement,
   type Recording,
@@ -7,6 +8,7 @@ import {
 } from "../domain/index.ts";
 import { integerDefines } from "../measure/worker-messages.ts";
 import type { Finding } from "./check-recording.ts";
+import { passAgreement } from "./recording-info.ts";
 
 /** Ids must be the digests of their kernels; a recording whose ids are all of another kind is warned of once. */
 export function checkIds(recording: Recording): Finding[] {
@@ -85,9 +87,22 @@ export function checkMeasurements(recording: Recording): Finding[] {
   return findings;
 }
 
+/** Kernels whose passes disagree and whose third pass agrees with neither, or is missing. */
+export function checkPasses(recording: Recording): Finding[] {
+  return recording.devices.flatMap((device): Finding[] => {
+    const measurements = [...recording.tasks.keys()].flatMap((taskId) => [
+      ...recording.measurements(taskId, device).values(),
+    ]);
+    const { over3Percent, unconfirmed } = passAgreement(measurements);
+    if (unconfirmed === 0) return [];
+    const message = `${device}: the two passes of ${over3Percent} kernels differ by more than 3 %, and no third one confirms ${unconfirmed} of them`;
+    return [{ severity: "warning", rule: "unconfirmed", message }];
+  });
+}
+
 function measurementFindings(taskId: string, measurement: RecordedMeasurement): Finding[] {
-  const { kernelId, status, error, runtime, runtimePass2 } = measurement;
-  const faults = [runtime, runtimePass2].flatMap((pass) => (pass ? (runtimeFault(pass) ?? []) : []));
+  const { kernelId, status, error } = measurement;
+  const faults = recordedPasses(measurement).flatMap((pass) => runtimeFault(pass) ?? []);
   const findings: Finding[] = faults.map((fault) => ({
     severity: "error",
     rule: "runtime",

@@ -1,4 +1,10 @@
-import { canonicalJson, type MeasurementStatus, type RecordedMeasurement, type Runtime } from "../domain/index.ts";
+import {
+  canonicalJson,
+  recordedPasses,
+  type MeasurementStatus,
+  type RecordedMeasurement,
+  type Runtime,
+} from "../domain/index.ts";
 
 /**
  * Which verdict stands when two differ: a kernel that failed once is not a working kernel, but a crash may have been the
@@ -15,8 +21,8 @@ const precedence: readonly MeasurementStatus[] = [
 ];
 
 /**
- * What became of the second of two measurements: `same` said nothing new; `added` gave the second pass; `surplus` was a
- * third pass or more and is not kept; `conflict` disagreed in status.
+ * What became of the second of two measurements: `same` said nothing new; `added` gave the second or third pass;
+ * `surplus` was a fourth pass or more and is not kept; `conflict` disagreed in status.
  */
 export type CombineOutcome = "same" | "added" | "surplus" | "conflict";
 
@@ -25,16 +31,20 @@ export interface CombinedMeasurement {
   readonly outcome: CombineOutcome;
 }
 
+/** A third pass decides where two disagree; more would make the recorded truth hang on how often a kernel was tried. */
+const mostPasses = 3;
+
 /**
- * Adds up two measurements of one kernel on one device. Runtimes fill pass 1, then pass 2, in order, equal ones once. Of
+ * Adds up two measurements of one kernel on one device. Runtimes fill the passes 1 to 3 in order, equal ones once. Of
  * two verdicts the one that stands first in: incorrect, suspicious, compile_error, launch_error, timeout, ok, crashed.
  */
 export function combineMeasurements(first: RecordedMeasurement, second: RecordedMeasurement): CombinedMeasurement {
   if (first.status !== second.status) return { measurement: verdict(first, second), outcome: "conflict" };
   if (first.status !== "ok") return { measurement: first, outcome: "same" };
-  const distinct = distinctRuntimes([...runtimes(first), ...runtimes(second)]);
-  const outcome = distinct.length === runtimes(first).length ? "same" : distinct.length > 2 ? "surplus" : "added";
-  if (outcome === "same" || first.runtimePass2) return { measurement: first, outcome };
+  const known = recordedPasses(first).length;
+  const distinct = distinctRuntimes([...recordedPasses(first), ...recordedPasses(second)]);
+  const outcome = distinct.length === known ? "same" : distinct.length > mostPasses ? "surplus" : "added";
+  if (outcome === "same" || known === mostPasses) return { measurement: first, outcome };
   return { measurement: withPasses(first, second, distinct), outcome };
 }
 
@@ -48,14 +58,15 @@ function withPasses(
   second: RecordedMeasurement,
   distinct: readonly Runtime[],
 ): RecordedMeasurement {
-  const [runtime, runtimePass2] = distinct;
-  const contained = distinct.length === runtimes(second).length;
+  const [runtime, runtimePass2, runtimePass3] = distinct;
+  const contained = distinct.length === recordedPasses(second).length;
   const gpuMs = contained ? second.gpuMs : sum(first.gpuMs, second.gpuMs);
   return {
     ...second,
     ...first,
     ...(runtime ? { runtime } : {}),
     ...(runtimePass2 ? { runtimePass2 } : {}),
+    ...(runtimePass3 ? { runtimePass3 } : {}),
     ...(first.evidence || second.evidence ? { evidence: { ...second.evidence, ...first.evidence } } : {}),
     ...(gpuMs === undefined ? {} : { gpuMs }),
   };
@@ -63,10 +74,6 @@ function withPasses(
 
 function sum(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
-}
-
-function runtimes({ runtime, runtimePass2 }: RecordedMeasurement): Runtime[] {
-  return [runtime, runtimePass2].filter((pass) => pass !== undefined);
 }
 
 function distinctRuntimes(passes: readonly Runtime[]): Runtime[] {

@@ -19,12 +19,13 @@ import { loadRunTables } from "./run-tables.ts";
 import { writeRecording } from "./write-recording.ts";
 
 const pass = (medianUs: number): Runtime => ({ medianUs, p10Us: medianUs, p90Us: medianUs, n: 1, samplesUs: [] });
-const ok = (first: number, second?: number, gpuMs = 10): RecordedMeasurement => ({
+const ok = (first: number, second?: number, gpuMs = 10, third?: number): RecordedMeasurement => ({
   kernelId: "k",
   device: "d",
   status: "ok",
   runtime: pass(first),
   ...(second === undefined ? {} : { runtimePass2: pass(second) }),
+  ...(third === undefined ? {} : { runtimePass3: pass(third) }),
   gpuMs,
 });
 const failed = (status: MeasurementStatus): RecordedMeasurement => ({
@@ -43,9 +44,21 @@ describe("combineMeasurements", () => {
     expect(combineMeasurements(ok(10, 11), ok(11))).toEqual({ measurement: ok(10, 11), outcome: "same" });
     expect(combineMeasurements(ok(10), ok(10, 11, 20))).toEqual({ measurement: ok(10, 11, 20), outcome: "added" });
   });
-  it("keeps no third pass", () => {
-    expect(combineMeasurements(ok(10, 11), ok(12))).toEqual({ measurement: ok(10, 11), outcome: "surplus" });
-    expect(combineMeasurements(ok(10), ok(11, 12))).toEqual({ measurement: ok(10, 11, 20), outcome: "surplus" });
+  it("makes a further measurement the third pass", () => {
+    expect(combineMeasurements(ok(10, 11), ok(12))).toEqual({ measurement: ok(10, 11, 20, 12), outcome: "added" });
+    expect(combineMeasurements(ok(10), ok(11, 12))).toEqual({ measurement: ok(10, 11, 20, 12), outcome: "added" });
+    expect(combineMeasurements(ok(10, 11, 10, 12), ok(12))).toMatchObject({ outcome: "same" });
+  });
+  it("keeps no fourth pass", () => {
+    const three = ok(10, 11, 10, 12);
+    expect(combineMeasurements(three, ok(13))).toEqual({ measurement: three, outcome: "surplus" });
+    expect(combineMeasurements(ok(10, 11), ok(12, 13))).toEqual({
+      measurement: ok(10, 11, 20, 12),
+      outcome: "surplus",
+    });
+  });
+  it("lets a failure in the third pass stand", () => {
+    expect(combineMeasurements(ok(10, 11), failed("incorrect")).measurement).toEqual(failed("incorrect"));
   });
   it("lets a failure stand, but a crash yield", () => {
     expect(combineMeasurements(ok(10), failed("incorrect"))).toMatchObject({

@@ -99,13 +99,13 @@ function differingMember(first: Record<string, unknown>, second: Record<string, 
 }
 
 /** Throws when the folder holds a table in another form, which would then be there twice. */
-async function requireRoomFor(out: string, format: NonNullable<WriteOptions["format"]>): Promise<void> {
+export async function requireRoomFor(out: string, format: NonNullable<WriteOptions["format"]>): Promise<void> {
   if (!existsSync(out)) return;
   const entries = await listFolder(out);
   for (const table of ["tasks", "kernels", "measurements"]) {
     const other = tableFiles(out, entries, table).find((path) => path !== join(out, `${table}.${format}`));
     if (other === undefined) continue;
-    const message = `${out}: holds ${basename(other)}, which would stand beside the merged ${table}.${format}`;
+    const message = `${out}: holds ${basename(other)}, which would stand beside the new ${table}.${format}`;
     throw new KernelcastError("usage", `${message}; choose an empty folder`);
   }
 }

@@ -1,4 +1,13 @@
-import { recordedRuntimeUs, type RecordedMeasurement, type Recording, type Split } from "../domain/index.ts";
+import {
+  confirmedDifference,
+  mainDevice,
+  passDifference,
+  passTolerance,
+  recordedRuntimeUs,
+  type RecordedMeasurement,
+  type Recording,
+  type Split,
+} from "../domain/index.ts";
 import { constantFreeText } from "./kernel-structure.ts";
 
 /** Numbers of kernels by verdict. */
@@ -8,13 +17,17 @@ export interface VerdictCounts {
   readonly failed: number;
 }
 
-/** How well two passes of one device agree: |log ratio| of the medians as a share, for instance 0.004. */
+/** How well the first two passes of one device agree: the slower one's excess as a share, for instance 0.004. */
 export interface PassAgreement {
   readonly kernels: number;
   readonly median: number | null;
   readonly p90: number | null;
-  /** Kernels whose passes differ by more than 3 %. */
+  /** Kernels whose first two passes differ by more than 3 %. */
   readonly over3Percent: number;
+  /** Kernels that were measured a third time. */
+  readonly thirdPasses: number;
+  /** Kernels no two passes of which agree to 3 %. */
+  readonly unconfirmed: number;
 }
 
 export interface TaskInfo extends VerdictCounts {
@@ -44,9 +57,10 @@ export interface SplitSummary {
 
 /**
  * Counts of a recording. `measured` counts kernels with a measurement on any device, `ok` those that are ok wherever
- * they were measured; `byTask` looks at the first device.
+ * they were measured; `byTask` looks at the device that measured most, `mainDevice`.
  */
 export interface RecordingInfo extends VerdictCounts {
+  readonly mainDevice: string | null;
   readonly tasks: number;
   readonly families: number;
   readonly kernels: number;
@@ -58,14 +72,16 @@ export interface RecordingInfo extends VerdictCounts {
 export function recordingInfo(recording: Recording): RecordingInfo {
   const taskIds = [...recording.tasks.keys()];
   const verdicts = taskIds.flatMap((taskId) => [...kernelVerdicts(recording, taskId).values()]);
+  const main = mainDevice(recording);
   return {
+    mainDevice: main ?? null,
     tasks: taskIds.length,
     families: new Set([...recording.tasks.values()].map(({ task }) => task.family)).size,
     kernels: taskIds.reduce((sum, taskId) => sum + recording.kernels(taskId).length, 0),
     ...countVerdicts(verdicts),
     devices: Object.fromEntries(recording.devices.map((device) => [device, summariseDevice(recording, device)])),
     splits: summariseSplits(recording),
-    byTask: taskIds.map((taskId) => summariseTask(recording, taskId)),
+    byTask: taskIds.map((taskId) => summariseTask(recording, taskId, main ?? "")),
   };
 }
 
@@ -98,7 +114,7 @@ function summariseDevice(recording: Recording, device: string): DeviceSummary {
 }
 
 /** Agreement of the passes of those measurements that have two. */
-function passAgreement(measurements: readonly RecordedMeasurement[]): PassAgreement {
+export function passAgreement(measurements: readonly RecordedMeasurement[]): PassAgreement {
   const differences = measurements
     .map(passDifference)
     .filter((difference) => difference !== undefined)
@@ -108,15 +124,10 @@ function passAgreement(measurements: readonly RecordedMeasurement[]): PassAgreem
     kernels: differences.length,
     median: at(0.5),
     p90: at(0.9),
-    over3Percent: differences.filter((difference) => difference > 0.03).length,
+    over3Percent: differences.filter((difference) => difference > passTolerance).length,
+    thirdPasses: measurements.filter(({ runtimePass3 }) => runtimePass3).length,
+    unconfirmed: measurements.filter((one) => (confirmedDifference(one) ?? 0) > passTolerance).length,
   };
-}
-
-/** How much the slower pass is above the faster one, for instance 0.004; undefined without two passes. */
-function passDifference({ runtime, runtimePass2 }: RecordedMeasurement): number | undefined {
-  if (!runtime || !runtimePass2) return undefined;
-  const ratio = runtime.medianUs / runtimePass2.medianUs;
-  return Math.max(ratio, 1 / ratio) - 1;
 }
 
 function summariseSplits(recording: Recording): Record<string, SplitSummary> {
@@ -133,10 +144,10 @@ function summariseSplits(recording: Recording): Record<string, SplitSummary> {
   return splits;
 }
 
-function summariseTask(recording: Recording, taskId: string): TaskInfo {
+function summariseTask(recording: Recording, taskId: string, device: string): TaskInfo {
   const recorded = recording.tasks.get(taskId);
   const kernels = recording.kernels(taskId);
-  const measurements = recording.measurements(taskId, recording.devices[0] ?? "");
+  const measurements = recording.measurements(taskId, device);
   const structures = new Set(kernels.map(({ kernel }) => constantFreeText(kernel.source)));
   return {
     taskId,
@@ -167,11 +178,17 @@ function runtimeRange(
   };
 }
 
-/** Longest path from a root; a circle counts as deep as it is long. Iterates, as a chain may be thousands long. */
 function treeDepth(recording: Recording, taskId: string): number {
+  // Not by spreading into one call: a task may have more kernels than a call takes arguments.
+  return [...kernelDepths(recording, taskId).values()].reduce((deepest, depth) => Math.max(deepest, depth), 0);
+}
+
+/**
+ * By kernel id the steps from its root; a circle counts as deep as it is long. Iterates, as a chain may be thousands long.
+ */
+export function kernelDepths(recording: Recording, taskId: string): Map<string, number> {
   const parents = new Map(recording.kernels(taskId).map(({ kernel, parentId }) => [kernel.kernelId, parentId]));
   const depths = new Map<string, number>();
-  let deepest = 0;
   for (const start of parents.keys()) {
     const path = new Set<string>();
     let at: string | null = start;
@@ -181,7 +198,6 @@ function treeDepth(recording: Recording, taskId: string): number {
     }
     let depth = at === null ? -1 : (depths.get(at) ?? -1);
     for (const id of [...path].reverse()) depths.set(id, ++depth);
-    deepest = Math.max(deepest, depth);
   }
-  return deepest;
+  return depths;
 }

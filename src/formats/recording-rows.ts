@@ -193,6 +193,7 @@ export function toRecordedMeasurement(row: MeasurementRow): RecordedMeasurement 
     ...(row.error ? { error: row.error } : {}),
     ...(ok && row.runtime_us != null ? { runtime: toRuntime(row.runtime_us) } : {}),
     ...(ok && row.runtime_us_pass2 != null ? { runtimePass2: toRuntime(row.runtime_us_pass2) } : {}),
+    ...(ok && row.runtime_us_pass3 != null ? { runtimePass3: toRuntime(row.runtime_us_pass3) } : {}),
     ...(Object.keys(evidence).length > 0 ? { evidence } : {}),
     ...(row.gpu_ms != null ? { gpuMs: row.gpu_ms } : {}),
   };
@@ -260,9 +261,15 @@ export function fromMeasurement(measurement: RecordedMeasurement, taskId: string
     error: measurement.error,
     runtime_us: measurement.runtime && fromRuntime(measurement.runtime),
     runtime_us_pass2: measurement.runtimePass2 && fromRuntime(measurement.runtimePass2),
+    runtime_us_pass3: measurement.runtimePass3 && fromRuntime(measurement.runtimePass3),
     ...fromEvidence(evidence),
     gpu_ms: measurement.gpuMs === undefined ? undefined : rounded(measurement.gpuMs, 1),
   };
+}
+
+/** A measurement as a recording keeps it, so that one that was stored is recognised when it comes again. */
+export function asStored(measurement: RecordedMeasurement): RecordedMeasurement {
+  return toRecordedMeasurement(fromMeasurement(measurement, "") as unknown as MeasurementRow);
 }
 
 function fromRuntime(runtime: Runtime): Row {

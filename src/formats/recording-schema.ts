@@ -201,7 +201,7 @@ export type RuntimeRow = z.infer<typeof runtime>;
 /** The row of a kernel that failed says nothing of its runtime, whatever stands there. */
 function withoutRuntimeOfFailures(row: unknown): unknown {
   if (typeof row !== "object" || row === null || !("status" in row) || row.status === "ok") return row;
-  return { ...row, runtime_us: undefined, runtime_us_pass2: undefined };
+  return { ...row, runtime_us: undefined, runtime_us_pass2: undefined, runtime_us_pass3: undefined };
 }
 
 const measurementRow = z.object({
@@ -213,6 +213,7 @@ const measurementRow = z.object({
   error: z.string().nullish(),
   runtime_us: runtimeCell,
   runtime_us_pass2: runtimeCell,
+  runtime_us_pass3: runtimeCell,
   regs: count.nullish(),
   static_smem: count.nullish(),
   spill_bytes: count.nullish(),
@@ -279,6 +280,7 @@ export const writtenColumns = {
     { name: "error", type: "STRING" },
     { name: "runtime_us", type: "JSON" },
     { name: "runtime_us_pass2", type: "JSON" },
+    { name: "runtime_us_pass3", type: "JSON" },
     { name: "regs", type: "INT32" },
     { name: "static_smem", type: "INT32" },
     { name: "spill_bytes", type: "INT32" },

@@ -33,14 +33,24 @@ export function* workerRequests(groups: readonly TaskKernels[], options: Request
     const wireTask = toWorkerTask(task);
     yield { id: `task:${task.taskId}`, method: "task", params: { task: wireTask } };
     const taskKey = workerTaskKey(wireTask);
-    for (const kernel of keyedShuffle(kernels, seed, "kernel-order", pass, task.taskId)) {
+    for (const kernel of passOrder(task, kernels, options)) {
       yield measureRequest(task, taskKey, kernel, options);
     }
   }
 }
 
+/** The kernels of a task in the order of a pass. */
+export function passOrder(task: Task, kernels: readonly Kernel[], { pass, seed = 1 }: RequestOptions): Kernel[] {
+  return keyedShuffle(kernels, seed, "kernel-order", pass, task.taskId);
+}
+
+/** Names the measurement of a kernel in a pass. */
+export function passRequestId(task: Task, { kernelId }: Kernel, pass: number): string {
+  return `pass${pass}:${task.taskId}:${kernelId}`;
+}
+
 function measureRequest(task: Task, taskKey: string, kernel: Kernel, options: RequestOptions): WorkerRequest {
-  const id = `pass${options.pass}:${task.taskId}:${kernel.kernelId}`;
+  const id = passRequestId(task, kernel, options.pass);
   const { timeoutS, gpuS } = options.limits ?? {};
   const limits = {
     ...(timeoutS === undefined ? {} : { timeout_s: timeoutS }),

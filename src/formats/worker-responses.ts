@@ -11,6 +11,7 @@ import {
 import { addUpMeasurements, type AddedMeasurements } from "./combine-measurements.ts";
 import { describeIssue } from "./load-task.ts";
 import type { Row } from "./parquet-table.ts";
+import { asStored } from "./recording-rows.ts";
 import { parseLine } from "./table-files.ts";
 
 /** What a worker answered to one file of requests. */
@@ -101,14 +102,14 @@ function latest(runs: readonly WorkerRun[]): Map<string, RecordedMeasurement> {
 /** A worker's answer as a measurement of a recording. */
 function toRecorded(answer: MeasureAnswer): RecordedMeasurement {
   const measurement = toMeasurement(answer);
-  return {
+  return asStored({
     kernelId: measurement.kernelId,
     device: measurement.device,
     status: measurement.status,
     ...(measurement.status === "ok" ? { runtime: measurement.runtime } : { error: measurement.error }),
     ...(measurement.evidence ? { evidence: measurement.evidence } : {}),
     gpuMs: measurement.cost.gpuSeconds * 1000,
-  };
+  });
 }
 
 /** The row of a run in `runs.jsonl`: who measured, on what, with which controls. */

@@ -4,7 +4,9 @@ import {
   type Kernel,
   type MeasureRequest,
   type OkMeasurement,
+  type Runtime,
   type RecordedMeasurement,
+  type Recording,
   type Task,
 } from "../domain/index.ts";
 import { deviceContract } from "../testing/device-contract.ts";
@@ -62,6 +64,24 @@ describe("recordedDevice", () => {
     expect(cost.cpuSeconds).toBeGreaterThan(0);
   });
 
+  it("takes three passes together by their middle one", async () => {
+    const disagreeing = recorded.get(second.kernelId) as RecordedMeasurement;
+    const pass = (medianUs: number): Runtime => ({ medianUs, p10Us: medianUs, p90Us: medianUs, n: 5, samplesUs: [] });
+    const three = { ...disagreeing, runtime: pass(130), runtimePass2: pass(100), runtimePass3: pass(101) };
+    const anchored = recorded.get(first.kernelId) as RecordedMeasurement;
+    const measured = new Map([three, anchored].map((one) => [one.kernelId, one]));
+    const device = recordedDevice({ ...recording, measurements: () => measured });
+    const anchor = { kernel: first, measurement: (await device.measure(request(first))) as OkMeasurement };
+    const confirmed = (await device.measure({ ...request(second), mode: "confirm", anchor })) as OkMeasurement;
+    expect(confirmed.runtime).toMatchObject({ medianUs: 101, n: 15 });
+    expect(((await device.measure(request(second))) as OkMeasurement).runtime.medianUs).toBe(130);
+    const logRatio = Math.log2(101 / (recordedRuntimeUs(anchored) as number));
+    expect(confirmed.confirmation?.logRatio).toBeCloseTo(logRatio, 9);
+    const { low = 0, high = 0 } = confirmed.confirmation ?? {};
+    expect(low).toBeLessThan(logRatio);
+    expect(high - logRatio).toBeGreaterThan(Math.log2(101 / 100) / 2);
+  });
+
   it("throws for a kernel that was not measured", async () => {
     const stranger = { ...first, kernelId: "stranger" };
     await expect(recordedDevice(recording).measure(request(stranger))).rejects.toThrow(
@@ -70,13 +90,21 @@ describe("recordedDevice", () => {
   });
 
   it("finds a device by a part of its name", async () => {
-    const two = { ...recording, devices: ["NVIDIA H100 80GB HBM3", "NVIDIA H200"], deviceInfos: new Map() };
+    const measured = syntheticRecording({ secondDevice: { name: "NVIDIA H200", everyNth: 3 } });
+    const two: Recording = {
+      ...measured,
+      devices: ["NVIDIA H200", "NVIDIA H100 80GB HBM3"],
+      deviceInfos: new Map(),
+      measurements: (id, name) => measured.measurements(id, name === "NVIDIA H200" ? name : "synthetic"),
+    };
     const name = async (device?: string): Promise<string> =>
       (await recordedDevice(two, device === undefined ? {} : { device }).describe()).name;
     expect(await name()).toBe("NVIDIA H100 80GB HBM3");
     expect(await name("h200")).toBe("NVIDIA H200");
     expect(() => recordedDevice(two, { device: "NVIDIA" })).toThrow(/fits several devices/);
-    expect(() => recordedDevice(two, { device: "A100" })).toThrow(/is not in the recording \(it has: NVIDIA H100/);
+    expect(() => recordedDevice(two, { device: "A100" })).toThrow(
+      /is not in the recording \(it has: NVIDIA H200, NVIDIA H100/,
+    );
     expect(() => recordedDevice({ ...two, devices: [] })).toThrow(/no measurements/);
     expect((await recordedDevice(two, { device: "H200" }).describe()).bandwidth).toBeGreaterThan(4e12);
   });

@@ -1,5 +1,7 @@
 import {
   KernelcastError,
+  mainDevice,
+  recordedPasses,
   type CompileOutcome,
   type Device,
   type Kernel,
@@ -8,11 +10,11 @@ import {
   type RecordedMeasurement,
   type Recording,
 } from "../domain/index.ts";
-import { bothPasses, recordedConfirmation } from "./recorded-confirmation.ts";
+import { allPasses, recordedConfirmation } from "./recorded-confirmation.ts";
 import { recordedDeviceInfo } from "./recorded-device-figures.ts";
 
 export interface RecordedDeviceOptions {
-  /** Name of one of the recording's devices, or a part that only one has (`H100`); the first by default. */
+  /** Name of one of the recording's devices, or a part that only one has (`H100`); by default the one that measured most. */
   readonly device?: string;
   /** How many measurements may overlap; a recording stands for one device, so 1 by default. */
   readonly concurrency?: number;
@@ -22,7 +24,7 @@ export interface RecordedDeviceOptions {
 const assumedCost = { fixedSeconds: 0.02, perSampleSeconds: 0.0005, compileSeconds: 0.3 } as const;
 
 /**
- * A device that answers from a recording, in virtual time: `screen` gives the first pass, `confirm` both passes and their
+ * A device that answers from a recording, in virtual time: `screen` gives the first pass, `confirm` all passes and their
  * ratio to the anchor's. A kernel that was not measured on this device is wrong use and throws
  * `KernelcastError("device", …)`.
  */
@@ -65,13 +67,15 @@ function whyUnmeasured(recording: Recording, taskId: string, device: string, ker
 }
 
 function chooseDevice(recording: Recording, wanted: string | undefined): string {
-  const { devices, name } = recording;
+  if (wanted !== undefined) return findDevice(recording, wanted);
+  const main = mainDevice(recording);
+  if (main === undefined) throw new KernelcastError("device", `${recording.name}: the recording holds no measurements`);
+  return main;
+}
+
+/** The device of a recording with a name, or the only one whose name holds it. Throws `KernelcastError("device", …)`. */
+export function findDevice({ devices, name }: Recording, wanted: string): string {
   const known = devices.join(", ");
-  if (wanted === undefined) {
-    const [first] = devices;
-    if (first === undefined) throw new KernelcastError("device", `${name}: the recording holds no measurements`);
-    return first;
-  }
   if (devices.includes(wanted)) return wanted;
   const matches = devices.filter((device) => device.toLowerCase().includes(wanted.toLowerCase()));
   if (matches.length === 1) return matches[0] as string;
@@ -90,7 +94,7 @@ function answer(measurement: RecordedMeasurement, anchor: RecordedMeasurement | 
   const { kernelId, device, status, evidence } = measurement;
   const cost = anchor ? confirmCost(measurement, anchor) : screenCost(measurement);
   const base = { kernelId, device, cost, ...(evidence ? { evidence } : {}) };
-  const runtime = anchor ? bothPasses(measurement) : measurement.runtime;
+  const runtime = anchor ? allPasses(measurement) : measurement.runtime;
   if (status !== "ok") {
     return { ...base, status, error: measurement.error ?? `${status}: no message was recorded` };
   }
@@ -100,7 +104,7 @@ function answer(measurement: RecordedMeasurement, anchor: RecordedMeasurement | 
 }
 
 function screenCost(measurement: RecordedMeasurement): MeasurementCost {
-  const passes = measurement.runtimePass2 ? 2 : 1;
+  const passes = Math.max(1, recordedPasses(measurement).length);
   const compileMs = measurement.evidence?.compileMs;
   return {
     gpuSeconds: gpuSeconds(measurement) / passes,
@@ -117,7 +121,8 @@ function confirmCost(measurement: RecordedMeasurement, anchor: RecordedMeasureme
 function gpuSeconds(measurement: RecordedMeasurement): number {
   if (measurement.gpuMs !== undefined) return measurement.gpuMs / 1000;
   if (measurement.status === "compile_error") return 0;
-  const passes = [measurement.runtime, measurement.runtimePass2].filter((pass) => pass !== undefined);
-  const samples = passes.map(({ n, medianUs }) => n * (medianUs * 1e-6 + assumedCost.perSampleSeconds));
+  const samples = recordedPasses(measurement).map(
+    ({ n, medianUs }) => n * (medianUs * 1e-6 + assumedCost.perSampleSeconds),
+  );
   return samples.reduce((sum, seconds) => sum + seconds, assumedCost.fixedSeconds);
 }

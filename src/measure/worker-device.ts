@@ -42,6 +42,8 @@ export interface WorkerDeviceOptions extends WorkerClientOptions {
   readonly lookAhead: number;
   /** Keeps a receipt; without it receipts are dropped and measurements name none. Called before `measure` resolves. */
   readonly onReceipt?: (receipt: Receipt) => void;
+  /** Sees each answer to a measurement as the worker gave it, before `measure` resolves. */
+  readonly onAnswer?: (requestId: string, result: unknown) => void;
   /** Limits of each measurement, see the protocol; the worker's own where absent. */
   readonly limits?: { readonly timeoutS?: number; readonly gpuS?: number };
   readonly timeouts?: Partial<Timeouts>;
@@ -204,6 +206,7 @@ export class WorkerDevice implements Device {
         `${this.name}: the worker answered ${request.requestId} with another's measurement`,
       );
     }
+    this.options.onAnswer?.(request.requestId, result);
     return toMeasurement(answer, this.keepReceipt(request.requestId, answer.receipt));
   }
 

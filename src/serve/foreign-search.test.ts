@@ -104,7 +104,7 @@ describe("searches on foreign recordings", () => {
 
   it("says which devices measured a task that the chosen one did not", async () => {
     const recording = recordingOf({ measured: { b: [0, 20] } });
-    const device = recordedDevice({ ...recording, devices: ["a", "b"] });
+    const device = recordedDevice({ ...recording, devices: ["a", "b"] }, { device: "a" });
     const task = recording.tasks.get("t")?.task as never;
     const request = {
       requestId: "1",

@@ -15,6 +15,11 @@ export interface SyntheticRecordingOptions {
   /** Kernels per task, the seed kernel included. */
   readonly kernels?: number;
   readonly seed?: number;
+  /**
+   * A device besides that measured every n-th kernel of a task, the seed kernel among them: the same runtimes, each times a
+   * factor of its own between 0.7 and 0.8.
+   */
+  readonly secondDevice?: { readonly name: string; readonly everyNth: number };
 }
 
 /**
@@ -24,6 +29,7 @@ export interface SyntheticRecordingOptions {
 export function syntheticRecording(options: SyntheticRecordingOptions = {}): Recording {
   const { taskIds = ["synthetic-a", "synthetic-b"], kernels = 24, seed = 1 } = options;
   const trees = taskIds.map((taskId) => syntheticTree(taskId, kernels, seed));
+  const measurements = trees.flat().map((kernel, index) => syntheticMeasurement(kernel, seed, index % kernels));
   return makeRecording({
     name: "synthetic",
     tasks: taskIds.map((taskId) => {
@@ -31,8 +37,11 @@ export function syntheticRecording(options: SyntheticRecordingOptions = {}): Rec
       return { ...task, family: taskId, split: "test" };
     }),
     kernels: trees.flat(),
-    measurements: trees.flat().map((kernel, index) => syntheticMeasurement(kernel, seed, index % kernels)),
-    devices: [syntheticDeviceInfo],
+    measurements: [...measurements, ...measureAgain(measurements, kernels, options)],
+    devices: [
+      syntheticDeviceInfo,
+      ...(options.secondDevice ? [{ ...syntheticDeviceInfo, name: options.secondDevice.name }] : []),
+    ],
   });
 }
 
@@ -52,6 +61,31 @@ function syntheticTree(taskId: string, count: number, seed: number): RecordedKer
     });
   }
   return tree;
+}
+
+function measureAgain(
+  measurements: readonly RecordedMeasurement[],
+  kernels: number,
+  { secondDevice, seed = 1 }: SyntheticRecordingOptions,
+): RecordedMeasurement[] {
+  if (!secondDevice) return [];
+  return measurements
+    .filter((_, index) => (index % kernels) % secondDevice.everyNth === 0)
+    .map((measurement) => {
+      const { kernelId, runtime, runtimePass2 } = measurement;
+      const factor = 0.7 + 0.1 * keyedUniform(seed, "second device", kernelId);
+      return {
+        ...measurement,
+        device: secondDevice.name,
+        ...(runtime ? { runtime: scaled(runtime, factor) } : {}),
+        ...(runtimePass2 ? { runtimePass2: scaled(runtimePass2, factor) } : {}),
+      };
+    });
+}
+
+function scaled({ medianUs, p10Us, p90Us, n, samplesUs }: Runtime, factor: number): Runtime {
+  const times = (us: number): number => Math.round(us * factor * 1000) / 1000;
+  return { medianUs: times(medianUs), p10Us: times(p10Us), p90Us: times(p90Us), n, samplesUs: samplesUs.map(times) };
 }
 
 const failures: readonly MeasurementStatus[] = ["compile_error", "incorrect", "launch_error"];

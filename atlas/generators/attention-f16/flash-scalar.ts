@@ -144,7 +144,7 @@ ${when(o["unroll"], "    #pragma unroll 8\n")}    for (int j = 0; j < BC; ++j) {
 export const flashScalar: Template = {
   id: "flash-scalar",
   from: "thread-per-query",
-  count: 15,
+  count: 27,
   idea: "tiles of queries and keys in shared memory, fp32 products from registers",
   options: {
     br: [64, 32, 128],

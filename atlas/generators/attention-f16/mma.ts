@@ -287,7 +287,7 @@ ${epilogue(o)}
 export const flashMma: Template = {
   id: "flash-mma",
   from: "flash-wmma",
-  count: 29,
+  count: 52,
   idea: "mma.sync with scores, probabilities and outputs in registers",
   options: {
     warps: [4, 8],

@@ -181,7 +181,7 @@ ${valuesKernel(o)}`;
 export const threePass: Template = {
   id: "three-pass",
   from: null,
-  count: 18,
+  count: 32,
   idea: "scores, softmax and weighted sum as passes over a stored score matrix",
   options: {
     scores: ["plain", "vector", "tiled"],
@@ -329,7 +329,7 @@ ${mergeKernel(o)}`;
 export const splitKeys: Template = {
   id: "split-keys",
   from: "thread-per-query",
-  count: 12,
+  count: 22,
   idea: "cut the keys into ranges for more parallel work and merge the partial softmaxes",
   options: {
     threads: [128, 64, 256],

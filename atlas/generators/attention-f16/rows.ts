@@ -106,7 +106,7 @@ ${loop}
 export const threadPerQuery: Template = {
   id: "thread-per-query",
   from: "three-pass",
-  count: 19,
+  count: 34,
   idea: "one pass with a running softmax, one thread per query",
   options: {
     threads: [128, 64, 256],
@@ -235,7 +235,7 @@ ${keys ? keysBody(o) : dimsBody(o)}
 export const warpPerQuery: Template = {
   id: "warp-per-query",
   from: "thread-per-query",
-  count: 17,
+  count: 31,
   idea: "a warp for a few queries, with its lanes along dimensions or keys",
   options: {
     lanes: ["dims", "keys", "keys"],
@@ -365,7 +365,7 @@ ${gatherValues(o)}
 export const blockPerQuery: Template = {
   id: "block-per-query",
   from: "three-pass",
-  count: 14,
+  count: 25,
   idea: "a block per query with its scores in shared memory",
   options: {
     threads: [128, 64, 256],

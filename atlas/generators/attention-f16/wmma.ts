@@ -195,7 +195,7 @@ ${running ? loop(o, ["ks", "vs"], runningBody(o)) : twoPassBody(o)}
 export const flashWmma: Template = {
   id: "flash-wmma",
   from: "flash-scalar",
-  count: 17,
+  count: 31,
   idea: "the tiled scheme on tensor cores through wmma, softmax through shared memory",
   options: {
     warps: [4, 2, 8],
@@ -352,7 +352,7 @@ ${valuesKernel(o)}`;
 export const tensorPasses: Template = {
   id: "tensor-passes",
   from: "three-pass",
-  count: 14,
+  count: 25,
   idea: "keep the three passes and run both products on tensor cores",
   options: {
     warps: [4, 8, 2],

@@ -263,7 +263,7 @@ export const blockTemplates: readonly Template[] = [
   {
     id: "interleaved",
     from: "thread-registers",
-    count: 15,
+    count: 30,
     idea: "interleave the matrices in scratch so that one thread per matrix coalesces",
     options: {
       layout: ["by matrix", "by entry", "tiled"],
@@ -279,7 +279,7 @@ export const blockTemplates: readonly Template[] = [
   {
     id: "thread-per-entry",
     from: "thread-global",
-    count: 16,
+    count: 32,
     idea: "give every entry of a matrix its own thread",
     options: {
       keep: ["tile", "register"],
@@ -297,7 +297,7 @@ export const blockTemplates: readonly Template[] = [
   {
     id: "warp-shared",
     from: "thread-per-entry",
-    count: 17,
+    count: 34,
     idea: "give a matrix in shared memory to a warp, without block-wide barriers",
     options: {
       loop: Object.keys(warpLoops),

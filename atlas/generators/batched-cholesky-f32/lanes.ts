@@ -256,7 +256,7 @@ export const laneTemplates: readonly Template[] = [
   {
     id: "half-warp",
     from: "thread-registers",
-    count: 21,
+    count: 24,
     idea: "give a matrix to sixteen lanes that exchange by shuffles",
     options: {
       looking: ["right", "left", "own columns"],
@@ -273,7 +273,7 @@ export const laneTemplates: readonly Template[] = [
   {
     id: "subgroup",
     from: "half-warp",
-    count: 19,
+    count: 30,
     idea: "let fewer lanes share a matrix, each with several rows",
     options: {
       group: [4, 2, 8],
@@ -291,7 +291,7 @@ export const laneTemplates: readonly Template[] = [
   {
     id: "async-ring",
     from: "half-warp",
-    count: 17,
+    count: 30,
     idea: "fetch the next matrices asynchronously while factoring",
     options: {
       looking: ["right", "left"],

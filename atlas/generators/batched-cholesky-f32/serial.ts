@@ -177,7 +177,7 @@ export const serialTemplates: readonly Template[] = [
   {
     id: "thread-global",
     from: null,
-    count: 16,
+    count: 31,
     idea: "copy first and then factor in place in the output",
     options: {
       order: [...orders],
@@ -193,7 +193,7 @@ export const serialTemplates: readonly Template[] = [
   {
     id: "thread-registers",
     from: "thread-global",
-    count: 20,
+    count: 34,
     idea: "hold the matrix in an array of the thread's own",
     options: {
       unrolled: [true, false],
@@ -211,7 +211,7 @@ export const serialTemplates: readonly Template[] = [
   {
     id: "thread-shared",
     from: "thread-registers",
-    count: 18,
+    count: 34,
     idea: "stage the matrices of a block in shared memory",
     options: {
       interleaved: [false, true],

@@ -177,7 +177,7 @@ export const halvedThreads = template({
   idea: "Invert by blocks of four by four through the Schur complement, a matrix per thread",
   options: halvedOptions,
   valid: (o) => !o.staged || (o.load === "scalars" && o.store === "scalars" && o.block <= 128),
-  count: 27,
+  count: 32,
   write(o, s) {
     const at = o.staged ? "board[threadIdx.x * 65 + ELEMENT]" : "from[ELEMENT]";
     const scalars = (store: boolean): string => `#pragma unroll

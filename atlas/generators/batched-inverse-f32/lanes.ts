@@ -76,7 +76,7 @@ export const columnLanes = template({
   from: "row-lanes",
   idea: "Share a matrix out by columns, so that eight lanes read and write neighbouring numbers",
   options: columnOptions,
-  count: 27,
+  count: 8,
   write(o, s) {
     const per = o.block / 8;
     const get = (place: string): string => (o.read === "plain" ? place : `${o.read}(&${place})`);
@@ -177,7 +177,7 @@ export const elementLanes = template({
   from: "column-lanes",
   idea: "Give a whole warp to a matrix with two numbers per lane",
   options: elementOptions,
-  count: 24,
+  count: 28,
   write(o, s) {
     const per = o.block / 32;
     const halves = o.pair === "halves";

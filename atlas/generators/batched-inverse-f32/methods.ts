@@ -46,7 +46,7 @@ export const elementThreads = template({
   from: "staged-threads",
   idea: "Give every number of a matrix a thread and keep the matrix in shared memory",
   options: elementOptions,
-  count: 24,
+  count: 30,
   write(o, s) {
     const axes = o.place === "axes";
     const place = axes
@@ -188,7 +188,7 @@ export const factorColumns = template({
   idea: "Factor the matrix and let eight lanes solve for a column of the inverse each",
   options: factorOptions,
   valid: (o) => o.solve === "split" || !o.skip,
-  count: 26,
+  count: 30,
   write(o, s) {
     const per = o.block / 8;
     const shared = o.factors === "shared";

@@ -166,7 +166,7 @@ export const rowLanes = template({
   idea: "Share a matrix out by rows among a few lanes that receive each pivot row",
   options: rowOptions,
   valid: (o) => o.scale === "pivot row" || o.choose === "branch",
-  count: 30,
+  count: 9,
   write(o, s) {
     const { load, store } = rowTransfer(o);
     const per = o.block / o.lanes;
@@ -247,7 +247,7 @@ export const rowRing = template({
   from: "row-lanes",
   idea: "Let warps stay and copy the rows of their next matrices asynchronously",
   options: ringOptions,
-  count: 25,
+  count: 28,
   write(o, s) {
     const groups = batchOf(s) / 4;
     const warps = o.block / 32;

@@ -35,7 +35,7 @@ export const globalThreads = template({
   from: null,
   idea: "Copy the matrix once and eliminate in place, without a second matrix beside it",
   options: globalOptions,
-  count: 22,
+  count: 28,
   write(o, s) {
     const q = on(o.restrict, " __restrict__");
     const work = o.where === "work";
@@ -119,7 +119,7 @@ export const registerThreads = template({
   from: "global-threads",
   idea: "Hold the whole matrix in an array of the thread's own while eliminating",
   options: registerOptions,
-  count: 27,
+  count: 32,
   write(o, s) {
     const pragma = on(o.unrolled, "#pragma unroll\n");
     const work = `const float* from = a + (size_t)id * 64;
@@ -181,7 +181,7 @@ export const stagedThreads = template({
   idea: "Bring the block's matrices through shared memory, so that neighbouring threads read neighbouring numbers",
   options: stagedOptions,
   valid: (o) => o.hold === "registers" || o.store === "staged",
-  count: 27,
+  count: 30,
   write(o, s) {
     const slot = (matrix: string, e: string): string =>
       o.layout === "rows" ? `${matrix} * PITCH + ${e}` : `(${e}) * PITCH + ${matrix}`;
@@ -293,7 +293,7 @@ export const turnedThreads = template({
   from: "register-threads",
   idea: "Interleave the matrices element by element first and separate the inverses afterwards",
   options: turnedOptions,
-  count: 22,
+  count: 26,
   write(o, s) {
     const batch = batchOf(s);
     const direct = o.back === "direct";

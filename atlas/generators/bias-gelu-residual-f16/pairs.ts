@@ -201,7 +201,7 @@ export const pairTemplates: readonly Template[] = [
   {
     id: "half-pairs",
     from: "scalar-fused",
-    count: 19,
+    count: 50,
     idea: "load and store half pairs",
     options: {
       layout: ["flat", "stride", "rows"],
@@ -216,7 +216,7 @@ export const pairTemplates: readonly Template[] = [
   {
     id: "lookup-table",
     from: "half-pairs",
-    count: 16,
+    count: 44,
     idea: "replace the activation's arithmetic by a table",
     options: {
       lookup: ["bits", "linear", "nearest"],

@@ -236,7 +236,7 @@ export const plainTemplates: readonly Template[] = [
   {
     id: "unfused",
     from: null,
-    count: 19,
+    count: 50,
     idea: "vary how the three steps are split over launches and what is kept between them",
     options: {
       split: ["three passes", "activation with bias", "activation with residual"],
@@ -252,7 +252,7 @@ export const plainTemplates: readonly Template[] = [
   {
     id: "scalar-fused",
     from: "unfused",
-    count: 19,
+    count: 48,
     idea: "do all three steps in one kernel, one element at a time",
     options: {
       index: ["flat", "grid2d", "row", "stride", "consecutive"],
@@ -266,7 +266,7 @@ export const plainTemplates: readonly Template[] = [
   {
     id: "column-walk",
     from: "scalar-fused",
-    count: 15,
+    count: 44,
     idea: "let neighbouring threads take neighbouring rows, so that each keeps its columns' bias",
     options: {
       walk: ["columns", "strided"],

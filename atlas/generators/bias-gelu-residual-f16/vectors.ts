@@ -163,7 +163,7 @@ export const vectorTemplates: readonly Template[] = [
   {
     id: "vector8",
     from: "half-pairs",
-    count: 22,
+    count: 5,
     idea: "move 16 bytes per access",
     options: {
       shape: ["batched", "simple", "stride", "adjacent"],
@@ -181,7 +181,7 @@ export const vectorTemplates: readonly Template[] = [
   {
     id: "column-strip",
     from: "vector8",
-    count: 17,
+    count: 6,
     idea: "keep the bias of eight columns in registers and walk down the rows",
     options: {
       prefetch: [false, true],

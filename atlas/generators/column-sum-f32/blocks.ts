@@ -19,7 +19,7 @@ export const grid2d: Template = template({
     strips: [64, 128, 32, 256],
   },
   valid: ({ meet, padded }) => meet !== "shared-atomic" || !padded,
-  count: 32,
+  count: 8,
   write: ({ finish, meet, lanes, padded, unroll, rowsOf, load, shape, strips }, { rows = 0, cols = 0 }) => {
     const [tx = 32, ty = 8] = shape.split("x").map(Number);
     const type = packed(lanes);
@@ -105,7 +105,7 @@ export const sharedTotals: Template = template({
   },
   valid: ({ add, order, threads }) =>
     (add === "atomic" || order === "linear") && (add !== "warp-copies" || threads <= 256),
-  count: 25,
+  count: 35,
   write: ({ add, finish, lanes, order, unroll, restrict, strips, threads }, { rows = 0, cols = 0 }) => {
     const type = packed(lanes);
     const tail = ending(finish, strips, cols);
@@ -183,7 +183,7 @@ export const blockColumn: Template = template({
     load: ["plain", "ldg"],
     threads: [256, 512, 128, 1024],
   },
-  count: 28,
+  count: 38,
   write: ({ across, fold, unroll, split, index, size, load, threads }, { rows = 0, cols = 0 }) => {
     const parts = split ? 8 : 1;
     const constant = size === "constants";

@@ -19,7 +19,7 @@ export const folding: Template = template({
     block: [256, 128, 512],
   },
   valid: ({ bands, radix }) => bands === "far" || radix > 4,
-  count: 26,
+  count: 36,
   write: ({ bands, lanes, style, stride, restrict, limit, radix, block }, { rows = 0, cols = 0 }) => {
     const type = packed(lanes);
     const packs = cols / lanes;
@@ -125,7 +125,7 @@ export const asyncStrips: Template = template({
   },
   valid: ({ group, stages, wide, perSm }) =>
     group * stages * wide * 16 * perSm <= 220_000 && group * stages * wide * 16 <= 49_152,
-  count: 28,
+  count: 7,
   write: ({ finish, copy, rowsOf, bounds, group, stages, wide, perSm }, { rows = 0, cols = 0 }) => {
     const packs = cols / 4;
     const across = packs / wide;

@@ -67,7 +67,7 @@ export const soloColumn: Template = template({
     block: [64, 32, 128],
   },
   valid: ({ walk, index }) => index !== "pointer" || walk === "plain" || walk === "pragma",
-  count: 24,
+  count: 34,
   write: ({ walk, lanes, index, size, load, depth, block }, { rows = 0, cols = 0 }) => {
     const type = packed(lanes);
     const width = size === "args" ? "cols" : "COLS";
@@ -118,7 +118,7 @@ export const strips: Template = template({
     strips: [64, 128, 256, 512, 32],
     block: [128, 256, 64],
   },
-  count: 36,
+  count: 30,
   write: ({ finish, rowsOf, walk, lanes, load, order, depth, strips: many, block }, { rows = 0, cols = 0 }) => {
     const type = packed(lanes);
     const packs = cols / lanes;
@@ -165,7 +165,7 @@ export const fullWidth: Template = template({
     perSm: [2, 1, 4, 3],
   },
   valid: ({ lanes, perSm }) => perSm * (lanes === 1 ? 1024 : lanes === 2 ? 512 : 256) <= 2048,
-  count: 32,
+  count: 28,
   write: ({ finish, rowsOf, walk, lanes, load, bounds, depth, perSm }, { rows = 0, cols = 0 }) => {
     const type = packed(lanes);
     const packs = cols / lanes;

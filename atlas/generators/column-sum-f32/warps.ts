@@ -18,7 +18,7 @@ export const turnedTile: Template = template({
     strips: [64, 128, 32],
   },
   valid: ({ fill, pad, double, width, height }) => (fill !== "quads" || !pad) && (!double || width * height <= 2048),
-  count: 25,
+  count: 36,
   write: ({ fold, finish, pad, fill, double, width, height, strips }, { rows = 0, cols = 0 }) => {
     const tail = ending(finish, strips, cols);
     const atomic = finish === "atomic";
@@ -99,7 +99,7 @@ export const warpUnits: Template = template({
     warps: [8, 4, 16],
   },
   valid: ({ flush, hold, order }) => !hold || (flush === "atomic" && order === "down"),
-  count: 28,
+  count: 27,
   write: ({ flush, order, lanes, batch, load, hold, depth, chunk, warps }, { rows = 0, cols = 0 }) => {
     const type = packed(lanes);
     const packs = cols / lanes;

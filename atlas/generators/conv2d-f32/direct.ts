@@ -60,7 +60,7 @@ export const perOutput: Template = {
     threads: [256, 128, 512],
   },
   valid: (o) => !(o["mapping"] === "flat" && o["weights"] === "shared"),
-  count: 18,
+  count: 32,
   write(o, s) {
     const { n, k, h, w } = shapeOf(s);
     const [bx, by] = String(o["block"]).split("x").map(Number) as [number, number];
@@ -151,7 +151,7 @@ export const filterLanes: Template = {
     rows: [4, 2, 1],
     size: ["constexpr", "define"],
   },
-  count: 16,
+  count: 29,
   write(o, s) {
     const { n, k, h, w } = shapeOf(s);
     const [run, lanes] = [int(o, "run"), int(o, "rows")];
@@ -274,7 +274,7 @@ export const filterBlock: Template = {
     block: ["28x4", "14x8", "56x2", "56x4"],
   },
   valid: (o) => !(o["vector"] && o["weights"] === "global"),
-  count: 18,
+  count: 32,
   write(o, s) {
     const { n, k, h, w } = shapeOf(s);
     const [bx, by] = String(o["block"]).split("x").map(Number) as [number, number];

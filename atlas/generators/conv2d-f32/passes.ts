@@ -90,7 +90,7 @@ export const channelGroups: Template = {
     groups: [4, 2, 8],
     block: ["16x16", "32x8", "56x4", "8x8"],
   },
-  count: 15,
+  count: 27,
   write(o, s) {
     const { n, k, h, w } = shapeOf(s);
     const groups = int(o, "groups");
@@ -175,7 +175,7 @@ export const outputPasses: Template = {
     channels: [16, 8],
     block: ["32x8", "16x16", "56x4", "28x4"],
   },
-  count: 16,
+  count: 29,
   write(o, s) {
     const { n, k, c, h, w } = shapeOf(s);
     const from = o["packed"] ? "packed" : "weight";

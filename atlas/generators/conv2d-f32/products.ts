@@ -62,7 +62,7 @@ export const implicitGemm: Template = {
     depth: [8, 16],
   },
   valid: microFits,
-  count: 19,
+  count: 34,
   write(o, s) {
     const { n, h, w } = shapeOf(s);
     const { bn, threads } = microOf(o);
@@ -145,7 +145,7 @@ export const unfolded: Template = {
     threads: [256, 128],
   },
   valid: microFits,
-  count: 16,
+  count: 29,
   write(o, s) {
     const { n, c, h, w } = shapeOf(s);
     const { bn, threads } = microOf(o);
@@ -277,7 +277,7 @@ export const winograd: Template = {
     threads: [256, 128],
   },
   valid: microFits,
-  count: 16,
+  count: 29,
   write(o, s) {
     const { n, c, k, h, w } = shapeOf(s);
     const { bn, threads } = microOf(o);

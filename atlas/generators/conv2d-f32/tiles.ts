@@ -151,7 +151,7 @@ export const inputTile: Template = {
     tile: ["7x8x8x8x4", "4x7x8x4x4", "7x8x4x8x8", "4x14x4x8x4", "7x8x4x8x4", "4x14x4x8x8", "2x14x4x4x8", "14x4x8x4x8"],
     channels: [4, 8, 2],
   },
-  count: 20,
+  count: 36,
   write(o, s) {
     const { n, k, h, w } = shapeOf(s);
     const [px, lanes, th, kt, groups] = String(o["tile"]).split("x").map(Number) as [

@@ -126,7 +126,7 @@ export const headBlock: Template = template({
     unroll: [false, true],
     bounds: [false, true],
   },
-  count: 22,
+  count: 36,
   write: ({ dots, values, fold, unpack, exp, scaled, block, unroll, bounds }, { heads = 0, seq = 0 }) => {
     const cells = (block / 128) * { dims: 1, pairs: 2, octets: 8 }[values] * 128;
     const source = `
@@ -176,7 +176,7 @@ export const splitChunks: Template = template({
     unroll: [false, true],
     order: ["heads-last", "heads-first"],
   },
-  count: 30,
+  count: 24,
   write: (options, sizes) => {
     const { dots, values, fold, unpack, combine, layout, exp, splits, block, unroll, order } = options;
     const { heads = 0, seq = 0 } = sizes;

@@ -20,7 +20,7 @@ export const fragments: Template = template({
     warps: [4, 2],
     bounds: [false, true],
   },
-  count: 21,
+  count: 33,
   write: (options, sizes) => {
     const { shape, keys, rescale, sums, clear, combine, layout, exp, shares, warps, bounds } = options;
     const { heads = 0, seq = 0 } = sizes;

@@ -173,7 +173,7 @@ export const laneGroups: Template = template({
   },
   valid: ({ lanes, batch, splits, block, merge }) =>
     (8192 / splits) % ((block / lanes) * batch) === 0 && (merge === "shuffles" || block / lanes <= 64),
-  count: 36,
+  count: 15,
   write: (options, sizes) => {
     const { lanes, batch, unpack, combine, layout, exp, splits, block, bounds } = options;
     const { heads = 0, seq = 0 } = sizes;
@@ -226,7 +226,7 @@ export const lastBlock: Template = template({
     block: [256, 128],
     layout: ["separate", "packed"],
   },
-  count: 23,
+  count: 5,
   write: (options, sizes) => {
     const { lanes, batch, unpack, combine, counter, zero, exp, splits, block, layout } = options;
     const { heads = 0, seq = 0 } = sizes;

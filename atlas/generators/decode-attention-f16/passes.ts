@@ -20,7 +20,7 @@ export const passes: Template = template({
     restrict: [false, true],
     unroll: [false, true],
   },
-  count: 27,
+  count: 42,
   write: ({ dots, query, fold, normalise, values, exp, block, restrict, unroll }, sizes) => {
     const { heads = 0, seq = 0 } = sizes;
     const keep = restrict ? " __restrict__" : "";
@@ -207,7 +207,7 @@ export const atomics: Template = template({
     dots: ["half-warp", "warp"],
   },
   valid: ({ totals, flush }) => totals === "first-dim" || flush === "block",
-  count: 22,
+  count: 36,
   write: ({ maxima, flush, words, exp, splits, block, totals, clear, dots }, { heads = 0, seq = 0 }) => {
     const source = `
       #include <cuda_fp16.h>

@@ -131,7 +131,7 @@ export const asyncRing: Template = template({
     splits: [16, 8, 32],
     tile: [64, 32],
   },
-  count: 25,
+  count: 5,
   write: (options, sizes) => {
     const { owner, lanes, stages, work, wait, unpack, copy, combine, layout, exp, splits, tile } = options;
     const { heads = 0, seq = 0 } = sizes;
@@ -244,7 +244,7 @@ export const bulkRing: Template = template({
     splits: [16, 8, 32],
     block: [128, 256],
   },
-  count: 24,
+  count: 5,
   write: (options, sizes) => {
     const { lanes, work, barriers, unpack, spin, combine, layout, exp, stages, tile, splits, block } = options;
     const { heads = 0, seq = 0 } = sizes;

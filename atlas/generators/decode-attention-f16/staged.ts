@@ -19,7 +19,7 @@ export const keyTiles: Template = template({
     splits: [16, 8, 32],
     unroll: [true, false],
   },
-  count: 23,
+  count: 40,
   write: (options, sizes) => {
     const { padding, values, unpack, tops, query, combine, layout, exp, splits, unroll } = options;
     const { heads = 0, seq = 0 } = sizes;

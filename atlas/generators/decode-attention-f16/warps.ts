@@ -21,7 +21,7 @@ export const warpWalk: Template = template({
     loads: ["plain", "ldg", "streaming"],
   },
   valid: ({ merge, warps, shares }) => merge === "slots" || (warps > 1 && shares * warps <= 256),
-  count: 30,
+  count: 44,
   write: (options, sizes) => {
     const { batch, walk, rescale, ahead, merge, combine, layout, exp, warps, shares, loads } = options;
     const { heads = 0, seq = 0 } = sizes;

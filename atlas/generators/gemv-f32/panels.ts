@@ -54,7 +54,7 @@ export const laneGroups = template({
   from: "row-warp",
   idea: "Let a few lanes of a warp share a row, so that a warp reads several rows",
   options: groupOptions,
-  count: 20,
+  count: 30,
   write(o, s) {
     const size = sizing(o.size, s);
     const type = o.width === 1 ? "float" : `float${o.width}`;
@@ -205,7 +205,7 @@ export const warpRows = template({
   from: "row-warp",
   idea: "Reuse each piece of x for several rows of one warp",
   options: warpOptions,
-  count: 23,
+  count: 30,
   write(o, s) {
     const size = sizing(o.size, s);
     const type = o.width === 1 ? "float" : `float${o.width}`;
@@ -361,7 +361,7 @@ export const blockRows = template({
   idea: "Let a block sweep several rows at once, so that each thread reads its part of x once for all of them",
   options: blockOptions,
   valid: (o) => o.finish !== "row by row" || o.reduce === "down",
-  count: 23,
+  count: 14,
   write(o, s) {
     const size = sizing(o.size, s);
     const source = blockPanelSource(o, size);

@@ -55,7 +55,7 @@ export const rowThread = template({
   idea: "Keep one row per thread and change how the thread walks it and reads x",
   options: threadOptions,
   valid: (o) => o.order === "up" || o.walk === "index",
-  count: 20,
+  count: 27,
   write(o, s) {
     const size = sizing(o.size, s);
     const q = on(o.restrict, " __restrict__");
@@ -173,7 +173,7 @@ export const rowBlock = template({
     size: ["constexpr", "args"],
     threads: [256, 128, 512, 1024, 64],
   },
-  count: 24,
+  count: 16,
   write(o, s) {
     const size = sizing(o.size, s);
     const contiguous = o.part === "contiguous";

@@ -30,7 +30,7 @@ export const splitAtomic = template({
   from: "row-block",
   idea: "Cut the rows into slices for more parallel work and add the slices' sums atomically",
   options: atomicOptions,
-  count: 18,
+  count: 4,
   write(o, s) {
     const block = o.unit === "block";
     const rowsPer = block ? 1 : o.threads / 32;
@@ -122,7 +122,7 @@ export const splitPartials = template({
   from: "split-atomic",
   idea: "Write the slices' sums to a table and add them in a second launch",
   options: partialOptions,
-  count: 18,
+  count: 27,
   write(o, s) {
     const rows = rowsOf(s);
     const loop = dotLoop({
@@ -223,7 +223,7 @@ export const stripMarch = template({
   idea: "Keep a strip of x in the registers of a warp and march down a run of rows",
   options: marchOptions,
   valid: (o) => (o.store === "table" || o.finish === "thread") && o.quads * (o.hold === "ahead" ? 2 : 1) <= 16,
-  count: 18,
+  count: 7,
   write(o, s) {
     const rows = rowsOf(s);
     const table = o.store === "table";

@@ -101,7 +101,7 @@ export const sharedVector = template({
   idea: "Bring x into shared memory once per block and let the block's warps take rows from there",
   options: vectorOptions,
   valid: (o) => (o.stage === "whole" || o.deal === "round robin") && (o.warps < 32 || o.bounds),
-  count: 21,
+  count: 30,
   write(o, s) {
     const size = sizing(o.size, s);
     const whole = o.stage === "whole";
@@ -211,7 +211,7 @@ export const turnedTile = template({
   idea: "Stage tiles in shared memory so that a thread can walk its own row there",
   options: tileOptions,
   valid: (o) => o.rows * (o.width + (o.pad ? 1 : 0)) * 4 + 256 <= 48 * 1024 && o.rows >= o.width,
-  count: 21,
+  count: 30,
   write(o, s) {
     const rows = rowsOf(s);
     const atomic = o.gather === "atomic";
@@ -322,7 +322,7 @@ export const asyncRing = template({
   from: "shared-vector",
   idea: "Copy the rows asynchronously into a ring in shared memory, several pieces ahead",
   options: ringOptions,
-  count: 20,
+  count: 6,
   write(o, s) {
     const [rows, cols] = [rowsOf(s), colsOf(s)];
     const warpScope = o.scope === "warp";

@@ -63,7 +63,7 @@ export const lastBlock = template({
   from: "split-partials",
   idea: "Let the block that finishes last add a row's slices, instead of another pass",
   options: lastOptions,
-  count: 18,
+  count: 4,
   write(o, s) {
     const type = o.width === 4 ? "float4" : "float";
     const dot = o.width === 4 ? "p.x * q.x + p.y * q.y + p.z * q.z + p.w * q.w" : "p * q";
@@ -130,7 +130,7 @@ export const rowQueue = template({
   from: "row-block",
   idea: "Hand out rows by an atomic counter to warps or blocks that stay",
   options: queueOptions,
-  count: 18,
+  count: 29,
   write(o, s) {
     const warp = o.unit === "warp";
     const loop = dotLoop({

@@ -37,7 +37,7 @@ export const splitGroups: Template = template({
   },
   valid: ({ writer, combine, splits, width, block }) =>
     (writer === "parts" || combine === "launch") && 32768 / splits / width >= block,
-  count: 23,
+  count: 29,
   write: ({ splits, combine, width, block, totals: total, form, writer, reverse, streamed }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);
@@ -122,7 +122,7 @@ export const atomics: Template = template({
     packed: [true, false],
     streamed: [false, true],
   },
-  count: 22,
+  count: 29,
   write: ({ level, chunk, width, block, totals: total, form, walk, packed, streamed }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);
@@ -210,7 +210,7 @@ export const planes: Template = template({
     unroll: [false, true],
     streamed: [false, true],
   },
-  count: 23,
+  count: 29,
   write: ({ fold, width, block, totals: total, order, layout, planesPerBlock, unroll, streamed }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);

@@ -32,7 +32,7 @@ export const threePasses: Template = template({
     restrict: [false, true],
     style: ["define", "constexpr"],
   },
-  count: 23,
+  count: 29,
   write: ({ totals: total, width, walk, form, block, reverse, unroll, restrict, style }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);
@@ -86,7 +86,7 @@ export const twoPasses: Template = template({
     parts: ["one", "two"],
     groupLoop: [false, true],
   },
-  count: 24,
+  count: 30,
   write: ({ totals: total, width, pivot, walk, form, block, reverse, streamed, parts, groupLoop }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);
@@ -146,7 +146,7 @@ export const welford: Template = template({
     restrict: [true, false],
   },
   valid: ({ update, width }) => update !== "vector" || width === 4,
-  count: 22,
+  count: 28,
   write: ({ update, merge, width, form, block, reverse, walk, restrict }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);
@@ -217,7 +217,7 @@ export const channelWarps: Template = template({
     combine: ["all", "atomic", "first"],
     load: ["plain", "nc", "cg"],
   },
-  count: 24,
+  count: 29,
   write: ({ perChannel, width, squares, form, unroll, reverse, streamed, combine, load }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);

@@ -37,7 +37,7 @@ export const registers: Template = template({
     channel: ["constant", "computed"],
   },
   valid: ({ block, width, channel }) => block >= 512 || (width === 4 && channel === "constant"),
-  count: 25,
+  count: 6,
   write: ({ block, width, totals: total, variance, form, load, streamed, persistent, channel }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);
@@ -121,7 +121,7 @@ export const sharedGroup: Template = template({
     halves: [1, 2, 4],
   },
   valid: ({ copy, early, halves }) => (copy.startsWith("async") ? !early : halves === 1),
-  count: 24,
+  count: 9,
   write: ({ copy, block, variance, early, totals: total, walk, form, streamed, halves }, sizes) => {
     const given = shape(sizes);
     const width = copy === "floats" ? 1 : 4;
@@ -209,7 +209,7 @@ export const partlyKept: Template = template({
     load: ["plain", "cg"],
     streamed: [false, true],
   },
-  count: 22,
+  count: 27,
   write: ({ block, kept, which, totals: total, form, reverse, unroll, load, streamed }, sizes) => {
     const given = shape(sizes);
     const items = given.length / 4 / block;
@@ -279,7 +279,7 @@ export const clusters: Template = template({
     streamed: [false, true],
   },
   valid: ({ size, keep, block }) => keep === "shared" || 8192 / size / block <= 16,
-  count: 24,
+  count: 10,
   write: ({ size, keep, block, variance, totals: total, exchange, form, streamed }, sizes) => {
     const given = shape(sizes);
     const share = given.length / 4 / size;

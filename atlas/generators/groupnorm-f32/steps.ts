@@ -18,7 +18,7 @@ export const steps: Template = template({
     root: ["divide", "rsqrt"],
     restrict: [false, true],
   },
-  count: 23,
+  count: 29,
   write: ({ fused, width, totals: total, groupBlock, walk, pointwise, block, root, restrict }, sizes) => {
     const given = shape(sizes);
     const type = vector(width);

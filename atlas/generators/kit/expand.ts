@@ -42,9 +42,8 @@ export function expandGenerator(generator: Generator, seedKernel: Kernel, sizes:
       );
     byTemplate.set(template.id, drawTemplate(generator.taskId, template, origins, sizes, seed, seen));
   }
-  const mistakes = generator.mistakes.map((mistake) => makeMistake(generator, mistake, byTemplate, sizes));
-  const drawn = [root, ...[...byTemplate.values()].flat(), ...mistakes.filter((mistake) => isNew(mistake, seen))];
-  return withoutTelling(drawn);
+  const drawn = [root, ...[...byTemplate.values()].flat()];
+  return withoutTelling([...drawn, ...drawMistakes(generator, byTemplate, sizes, seed, seen, drawn.length)]);
 }
 
 /** Leaves out kernels with a word that tells how they do; their children descend from their parents. */
@@ -65,6 +64,40 @@ function isNew(drawn: GeneratedKernel, seen: Set<string>): boolean {
   if (seen.has(drawn.kernel.kernelId)) return false;
   seen.add(drawn.kernel.kernelId);
   return true;
+}
+
+/** The least share of a task's kernels that carry a mistake: within the 5 to 8 % that a real search shows. */
+const mistakeShare = 0.06;
+
+/** Each mistake once, then again in other kernels of its template, in turn, until the share is reached. */
+function drawMistakes(
+  generator: Generator,
+  byTemplate: ReadonlyMap<string, readonly Drawn[]>,
+  sizes: Sizes,
+  seed: number,
+  seen: Set<string>,
+  others: number,
+): Drawn[] {
+  const uniform = keyedStream(seed, "mistakes", generator.taskId);
+  const made = generator.mistakes
+    .map((mistake) => makeMistake(generator, mistake, byTemplate, sizes, 1))
+    .filter((mistake) => isNew(mistake, seen));
+  const wanted = Math.round((mistakeShare * others) / (1 - mistakeShare));
+  for (let turn = 0; turn < 10 * generator.mistakes.length && made.length < wanted; turn++) {
+    const mistake = generator.mistakes[turn % generator.mistakes.length] as Mistake;
+    const again = tryMistake(generator, mistake, byTemplate, sizes, uniform());
+    if (again && isNew(again, seen)) made.push(again);
+  }
+  return made;
+}
+
+/** The mistake in the sibling at `place` (0 to 1); undefined where that sibling has not the text that the mistake edits. */
+function tryMistake(...words: Parameters<typeof makeMistake>): Drawn | undefined {
+  try {
+    return makeMistake(...words);
+  } catch {
+    return undefined;
+  }
 }
 
 function drawTemplate(
@@ -139,10 +172,11 @@ function makeMistake(
   mistake: Mistake,
   byTemplate: ReadonlyMap<string, readonly Drawn[]>,
   sizes: Sizes,
+  place: number,
 ): Drawn {
   const template = generator.templates.find(({ id }) => id === mistake.template);
-  const siblings = byTemplate.get(mistake.template);
-  const parent = siblings?.[siblings.length - 1];
+  const siblings = byTemplate.get(mistake.template) ?? [];
+  const parent = siblings[Math.min(siblings.length - 1, Math.floor(place * siblings.length))];
   if (!template || !parent)
     throw new Error(`${generator.taskId}: mistake ${mistake.id} names no template with kernels`);
   const options = { ...parent.options, ...mistake.options };

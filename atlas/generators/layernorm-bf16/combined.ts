@@ -20,7 +20,7 @@ export const welford: Template = template({
     (update === "each" || width === "eight") &&
     (team === "block" || merge === "shuffle") &&
     (!streaming || width === "eight"),
-  count: 14,
+  count: 29,
   write: ({ update, merge, width, division, team, block, streaming }, { rows = 0, cols = 0 }) => {
     const type = typeOf[width];
     const warps = team === "warp";
@@ -175,7 +175,7 @@ export const twoLaunches: Template = template({
     block: [256, 128, 512],
   },
   valid: ({ method, stored }) => stored === "mean-scale" || method === "moments",
-  count: 14,
+  count: 30,
   write: ({ by, method, apply, width, stored, paired, block }, { rows = 0, cols = 0 }) => {
     const type = typeOf[width];
     const total = (rows * cols) / widthOf[width];
@@ -266,7 +266,7 @@ export const atomicSums: Template = template({
     block: [128, 64],
     apply: ["flat", "row"],
   },
-  count: 12,
+  count: 30,
   write: ({ unit, chunk, width, finish, shifted, block, apply }, { rows = 0, cols = 0 }) => {
     const type = typeOf[width];
     const total = (rows * cols) / widthOf[width];

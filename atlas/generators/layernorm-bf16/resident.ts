@@ -56,7 +56,7 @@ export const registerRow: Template = template({
     access: ["plain", "streaming", "ldg"],
     bounds: [false, true],
   },
-  count: 18,
+  count: 9,
   write: (
     { block, method, reduce, unpacked, bits, arithmetic, affineLoad, access, bounds },
     { rows = 0, cols = 0 },
@@ -149,7 +149,7 @@ export const persistent: Template = template({
     bounds: [true, false],
   },
   valid: ({ block, perSm }) => block * perSm <= 2048,
-  count: 17,
+  count: 32,
   write: ({ block, perSm, method, reduce, prefetch, affine, store, walk, bounds }, { rows = 0, cols = 0 }) => {
     const at = "threadIdx.x + k * BLOCK";
     const put =
@@ -220,7 +220,7 @@ export const sharedRow: Template = template({
     block: [256, 128, 512],
   },
   valid: ({ cells, copy, layout }) => (cells === "packed" ? layout === "linear" : copy === "registers"),
-  count: 12,
+  count: 10,
   write: ({ cells, copy, method, reduce, weights, layout, block }, { rows = 0, cols = 0 }) => {
     const slot = layout === "linear" ? "8 * i + p" : "p * LENGTH + i";
     const loop = (line: string): string => `for (int i = threadIdx.x; i < LENGTH; i += BLOCK) {\n${line}\n}`;
@@ -305,7 +305,7 @@ export const ring: Template = template({
     const kilobytes = stages * rowsAtOnce * 8 + (weights === "shared" ? 16 : 0);
     return block * perSm <= 2048 && kilobytes * perSm <= 216 && (unit === "block" || block === 128);
   },
-  count: 14,
+  count: 26,
   write: ({ stages, unit, block, perSm, method, hold, store, weights }, { rows = 0, cols = 0 }) => {
     const warps = unit === "warp";
     const workers = warps ? block / 32 : 1;

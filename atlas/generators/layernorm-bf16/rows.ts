@@ -21,7 +21,7 @@ export const threadRow: Template = template({
     block: [128, 32, 64, 256],
     restrict: [false, true],
   },
-  count: 12,
+  count: 26,
   write: ({ method, width, root, unroll, block, restrict }, { rows = 0, cols = 0 }) => {
     const type = typeOf[width];
     const length = widthOf[width] === 1 ? "cols" : `cols / ${widthOf[width]}`;
@@ -79,7 +79,7 @@ export const warpRow: Template = template({
   valid: ({ hold, width, method, bits, streaming, unroll }) =>
     (width === "eight" || (hold === "reread" && bits === "convert" && !streaming)) &&
     (hold === "reread" || (method !== "shifted" && !unroll)),
-  count: 15,
+  count: 29,
   write: ({ hold, width, method, bits, warps, streaming, unroll }, { rows = 0, cols = 0 }) => {
     const type = typeOf[width];
     const write = streaming ? "streaming" : "plain";
@@ -165,7 +165,7 @@ export const blockRow: Template = template({
     perSm: [8, 4, 2],
   },
   valid: ({ loop, perSm, block }) => (loop ? perSm * block <= 2048 : perSm === 8),
-  count: 14,
+  count: 31,
   write: ({ method, reduce, width, contiguous, loop, block, perSm }, { rows = 0, cols = 0 }) => {
     const type = typeOf[width];
     const head = contiguous
@@ -214,7 +214,7 @@ export const tiles: Template = template({
     direct: [false, true],
     load: ["rows", "flat"],
   },
-  count: 11,
+  count: 25,
   write: ({ rowsPerBlock, width, padding, cells, method, direct, load }, { rows = 0, cols = 0 }) => {
     const cell = cells === "float" ? "tile[threadIdx.x][c]" : "__bfloat162float(tile[threadIdx.x][c])";
     const into =

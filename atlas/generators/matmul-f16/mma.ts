@@ -219,7 +219,7 @@ ${epilogue(o)}
 export const mmaSync: Template = {
   id: "mma-sync",
   from: "wmma-shared",
-  count: 27,
+  count: 49,
   idea: "mma.sync with explicit fragments from shared memory",
   options: {
     bm: [128, 64, 256],

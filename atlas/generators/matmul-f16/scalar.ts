@@ -56,7 +56,7 @@ ${when(twin, `  c[(size_t)row * ${N} + ${colTwo}] = __float2half(sum1);\n`)}}
 export const dot: Template = {
   id: "dot",
   from: null,
-  count: 14,
+  count: 25,
   idea: "one thread per output, wide loads along k, no shared memory",
   options: {
     width: ["uint4", "half2", "uint4"],
@@ -131,7 +131,7 @@ ${body}
 export const tile: Template = {
   id: "tile",
   from: null,
-  count: 17,
+  count: 31,
   idea: "square tiles in shared memory, one output per thread",
   options: {
     tile: [16, 32],
@@ -245,7 +245,7 @@ ${registerBody(o, "half")}
 export const registers: Template = {
   id: "registers",
   from: "tile",
-  count: 17,
+  count: 31,
   idea: "fp32 products with a tile of outputs in each thread's registers",
   options: {
     bm: [64, 128],
@@ -302,7 +302,7 @@ ${registerBody(o, "float")}
 export const converted: Template = {
   id: "converted",
   from: "registers",
-  count: 11,
+  count: 20,
   idea: "convert both inputs to floats once, then multiply floats",
   options: {
     bm: [64, 128],

@@ -190,7 +190,7 @@ ${epilogue(o)}
 export const wgmma: Template = {
   id: "wgmma",
   from: "mma-sync",
-  count: 24,
+  count: 43,
   idea: "warpgroup products that read both tiles from swizzled shared memory",
   options: {
     groups: [2, 1, 4],

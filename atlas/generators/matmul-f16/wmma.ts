@@ -119,7 +119,7 @@ ${drain}
 export const wmmaGlobal: Template = {
   id: "wmma-global",
   from: null,
-  count: 16,
+  count: 29,
   idea: "tensor cores through wmma, fragments straight from global memory",
   options: {
     wm: [1, 2, 4],
@@ -263,7 +263,7 @@ ${drainTile(Boolean(o["wideStore"]), "c")}
 export const wmmaShared: Template = {
   id: "wmma-shared",
   from: "wmma-global",
-  count: 20,
+  count: 36,
   idea: "wmma on tiles in shared memory",
   options: {
     bm: [64, 128],
@@ -368,7 +368,7 @@ ${keep}
 export const split: Template = {
   id: "split-k",
   from: "wmma-shared",
-  count: 13,
+  count: 23,
   idea: "cut k into slices and combine the partial sums in floats",
   options: {
     bm: [128, 64],

@@ -117,7 +117,7 @@ ${writeBack(wide)}
 export const asynchronous: Template = {
   id: "cp-async",
   from: "pipelined",
-  count: 19,
+  count: 34,
   idea: "a ring of shared-memory tiles filled by asynchronous copies",
   options: {
     bm: [128, 64],

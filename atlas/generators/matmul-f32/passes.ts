@@ -113,7 +113,7 @@ ${finish}
 export const split: Template = {
   id: "split-k",
   from: "register-tile",
-  count: 13,
+  count: 23,
   idea: "cut k into slices for more blocks, then combine the partial products",
   options: {
     block: [64, 128, 32],
@@ -227,7 +227,7 @@ ${writeBack(Boolean(o["wideStore"]))}
 export const transposed: Template = {
   id: "transposed",
   from: "register-tile",
-  count: 13,
+  count: 23,
   idea: "transpose A into the workspace first, so that both tiles are read along rows",
   options: {
     bm: [128, 64],

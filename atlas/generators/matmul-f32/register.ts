@@ -61,7 +61,7 @@ ${writeBack(wideReads && vector)}
 export const registerTile: Template = {
   id: "register-tile",
   from: "coarse-1d",
-  count: 19,
+  count: 34,
   idea: "a two-dimensional tile of C in each thread's registers",
   options: {
     bm: [64, 128, 32],
@@ -191,7 +191,7 @@ ${writeBack(o["map"] !== "strided")}
 export const pipelined: Template = {
   id: "pipelined",
   from: "register-tile",
-  count: 19,
+  count: 34,
   idea: "fetch the next tile into registers while the present one is multiplied",
   options: {
     bm: [128, 64],

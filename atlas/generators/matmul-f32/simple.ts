@@ -48,7 +48,7 @@ ${loop}
 export const naive: Template = {
   id: "naive",
   from: null,
-  count: 14,
+  count: 25,
   idea: "one thread per element of C, sizes known to the compiler",
   options: {
     map: ["xcol", "linear", "xcol", "xrow"],
@@ -121,7 +121,7 @@ ${store}
 export const direct: Template = {
   id: "direct",
   from: "naive",
-  count: 14,
+  count: 25,
   idea: "several elements of C per thread, kept in registers, without shared memory",
   options: {
     rows: [4, 2, 8, 1],
@@ -188,7 +188,7 @@ ${update}
 export const warpDot: Template = {
   id: "warp-dot",
   from: "naive",
-  count: 8,
+  count: 14,
   idea: "a warp per group of outputs, lanes along k, combined by shuffles",
   options: {
     cols: [4, 8],
@@ -254,7 +254,7 @@ ${inner}
 export const columnStrip: Template = {
   id: "column-strip",
   from: "naive",
-  count: 13,
+  count: 23,
   idea: "a tall strip of one column per thread, with A shared by the block",
   options: {
     rows: [16, 32, 64, 8],

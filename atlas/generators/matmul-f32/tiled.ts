@@ -54,7 +54,7 @@ ${loop}
 export const tiled: Template = {
   id: "tiled",
   from: "naive",
-  count: 15,
+  count: 27,
   idea: "square tiles of A and B in shared memory, one element of C per thread",
   options: {
     tile: [16, 32, 8],
@@ -119,7 +119,7 @@ ${compute}
 export const coarse: Template = {
   id: "coarse-1d",
   from: "tiled",
-  count: 14,
+  count: 25,
   idea: "several elements of C per thread along one direction, so that each shared value is used more often",
   options: {
     bm: [64, 32, 128],

@@ -17,7 +17,7 @@ export const halfPasses: Template = template({
     restrict: [false, true],
     threads: [256, 128, 512],
   },
-  count: 28,
+  count: 31,
   write: ({ first, vector, test, larger, load, sizing, restrict, threads }, sizes) => {
     const pool = poolOf(sizes);
     const mark = on(restrict, " __restrict__");

@@ -18,7 +18,7 @@ export const outputThread: Template = template({
     sizing: ["macro", "const", "enum"],
     threads: [256, 128, 512, 64],
   },
-  count: 28,
+  count: 33,
   write: ({ places, edges, larger, load, store, unroll, index, sizing, threads }, sizes) => {
     const pool = poolOf(sizes);
     const hint = on(unroll && edges !== "bounds", "#pragma unroll");
@@ -119,7 +119,7 @@ export const rowThread: Template = template({
     threads: [128, 64, 256],
   },
   valid: ({ vector, carry }) => !(vector && carry === "none"),
-  count: 26,
+  count: 29,
   write: ({ lanes, carry, vector, larger, load, restrict, sizing, piece, threads }, sizes) => {
     const pool = poolOf(sizes);
     const mark = on(restrict, " __restrict__");
@@ -239,7 +239,7 @@ export const scatter: Template = template({
     sizing: ["macro", "enum"],
     threads: [256, 128, 512],
   },
-  count: 24,
+  count: 29,
   write: ({ reduce, encode, test, clear, load, sizing, threads }, sizes) => {
     const pool = poolOf(sizes);
     const flip = encode === "sign-flip";

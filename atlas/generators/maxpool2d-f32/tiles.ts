@@ -80,7 +80,7 @@ export const sharedBand: Template = template({
     band: [14, 7, 28, 8, 4],
     threads: [256, 128, 512],
   },
-  count: 28,
+  count: 32,
   write: ({ copy, reduce, edge, larger, store, sizing, bands, band, threads }, sizes) => {
     const pool = poolOf(sizes);
     const left = edge === "column-of-lowest" ? 4 : 0;
@@ -137,7 +137,7 @@ export const rowStream: Template = template({
     depth: [56, 28, 14],
   },
   valid: ({ pooled, stages }) => pooled === "carried" || stages !== "two",
-  count: 27,
+  count: 30,
   write: ({ copy, stages, pooled, larger, store, sizing, perBlock, depth }, sizes) => {
     const pool = poolOf(sizes);
     const count = { two: 2, three: 3, four: 4 }[stages];

@@ -67,7 +67,7 @@ export const stripThread: Template = template({
     sizing: ["const", "macro", "enum"],
     threads: [256, 128, 512],
   },
-  count: 31,
+  count: 18,
   write: ({ outputs, left, rows, load, store, stream, larger, sizing, threads }, sizes) => {
     const pool = poolOf(sizes);
     const count = countOf[outputs];
@@ -161,7 +161,7 @@ export const downThread: Template = template({
     depth: [14, 28, 56, 7],
     threads: [128, 256, 64],
   },
-  count: 30,
+  count: 33,
   write: ({ fetch3, lookahead, larger, load, store, unroll, sizing, depth, threads }, sizes) => {
     const pool = poolOf(sizes);
     const shuffle = fetch3 === "shuffle-left";
@@ -248,7 +248,7 @@ export const downStrip: Template = template({
     depth: [14, 28, 7, 56, 4],
     threads: [128, 256, 64],
   },
-  count: 30,
+  count: 33,
   write: (o, sizes) => {
     const pool = poolOf(sizes);
     const count = countOf[o.outputs];

@@ -208,7 +208,7 @@ export const launchTemplates: readonly Template[] = [
   {
     id: "global-atomics",
     from: "block-per-row",
-    count: 20,
+    count: 46,
     idea: "find every row's largest entry with atomics in a launch of its own",
     options: {
       per: ["element", "thread", "warp", "block"],
@@ -223,7 +223,7 @@ export const launchTemplates: readonly Template[] = [
   {
     id: "partial-maxima",
     from: "global-atomics",
-    count: 18,
+    count: 45,
     idea: "write partial maxima of row segments instead of using atomics",
     options: {
       merge: ["launch", "inline"],

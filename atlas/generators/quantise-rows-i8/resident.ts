@@ -203,7 +203,7 @@ export const residentTemplates: readonly Template[] = [
   {
     id: "registers",
     from: "block-per-row",
-    count: 23,
+    count: 5,
     idea: "hold the row in registers so that it is read once",
     options: {
       walk: ["once", "persistent", "prefetch"],
@@ -223,7 +223,7 @@ export const residentTemplates: readonly Template[] = [
   {
     id: "shared-ring",
     from: "registers",
-    count: 20,
+    count: 16,
     idea: "stage rows in shared memory while earlier ones are rounded",
     options: {
       ring: [false, true],

@@ -205,7 +205,7 @@ export const rowTemplates: readonly Template[] = [
   {
     id: "thread-per-row",
     from: null,
-    count: 17,
+    count: 48,
     idea: "keep one thread per row and widen its accesses",
     options: {
       width: ["scalar", "vector loads", "packed", "wide"],
@@ -221,7 +221,7 @@ export const rowTemplates: readonly Template[] = [
   {
     id: "block-per-row",
     from: "thread-per-row",
-    count: 22,
+    count: 16,
     idea: "give each row to a block that reads it twice",
     options: {
       reduce: ["tree", "warps", "all-read", "atomic", "warp-atomic"],
@@ -240,7 +240,7 @@ export const rowTemplates: readonly Template[] = [
   {
     id: "warp-per-row",
     from: "block-per-row",
-    count: 21,
+    count: 50,
     idea: "give each row to a warp, without barriers",
     options: {
       keep: [false, true],

@@ -101,7 +101,7 @@ export const tileTemplates: readonly Template[] = [
   {
     id: "row-tiles",
     from: "thread-per-row",
-    count: 18,
+    count: 50,
     idea: "bring tiles of 32 rows into shared memory so that loads coalesce",
     options: {
       second: ["tile", "direct", "words"],

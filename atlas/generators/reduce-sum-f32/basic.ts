@@ -16,7 +16,7 @@ export const tree: Template = template({
     restrict: [false, true],
   },
   valid: ({ order, lastWarp }) => order === "sequential" || !lastWarp,
-  count: 15,
+  count: 27,
   write: ({ order, items, block, finish, lastWarp, restrict }, sizes) => {
     const n = sizes["n"] as number;
     const perThread = { one: 1, two: 2, loop: 8 }[items];
@@ -126,7 +126,7 @@ export const chunks: Template = template({
     block: [128, 256, 64],
   },
   valid: ({ compensated, unroll }) => !compensated || unroll !== "two-sums",
-  count: 14,
+  count: 25,
   write: ({ chunk, vector, compensated, unroll, finish, block }, sizes) => {
     const n = sizes["n"] as number;
     const grid = Math.ceil(n / (chunk * block));
@@ -198,7 +198,7 @@ export const atomics: Template = template({
     guarded: [true, false],
   },
   valid: ({ target, items, warpFirst }) => items > 8 || warpFirst || target !== "global-one",
-  count: 14,
+  count: 25,
   write: ({ target, items, warpFirst, vector, block, slots, guarded }, sizes) => {
     const n = sizes["n"] as number;
     const grid = Math.ceil(n / (block * items));
@@ -302,7 +302,7 @@ export const passes: Template = template({
     unroll: ["none", "pragma", "by-hand"],
     restrict: [false, true],
   },
-  count: 14,
+  count: 25,
   write: ({ unit, factor, layout, block, unroll, restrict }, sizes) => {
     const shrink = factor * { thread: 1, warp: 32, block }[unit];
     const launches = [];

@@ -20,7 +20,7 @@ export const tile: Template = template({
     finish: ["partials", "atomic", "last"],
     bounds: [false, true],
   },
-  count: 17,
+  count: 31,
   write: ({ items, block, load, order, layout, sum, finish, bounds }, sizes) => {
     const n = sizes["n"] as number;
     const grid = n / (4 * items * block);
@@ -95,7 +95,7 @@ export const stream: Template = template({
     bounds: [false, true],
   },
   valid: ({ waves, block }) => waves * block <= 2048,
-  count: 19,
+  count: 34,
   write: ({ unroll, waves, block, walk, prefetch, load, sums, finish, bounds }, sizes) => {
     const total = (sizes["n"] as number) / 4;
     const grid = multiprocessors * waves;
@@ -206,7 +206,7 @@ export const staged: Template = template({
     const bytes = stages * chunk * block * 16;
     return waves * block <= 2048 && waves * bytes <= 220 * 1024 && (dynamic || bytes <= 47 * 1024);
   },
-  count: 16,
+  count: 29,
   write: ({ stages, chunk, block, waves, read, finish, dynamic, tail }, sizes) => {
     const n = sizes["n"] as number;
     const grid = multiprocessors * waves;

@@ -18,7 +18,7 @@ export const gridStride: Template = template({
     block: [256, 128, 512, 1024],
     wide: [false, true],
   },
-  count: 17,
+  count: 31,
   write: ({ vector, load, sums, finish, waves, block, wide }, sizes) => {
     const n = sizes["n"] as number;
     const grid = multiprocessors * waves;
@@ -73,7 +73,7 @@ export const columns: Template = template({
     pointer: [true, false],
   },
   valid: ({ width, splits, vector, block }) => (width / (vector ? 4 : 1)) % block === 0 && width * splits <= 1 << 20,
-  count: 14,
+  count: 25,
   write: ({ width, splits, vector, unroll, gather, block, pointer }, sizes) => {
     const n = sizes["n"] as number;
     const rows = n / width / splits;
@@ -139,7 +139,7 @@ export const precise: Template = template({
     across: ["shuffle", "shared"],
     finish: ["partials", "atomic"],
   },
-  count: 14,
+  count: 25,
   write: ({ kind, batch, vector, waves, block, across, finish }, sizes) => {
     const n = sizes["n"] as number;
     const grid = multiprocessors * waves;

@@ -25,7 +25,7 @@ export const online: Template = template({
     inverse: [true, false],
     unroll: [false, true],
   },
-  count: 15,
+  count: 36,
   write: ({ update, merge, exp, block, reverse, inverse, unroll }, { rows = 0, cols = 0 }) => {
     const length = cols / 4;
     const walk: Walk = { first: "threadIdx.x", step: "BLOCK", count: "LENGTH", vector: true, unroll };
@@ -176,7 +176,7 @@ export const splitRow: Template = template({
     write: ["same-grid", "flat"],
   },
   valid: ({ combine, write }) => combine === "launch" || write === "same-grid",
-  count: 15,
+  count: 39,
   write: ({ splits, combine, vector, exp, block, order, interleaved, write }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const part = cols / splits / (vector ? 4 : 1);

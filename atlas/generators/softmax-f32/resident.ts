@@ -21,7 +21,7 @@ export const sharedRow: Template = template({
   },
   valid: ({ keep, vector, copy, fusedMax }) =>
     (copy === "registers" || (vector && !fusedMax && keep !== "halves")) && (keep !== "halves" || !vector),
-  count: 16,
+  count: 8,
   write: ({ keep, vector, copy, reduce, exp, block, dynamic, fusedMax }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const length = cols / (vector ? 4 : 1);
@@ -104,7 +104,7 @@ export const registerRow: Template = template({
   },
   valid: ({ block, perSm, persistent }) =>
     persistent === "no" ? perSm === 4 : block * perSm <= 2048 && (persistent === "loop" || block >= 256),
-  count: 19,
+  count: 8,
   write: ({ block, reduce, exp, access, layout, keepExp, bounds, persistent, perSm }, { rows = 0, cols = 0 }) => {
     const quads = cols / (4 * block);
     const at = layout === "striped" ? "threadIdx.x + k * BLOCK" : "threadIdx.x * QUADS + k";
@@ -194,7 +194,7 @@ export const pipeline: Template = template({
   },
   valid: ({ stages, block, perSm, work }) =>
     stages * perSm * 32 <= 200 && block * perSm <= 2048 && (work === "shared" || block >= 256),
-  count: 16,
+  count: 26,
   write: ({ stages, block, perSm, work, exp, reduce, store, slab }, { rows = 0, cols = 0 }) => {
     const put = (at: string): string => (store === "streaming" ? `__stcs(out + ${at}, v);` : `out[${at}] = v;`);
     const source = `

@@ -28,7 +28,7 @@ export const threadRow: Template = template({
     branch: [false, true],
   },
   valid: ({ passes, branch }) => passes === "online" || !branch,
-  count: 13,
+  count: 28,
   write: ({ passes, exp, vector, inverse, unroll, block, branch }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const count = vector ? "cols / 4" : "cols";
@@ -70,7 +70,7 @@ export const warpRow: Template = template({
     restrict: [true, false],
   },
   valid: ({ hold, vector, unroll }) => hold !== "registers" || (vector && !unroll),
-  count: 16,
+  count: 36,
   write: ({ hold, vector, exp, inverse, warps, shuffle, unroll, restrict }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const walk: Walk = { first: "lane", step: "32", count: vector ? "COLS / 4" : "COLS", vector, unroll };
@@ -150,7 +150,7 @@ export const blockRow: Template = template({
     contiguous: [false, true],
     rows: ["one", "loop"],
   },
-  count: 16,
+  count: 36,
   write: ({ passes, reduce, vector, exp, inverse, block, contiguous, rows: rowLoop }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const per = cols / (vector ? 4 : 1);
@@ -201,7 +201,7 @@ export const tiles: Template = template({
     copy: ["rows", "flat"],
   },
   valid: ({ passes, chunked }) => passes === "online" || !chunked,
-  count: 12,
+  count: 26,
   write: ({ rowsPerBlock, width, padding, passes, exp, chunked, copy }, { rows = 0, cols = 0 }) => {
     const e = (value: string): string => exponential(exp, value, "peak");
     const load = copyTile("tile[r][c] = x[base + (size_t)r * COLS + c];", copy);

@@ -17,7 +17,7 @@ export const steps: Template = template({
     chunk: [2048, 1024, 4096],
   },
   valid: ({ vector, block, chunk }) => !vector || chunk / 4 >= block,
-  count: 15,
+  count: 36,
   write: ({ maxima, sums, stored, vector, exp, block, chunk }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const per = vector ? 4 : 1;

@@ -153,27 +153,11 @@ export const mistakes: readonly Mistake[] = [
     ),
   },
   {
-    id: "second-run-only",
-    template: "merge-runs",
-    idea: "start in the middle of the first run",
-    expect: "incorrect",
-    options: { merge: "path", search: "between", take: "select" },
-    edit: replacing("int a = low, b = step - low;", "int a = step / 2, b = step - step / 2;"),
-  },
-  {
     id: "top-digit-left-out",
     template: "digit-passes",
     idea: "seven passes",
     expect: "incorrect",
     options: { bits: 4 },
     edit: replacing("shift < 32; shift", "shift < 28; shift"),
-  },
-  {
-    id: "sign-bit-as-it-is",
-    template: "bit-splits",
-    idea: "split by the sign like by any bit",
-    expect: "incorrect",
-    options: { ends: "sign-last" },
-    edit: replacing("(value[k] >> 31) ^ 1u", "(value[k] >> 31) & 1u", true),
   },
 ];

@@ -84,7 +84,7 @@ export const boxTile: Template = {
     block: ["8x8x8", "16x8x4", "32x8x4", "32x4x2", "64x4x2"],
   },
   valid: (o) => o["memory"] === "dynamic" || boxBytes(o) <= 48 * 1024,
-  count: 16,
+  count: 29,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);
@@ -214,7 +214,7 @@ export const asyncRing: Template = {
     chunk: [48, 24, 96],
     tile: ["64x8", "64x4", "128x8", "32x16"],
   },
-  count: 17,
+  count: 31,
   write(o, s) {
     const grid = gridOf("constexpr", s);
     const [tx, ty] = shape(o["tile"]);

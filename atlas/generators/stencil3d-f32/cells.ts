@@ -82,7 +82,7 @@ export const perCell: Template = {
     block: ["8x8x8", "32x8", "16x8x4", "64x4", "128x2", "32x4x4", "256"],
   },
   valid: (o) => !(o["guard"] === "clamp" && o["access"] !== "index"),
-  count: 16,
+  count: 29,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);
@@ -170,7 +170,7 @@ export const flat: Template = {
     threads: [256, 128, 512],
     waves: [16, 8, 4],
   },
-  count: 16,
+  count: 29,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const type = String(o["type"]);
@@ -239,7 +239,7 @@ export const rowWalk: Template = {
     run: [32, 64, 16, 128, 8],
     block: ["32x4", "16x16", "8x8", "64x2"],
   },
-  count: 16,
+  count: 29,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);

@@ -89,7 +89,7 @@ export const zMarch: Template = {
     chunk: [192, 48, 24, 12],
     block: ["32x8", "64x4", "128x2", "32x4", "16x16"],
   },
-  count: 16,
+  count: 29,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);
@@ -168,7 +168,7 @@ export const planeTile: Template = {
     chunk: [48, 24, 96, 192],
     block: ["32x8", "32x16", "64x8", "128x4", "16x16"],
   },
-  count: 17,
+  count: 31,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);
@@ -273,7 +273,7 @@ export const quadMarch: Template = {
     chunk: [24, 48, 12, 96],
     block: ["32x4", "32x8", "64x4", "128x1", "128x2"],
   },
-  count: 17,
+  count: 31,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);

@@ -72,7 +72,7 @@ export const yStrip: Template = {
     block: ["32x4", "64x2", "128", "32x8"],
   },
   valid: (o) => !(o["style"] === "array" && (o["unrolled"] || Number(o["run"]) > 8)),
-  count: 16,
+  count: 29,
   write(o, s) {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);
@@ -182,7 +182,7 @@ export const axisPasses: Template = {
     size: ["args", "constexpr"],
     block: ["32x8", "128x2", "256", "64x4"],
   },
-  count: 15,
+  count: 27,
   write(o, s): KernelDraft {
     const grid = gridOf(o["size"], s);
     const block = shape(o["block"]);

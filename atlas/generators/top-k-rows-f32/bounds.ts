@@ -265,7 +265,7 @@ export const sortedTiles: Template = template({
     block: [512, 256, 1024],
   },
   valid: ({ sort, each, tile, block }) => block <= tile && (sort !== "halving" || each === "pairs"),
-  count: 22,
+  count: 26,
   write: ({ sort, each, merge, prune, read, tile, block }, { rows = 0, cols = 0 }) => {
     const sorts = tileSort(sort, each);
     const merges = headMerges[merge];

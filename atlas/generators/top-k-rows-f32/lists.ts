@@ -17,7 +17,7 @@ export const threadRow: Template = template({
     block: [32, 64, 128],
   },
   valid: ({ ahead, unroll }) => !ahead || unroll === "none",
-  count: 18,
+  count: 22,
   write: ({ insert: kind, vector, read, unroll, ahead, restrict, block }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const q = on(restrict, " __restrict__");
@@ -55,7 +55,7 @@ export const warpLists: Template = template({
     warps: [4, 8, 2, 1],
   },
   valid: ({ ahead, unroll }) => !ahead || unroll === "none",
-  count: 24,
+  count: 28,
   write: ({ merge, insert: kind, vector, read, unroll, ahead, warps }, { rows = 0, cols = 0 }) => {
     const type = vector ? "float4" : "float";
     const source = `
@@ -172,7 +172,7 @@ export const splitRows: Template = template({
     splits: [4, 2, 8],
     warps: [2, 4, 1],
   },
-  count: 24,
+  count: 28,
   write: ({ merge, insert: kind, second, order, read, unroll, interleaved, splits, warps }, { rows = 0, cols = 0 }) => {
     const part = cols / 4 / splits;
     const fastest = order === "part-fastest";
@@ -303,7 +303,7 @@ export const networks: Template = template({
     scope: ["block", "warp"],
     warps: [4, 8, 2],
   },
-  count: 24,
+  count: 13,
   write: ({ network, merge, gate, read, place, scope, warps }, { rows = 0, cols = 0 }) => {
     const at = place === "strided" ? "base + q * THREADS + member" : "base + member * 4 + q";
     const get = { plain: `in[${at}]`, ldg: `__ldg(in + ${at})`, streaming: `__ldcs(in + ${at})` }[read];

@@ -56,7 +56,7 @@ export const repeatedMaximum: Template = template({
     block: [256, 512, 1024],
   },
   valid: ({ keep, load }) => keep === "shared" || load === "single",
-  count: 22,
+  count: 27,
   write: ({ keep, scan, winner, load, read, unroll, block }, { rows = 0, cols = 0 }) => {
     const registers = keep === "registers";
     const items = cols / block;
@@ -185,7 +185,7 @@ export const radixSelect: Template = template({
     read: ["plain", "ldg"],
     block: [256, 512, 1024],
   },
-  count: 26,
+  count: 30,
   write: ({ keep, digits, pick, collect, rank, masked, read, block }, { rows = 0, cols = 0 }) => {
     const items = cols / block;
     const bits = digits === "four" ? 4 : 8;

@@ -209,7 +209,7 @@ export const waitingRoom: Template = template({
     unroll: ["none", "2"],
     warps: [8, 4, 2],
   },
-  count: 28,
+  count: 20,
   write: ({ append, scope, drain, refill, load, gate, read, unroll, warps }, { rows = 0, cols = 0 }) => {
     const block = scope === "block";
     const { put, drains } = waitingSteps(append, drain, refill === "limit");

@@ -98,7 +98,7 @@ export const persistent: Template = {
     perSm: [2, 4, 1, 6],
     threads: [256, 128],
   },
-  count: 17,
+  count: 3,
   write(o, s) {
     const [edge, threads, stages] = [int(o, "edge"), int(o, "threads"), int(o, "stages")];
     const usesAsync = o["ahead"] === "cp.async";
@@ -201,7 +201,7 @@ export const twoPass: Template = {
     tile: [32, 16, 64],
     threads: [256, 128],
   },
-  count: 14,
+  count: 44,
   write(o, s) {
     const tiled = String(o["route"]).startsWith("tiles");
     const [tile, threads] = [int(o, "tile"), int(o, "threads")];

@@ -55,7 +55,7 @@ export const registerBlocks: Template = {
     size: ["args", "constexpr"],
     warps: [4, 8, 2],
   },
-  count: 17,
+  count: 42,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [height, width] = String(o["micro"]).split("x").map(Number) as [number, number];
@@ -148,7 +148,7 @@ export const shuffles: Template = {
     width: [32, 8, 16],
     warps: [4, 8, 1],
   },
-  count: 15,
+  count: 10,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [width, warps] = [int(o, "width"), int(o, "warps")];

@@ -29,7 +29,7 @@ export const naive: Template = {
     bx: [32, 16, 8, 64, 128],
     by: [8, 16, 4, 1],
   },
-  count: 16,
+  count: 46,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [bx, by] = [int(o, "bx"), int(o, "by")];
@@ -97,7 +97,7 @@ export const linear: Template = {
     waves: [8, 32, 4],
   },
   valid: (o) => !(o["vector"] && (o["side"] === "scatter" || o["load"] !== "plain")),
-  count: 15,
+  count: 44,
   write(o, s) {
     const size = sizing(o["size"], s);
     const type = String(o["type"]);
@@ -174,7 +174,7 @@ export const strips: Template = {
   },
   valid: (o) =>
     !(o["vector"] && o["staged"]) && !(o["staged"] && o["unrolled"]) && !(o["staged"] && o["items"] === 256),
-  count: 17,
+  count: 46,
   write(o, s) {
     const size = sizing(o["size"], s);
     const along = o["walk"] === "row";

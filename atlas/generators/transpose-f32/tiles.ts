@@ -33,7 +33,7 @@ export const classic: Template = {
     tile: [32, 16, 64],
     height: [8, 4, 16],
   },
-  count: 16,
+  count: 32,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [tile, height] = [int(o, "tile"), int(o, "height")];
@@ -122,7 +122,7 @@ export const vectorTile: Template = {
     threads: [256, 128, 512],
   },
   valid: (o) => !(o["async"] && o["turn"] === "drain" && o["pad"] === 1) && !(o["tile"] === 32 && o["threads"] === 512),
-  count: 18,
+  count: 6,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [tile, threads] = [int(o, "tile"), int(o, "threads")];
@@ -213,7 +213,7 @@ export const swizzled: Template = {
     threads: [256, 128, 512],
   },
   valid: (o) => !(o["edge"] === 32 && o["threads"] !== 128) && !(o["edge"] === 64 && o["threads"] === 512),
-  count: 17,
+  count: 3,
   write(o, s) {
     const size = sizing(o["size"], s);
     const [edge, threads] = [int(o, "edge"), int(o, "threads")];

@@ -1,0 +1,198 @@
+import type { KernelDraft, Mistake } from "../kit/generator.ts";
+import { replacing } from "../kit/code.ts";
+
+/** Changes the launches of one kernel; a list in its place leaves launches out or adds some. */
+const launching = (
+  draft: KernelDraft,
+  kernel: string,
+  change: (entry: KernelDraft["launches"][number]) => KernelDraft["launches"],
+): KernelDraft => ({
+  ...draft,
+  launches: draft.launches.flatMap((entry) => (entry.kernel === kernel ? change(entry) : [entry])),
+});
+
+export const mistakes: readonly Mistake[] = [
+  {
+    id: "dot-function",
+    template: "ray-thread",
+    idea: "write the determinant as a dot product",
+    expect: "compile_error",
+    edit: replacing("ex * px + ey * py + ez * pz", "dot(make_float3(ex, ey, ez), make_float3(px, py, pz))"),
+  },
+  {
+    id: "minimum-of-floats",
+    template: "split-triangles",
+    idea: "take the minimum of the distances atomically",
+    expect: "compile_error",
+    options: { join: "atomic" },
+    edit: replacing("int* nearest", "float* nearest"),
+  },
+  {
+    id: "swapped-members",
+    template: "plane-tile",
+    idea: "index the planes of a triangle",
+    expect: "compile_error",
+    options: { made: "in-block" },
+    edit: replacing("q.along;", "q[1];"),
+  },
+  {
+    id: "block-of-2048",
+    template: "corner-tile",
+    idea: "a larger block shares each tile",
+    expect: "launch_error",
+    options: { block: 256 },
+    edit: (draft) =>
+      launching(replacing("BLOCK 256", "BLOCK 2048")(draft), "castRays", (entry) => [
+        { ...entry, grid: [128, 1, 1], block: [2048, 1, 1] },
+      ]),
+  },
+  {
+    id: "whole-list",
+    template: "bundle-list",
+    idea: "room for every triangle's planes",
+    expect: "launch_error",
+    options: { listed: "planes", chunk: 512 },
+    edit: (draft) =>
+      launching(replacing("CHUNK 512", "CHUNK 8192")(draft), "search_listed", (entry) => [
+        { ...entry, smemBytes: 48 * 8192 },
+      ]),
+  },
+  {
+    id: "rays-apart",
+    template: "prepared-edges",
+    idea: "step over rays by the whole grid",
+    expect: "launch_error",
+    options: { perThread: "two", layout: "tight" },
+    edit: replacing(/readRay\(rays, i \+ THREADS\)/, "readRay(rays, i * gridDim.x * THREADS)"),
+  },
+  {
+    id: "last-hit",
+    template: "ray-thread",
+    idea: "keep the hit that was found",
+    expect: "incorrect",
+    options: { exits: "early" },
+    edit: replacing("t > 0.0f && t < best ? t : best", "t > 0.0f ? t : best"),
+  },
+  {
+    id: "parallelogram",
+    template: "ray-thread",
+    idea: "check both coordinates alone",
+    expect: "incorrect",
+    options: { exits: "flat" },
+    edit: replacing("v >= 0.0f && u + v <= 1.0f", "v >= 0.0f && v <= 1.0f && u <= 1.0f"),
+  },
+  {
+    id: "one-sided",
+    template: "prepared-edges",
+    idea: "skip triangles that face away",
+    expect: "incorrect",
+    options: { exits: "deferred" },
+    edit: replacing("const float size = fabsf(det);", "const float size = det;\nif (size <= 0.0f) return best;"),
+  },
+  {
+    id: "edges-not-stepped",
+    template: "prepared-edges",
+    idea: "eight numbers a triangle",
+    expect: "incorrect",
+    options: { layout: "tight", ldg: false },
+    edit: replacing(/w(\d) = prepared\[9 \* k/g, "w$1 = prepared[8 * k"),
+  },
+  {
+    id: "offset-sign",
+    template: "prepared-planes",
+    idea: "store the planes' offsets as they are used",
+    expect: "incorrect",
+    edit: replacing("make_float4(nx, ny, nz, nx * c[0]", "make_float4(nx, ny, nz, -nx * c[0]"),
+  },
+  {
+    id: "not-normalised",
+    template: "prepared-planes",
+    idea: "leave out the division of a triangle's functions",
+    expect: "incorrect",
+    edit: replacing("1.0f / (nx * nx + ny * ny + nz * nz)", "1.0f"),
+  },
+  {
+    id: "sixteen-lanes",
+    template: "triangle-lanes",
+    idea: "four steps of shuffles",
+    expect: "incorrect",
+    options: { reduce: "down" },
+    edit: replacing("int step = 16;", "int step = 8;"),
+  },
+  {
+    id: "lane-zero",
+    template: "triangle-lanes",
+    idea: "start each lane at its triangle",
+    expect: "incorrect",
+    options: { layout: "planes" },
+    edit: replacing("k = lane; k < TRIANGLES; k += 32", "k = lane * 32; k < TRIANGLES; k += 1024"),
+  },
+  {
+    id: "part-of-tile",
+    template: "corner-tile",
+    idea: "a number per thread",
+    expect: "incorrect",
+    options: { holds: "corners", tile: 256 },
+    edit: replacing("j < 9 * TILE", "j < 3 * TILE"),
+  },
+  {
+    id: "one-tile-short",
+    template: "plane-tile",
+    idea: "stop before the last tile",
+    expect: "incorrect",
+    options: { made: "in-block", tile: 512 },
+    edit: replacing("base < TRIANGLES; base += TILE", "base + TILE < TRIANGLES; base += 2 * TILE"),
+  },
+  {
+    id: "same-ray",
+    template: "plane-tile",
+    idea: "several rays per thread",
+    expect: "incorrect",
+    options: { spacing: "strided", per: 2 },
+    edit: replacing("blockIdx.x * (BLOCK * PER) + threadIdx.x", "blockIdx.x * BLOCK + threadIdx.x"),
+  },
+  {
+    id: "half-the-shares",
+    template: "split-triangles",
+    idea: "fewer blocks along the shares",
+    expect: "incorrect",
+    options: { join: "launch", splits: 8 },
+    edit: (draft) => launching(draft, "search_share", (entry) => [{ ...entry, grid: [entry.grid[0], 4, 1] }]),
+  },
+  {
+    id: "half-the-spheres",
+    template: "group-spheres",
+    idea: "bound a group by the mean distance of its corners",
+    expect: "incorrect",
+    options: { group: 16 },
+    edit: replacing("sqrtf(largest)", "0.4f * sqrtf(largest)"),
+  },
+  {
+    id: "nearest-sphere-only",
+    template: "group-spheres",
+    idea: "leave the walk at the first group with a hit",
+    expect: "incorrect",
+    options: { vote: "thread", test: "planes" },
+    edit: replacing(
+      "for (int k = g * GROUP; k < (g + 1) * GROUP; ++k) best",
+      "if (best < FAR_AWAY) break;\nfor (int k = g * GROUP; k < (g + 1) * GROUP; ++k) best",
+    ),
+  },
+  {
+    id: "middle-ray-alone",
+    template: "bundle-list",
+    idea: "list what the middle ray meets",
+    expect: "incorrect",
+    edit: replacing(
+      "const float reach = s.w + spread + (sqrtf(square) + s.w + spread) * opening",
+      "const float reach = s.w",
+    ),
+  },
+  {
+    id: "list-from-zero",
+    template: "list-launches",
+    idea: "write the list from its start",
+    expect: "incorrect",
+    edit: replacing(/list\[1 \+ slot\]/, "list[slot]"),
+  },
+];

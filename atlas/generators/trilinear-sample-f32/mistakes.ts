@@ -1,0 +1,193 @@
+import { replacing } from "../kit/code.ts";
+import type { KernelDraft, Mistake } from "../kit/generator.ts";
+
+const reshaped =
+  (kernel: string, change: Partial<KernelDraft["launches"][number]>): Mistake["edit"] =>
+  (draft) => ({
+    ...draft,
+    launches: draft.launches.map((entry) => (entry.kernel === kernel ? { ...entry, ...change } : entry)),
+  });
+
+export const mistakes: readonly Mistake[] = [
+  {
+    id: "scaled-vector",
+    template: "channels-last",
+    idea: "scale vectors with the operator",
+    expect: "compile_error",
+    options: { vector: "float4", blend: "weights" },
+    edit: replacing(/add_scaled\(result, (.*), w0\);/, "result += w0 * $1;"),
+  },
+  {
+    id: "vector-parameter",
+    template: "channel-groups",
+    idea: "read the group through the plain pointer",
+    expect: "compile_error",
+    options: { vector: "float4" },
+    edit: replacing("const float4* v = relaid + g * VOXELS;", "const float* v = relaid + g * VOXELS;"),
+  },
+  {
+    id: "weights-missing",
+    template: "channel-lanes",
+    idea: "keep the last weight implicit",
+    expect: "compile_error",
+    options: { blend: "weights" },
+    edit: replacing(/const float w7 = [^\n]*\n/, "\n"),
+  },
+  {
+    id: "large-batch",
+    template: "staged-points",
+    idea: "locate many points at once",
+    expect: "compile_error",
+    options: { keep: "weights", points: 128 },
+    edit: replacing("#define POINTS 128", "#define POINTS 2048"),
+  },
+  {
+    id: "tall-block",
+    template: "channel-thread",
+    idea: "stack more points into a block",
+    expect: "launch_error",
+    options: { map: "block row" },
+    edit: reshaped("sampleValues", { block: [16, 128, 1] }),
+  },
+  {
+    id: "huge-tile",
+    template: "shared-tiles",
+    idea: "hold a large region in shared memory",
+    expect: "launch_error",
+    options: { tile: "8 8 8", lanes: "quads" },
+    edit: reshaped("sample_tiles", { smemBytes: 300000 }),
+  },
+  {
+    id: "unplaced",
+    template: "ordered-points",
+    idea: "leave out the placing of the points",
+    expect: "launch_error",
+    options: { payload: "index" },
+    edit: (draft) => ({ ...draft, launches: draft.launches.filter(({ kernel }) => kernel !== "place_points") }),
+  },
+  {
+    id: "deep-plane",
+    template: "point-thread",
+    idea: "step between planes by the whole volume",
+    expect: "launch_error",
+    options: { outer: "channels", blend: "weights" },
+    edit: replacing(/STEP_Z( =|) \(?W \* H\)?/, "STEP_Z$1 (W * H * D * C * 64)"),
+  },
+  {
+    id: "stuck-slot",
+    template: "shared-tiles",
+    idea: "step by the share of the grid",
+    expect: "timeout",
+    options: { share: 1 },
+    edit: replacing(/slot < end; slot \+= [^)]*\)/, "slot < end; slot += gridDim.y / 2)"),
+  },
+  {
+    id: "swapped-axes",
+    template: "point-thread",
+    idea: "take the axes in the order of the array",
+    expect: "incorrect",
+    options: { clamp: "minmax" },
+    edit: (draft) =>
+      replacing(
+        "const float gz = fminf(fmaxf(points[3 * i + 2]",
+        "const float gz = fminf(fmaxf(points[3 * i]",
+      )(
+        replacing(
+          "const float gx = fminf(fmaxf(points[3 * i]",
+          "const float gx = fminf(fmaxf(points[3 * i + 2]",
+        )(draft),
+      ),
+  },
+  {
+    id: "pixel-extent",
+    template: "channel-thread",
+    idea: "scale by the extent",
+    expect: "incorrect",
+    options: { clamp: "minmax" },
+    edit: replacing("1.0f) * (W - 1)", "1.0f) * W"),
+  },
+  {
+    id: "nearest-plane",
+    template: "corner-passes",
+    idea: "leave out the far plane",
+    expect: "incorrect",
+    options: { passes: 2 },
+    edit: (draft) => ({ ...draft, launches: draft.launches.slice(0, -1) }),
+  },
+  {
+    id: "never-cleared",
+    template: "corner-passes",
+    idea: "add to the output directly",
+    expect: "incorrect",
+    options: { first: "clear" },
+    edit: (draft) => ({ ...draft, launches: draft.launches.filter(({ kernel }) => kernel !== "clear_samples") }),
+  },
+  {
+    id: "plain-channel",
+    template: "channels-last",
+    idea: "skip the change of layout",
+    expect: "incorrect",
+    edit: (draft) => ({
+      ...draft,
+      launches: draft.launches.slice(1).map((entry) => ({ ...entry, args: ["vol", ...entry.args.slice(1)] })),
+    }),
+  },
+  {
+    id: "same-group",
+    template: "channel-groups",
+    idea: "address groups of the output by voxel",
+    expect: "incorrect",
+    options: { vector: "float4" },
+    edit: replacing("(size_t)i * 4 + g]", "(size_t)i + g]"),
+  },
+  {
+    id: "double-slope",
+    template: "neighbour-pairs",
+    idea: "treat slopes like neighbours",
+    expect: "incorrect",
+    options: { content: "next" },
+    edit: replacing("make_float2(here, next)", "make_float2(here, next - here)"),
+  },
+  {
+    id: "half-shuffle",
+    template: "corner-lanes",
+    idea: "stop the sum at half of the corners",
+    expect: "incorrect",
+    options: { map: "corner and quad" },
+    edit: replacing("int step = 16;", "int step = 8;"),
+  },
+  {
+    id: "early-lanes",
+    template: "channel-lanes",
+    idea: "broadcast the first coordinate only",
+    expect: "incorrect",
+    options: { coordinates: "shuffled" },
+    edit: replacing("own, 2, LANES)", "own, 1, LANES)"),
+  },
+  {
+    id: "stale-place",
+    template: "staged-points",
+    idea: "locate the first points of the block only",
+    expect: "incorrect",
+    options: { points: 256, threads: 128 },
+    edit: replacing("p < POINTS; p += 128", "p < POINTS / 2; p += 128"),
+  },
+  {
+    id: "shifted-bins",
+    template: "shared-tiles",
+    idea: "read the bins as begins",
+    expect: "incorrect",
+    edit: replacing(
+      "const int begin = b == 0 ? 0 : bins[b - 1], end = bins[b];",
+      "const int begin = bins[b], end = b + 1 < BINS ? bins[b + 1] : N;",
+    ),
+  },
+  {
+    id: "no-halo",
+    template: "shared-tiles",
+    idea: "drop the border of the tile",
+    expect: "incorrect",
+    options: { tile: "8 8 8", lanes: "values" },
+    edit: replacing("#define STEP_Y ((TILE_X + 1) * STEP_X)", "#define STEP_Y (TILE_X * STEP_X)"),
+  },
+];

@@ -1,0 +1,119 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileFault, KernelcastError, suggestion, type RecordedKernel } from "../domain/index.ts";
+import { buildKernel, defaultLaunches, type KernelDraft, type ReadKernelsOptions } from "./kernel-draft.ts";
+import { readKernelTable } from "./read-kernel-table.ts";
+import { readLaunches } from "./read-launches.ts";
+import { readText } from "./read-text.ts";
+import { readTable } from "./table-files.ts";
+
+const launchesSuffix = ".launches.yaml";
+
+/**
+ * The kernels of a task that people made, after its seed kernel: of a folder each `NAME.cu` with its launches in
+ * `NAME.launches.yaml` and its parents in `parents.jsonl`, where there are such; or of a table of the form of a recording's
+ * `kernels`. Ids are computed; a kernel whose parent is not told descends from the seed kernel. Throws one line that names the
+ * file and the fault.
+ */
+export async function readKernels(path: string, options: ReadKernelsOptions): Promise<RecordedKernel[]> {
+  const drafts = isFolder(path) ? await readFolder(path, options) : await readKernelTable(path, options);
+  const { seedKernel, taskId } = options.task;
+  const ids = new Map([
+    ["seed", seedKernel.kernelId],
+    ...drafts.map(({ name, kernel }) => [name, kernel.kernelId] as const),
+  ]);
+  const known = new Set([...ids.values(), ...(options.known ?? [])]);
+  const kernels = new Map<string, RecordedKernel>();
+  kernels.set(seedKernel.kernelId, { kernel: seedKernel, taskId, parentId: null, origin: "seed" });
+  for (const draft of drafts) {
+    const { kernel, idea, origin = "submitted", templateId } = draft;
+    if (kernels.has(kernel.kernelId)) continue;
+    kernels.set(kernel.kernelId, {
+      kernel,
+      taskId,
+      parentId: parentOf(draft, seedKernel.kernelId, ids, known),
+      origin,
+      ...(idea ? { idea } : {}),
+      ...(templateId ? { templateId } : {}),
+    });
+  }
+  return [...kernels.values()];
+}
+
+function isFolder(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found) return found.isDirectory();
+  throw new KernelcastError(
+    "usage",
+    `--kernels ${path}: no such file or folder; give a folder of .cu files, or a table of kernels`,
+  );
+}
+
+function parentOf(
+  { parent, place, kernel }: KernelDraft,
+  seedId: string,
+  ids: ReadonlyMap<string, string>,
+  known: ReadonlySet<string>,
+): string | null {
+  if (parent === undefined) return seedId;
+  if (parent === null) return null;
+  const parentId = ids.get(parent) ?? (known.has(parent) ? parent : undefined);
+  if (parentId === undefined) {
+    throw new KernelcastError(
+      "recording",
+      `${place}: its parent "${parent}" is not among the kernels${suggestion(parent, [...ids.keys()])}`,
+    );
+  }
+  if (parentId === kernel.kernelId) throw new KernelcastError("recording", `${place}: it is its own parent`);
+  return parentId;
+}
+
+async function readFolder(folder: string, options: ReadKernelsOptions): Promise<KernelDraft[]> {
+  const files = listCuda(folder);
+  const parents = await readParents(join(folder, "parents.jsonl"), files);
+  return Promise.all(
+    files.map(async (file) => {
+      const place = join(folder, file);
+      const own = `${place.slice(0, -".cu".length)}${launchesSuffix}`;
+      const launches = existsSync(own) ? await readLaunches(own) : defaultLaunches(options);
+      const source = await readText(place, { what: "kernel" });
+      return { name: file, place, kernel: buildKernel(place, source, launches, options), ...parents.get(file) };
+    }),
+  );
+}
+
+function listCuda(folder: string): string[] {
+  let entries: string[];
+  try {
+    entries = readdirSync(folder);
+  } catch (cause) {
+    throw new KernelcastError("recording", `${folder}: cannot be read: ${fileFault(cause)}`, { cause });
+  }
+  const files = entries.filter((entry) => entry.endsWith(".cu")).sort();
+  if (files.length > 0) return files;
+  throw new KernelcastError("recording", `${folder}: there is no .cu file in it`);
+}
+
+type Family = Pick<KernelDraft, "parent" | "idea" | "templateId">;
+
+/** Lines `{file, parent, idea?, template_id?}`; a parent is a file's name, `seed`, the id of a kernel, or null for a root. */
+async function readParents(path: string, files: readonly string[]): Promise<Map<string, Family>> {
+  const families = new Map<string, Family>();
+  if (!existsSync(path)) return families;
+  for (const { row, place } of await readTable([path], { required: ["file"] })) {
+    const file = String(row["file"]);
+    if (!files.includes(file)) {
+      throw new KernelcastError("recording", `${place}: there is no file "${file}"${suggestion(file, files)}`);
+    }
+    families.set(file, {
+      parent: textOrNull(row["parent"]),
+      idea: textOrNull(row["idea"]) ?? undefined,
+      templateId: textOrNull(row["template_id"]) ?? undefined,
+    });
+  }
+  return families;
+}
+
+function textOrNull(value: unknown): string | null | undefined {
+  return value === null || value === "" ? null : typeof value === "string" ? value : undefined;
+}
