@@ -37,7 +37,7 @@ export const mistakes: readonly Mistake[] = [
     idea: "keep more keys as floats",
     expect: "compile_error",
     options: { keep: "floats", values: "staged", tile: 32, wide: false },
-    edit: replacing("#define TILE 32", "#define TILE 128"),
+    edit: replacing("#define TILE 32", "#define TILE 512"),
   },
   {
     id: "many-queries",
