@@ -1,12 +1,18 @@
 /**
  * `npx tsx scripts/atlas-build.ts --pass1 FILE… --pass2 FILE… [--pass3 FILE…] [--out atlas] [--tasks a,b]`: expands the
  * generators, adds the worker's responses of up to three passes, and writes the recording with its splits and receipts.
+ *
+ * With `--from atlas`, what that recording measured of kernels that the generators still make is kept, but for the tasks of
+ * `--again a,b`, which were measured anew as a whole.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { KernelcastError, type RecordedKernel } from "../src/domain/index.ts";
 import { loadSplits } from "../src/formats/load-splits.ts";
-import { recordingOfRuns, type RunReport } from "../src/formats/recording-of-runs.ts";
+import { loadRecording, recordingFolder } from "../src/formats/load-recording.ts";
+import { recordingContents } from "../src/formats/make-recording.ts";
+import { recordingOfRuns, type EarlierMeasurements, type RunReport } from "../src/formats/recording-of-runs.ts";
+import { loadRunTables } from "../src/formats/run-tables.ts";
 import { writeRecording } from "../src/formats/write-recording.ts";
 import { expandAtlas, type AtlasTask } from "./atlas-tasks.ts";
 import { passOptions, readPassFiles } from "./pass-files.ts";
@@ -18,6 +24,8 @@ const { values, tokens } = parseArgs({
     ...passOptions,
     out: { type: "string", default: "atlas" },
     tasks: { type: "string", default: "" },
+    from: { type: "string" },
+    again: { type: "string", default: "" },
     splits: { type: "string", default: fileURLToPath(new URL("../atlas/splits.yaml", import.meta.url)) },
   },
 });
@@ -25,14 +33,29 @@ const { values, tokens } = parseArgs({
 const atlas = await expandAtlas(values.tasks.split(",").filter((name) => name !== ""));
 const splits = await loadSplits(values.splits);
 const kernels = atlas.flatMap(toRecordedKernels);
+const earlier = values.from === undefined ? undefined : await earlierMeasurements(values.from);
+const tasks = atlas.map(({ task: { seedKernel: _seedKernel, ...task } }) => ({ ...task, split: splitOf(task.family) }));
 const { recording, tables, report } = recordingOfRuns({
   name: values.out,
-  tasks: atlas.map(({ task: { seedKernel: _seedKernel, ...task } }) => ({ ...task, split: splitOf(task.family) })),
+  tasks,
   kernels,
   runs: await readPassFiles(tokens),
+  ...(earlier ? { earlier } : {}),
 });
 await writeRecording(values.out, recording, { runs: tables });
 print(report);
+
+async function earlierMeasurements(path: string): Promise<EarlierMeasurements> {
+  const again = new Set(values.again.split(","));
+  const made = new Set(kernels.filter(({ taskId }) => !again.has(taskId)).map(({ kernel }) => kernel.kernelId));
+  const contents = recordingContents(await loadRecording(path));
+  const { runs, receipts } = await loadRunTables(recordingFolder(path));
+  return {
+    devices: contents.devices ?? [],
+    measurements: contents.measurements.filter(({ kernelId }) => made.has(kernelId)),
+    tables: { runs, receipts: receipts.filter(({ kernel_id }) => made.has(String(kernel_id))) },
+  };
+}
 
 function splitOf(family: string): "train" | "validation" | "test" {
   const split = splits.get(family);

@@ -43,7 +43,7 @@ export const mistakes: readonly Mistake[] = [
     idea: "stage many more partners at once",
     expect: "compile_error",
     options: { layout: "quads", slices: 4 },
-    edit: replacing("__shared__ float4 tile[128];", "__shared__ float4 tile[128 * 32];"),
+    edit: replacing("__shared__ float4 tile[128];", "__shared__ float4 tile[128 * 128];"),
   },
   {
     id: "wide-block",

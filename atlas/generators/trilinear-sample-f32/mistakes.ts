@@ -39,7 +39,7 @@ export const mistakes: readonly Mistake[] = [
     idea: "locate many points at once",
     expect: "compile_error",
     options: { keep: "weights", points: 128 },
-    edit: replacing("#define POINTS 128", "#define POINTS 2048"),
+    edit: replacing("#define POINTS 128", "#define POINTS 8192"),
   },
   {
     id: "tall-block",
