@@ -8,7 +8,8 @@ from torch import Tensor
 
 from .data import TaskData
 
-ANCHOR_COUNTS = (1, 1, 2, 4, 8, 16)
+FEW_ANCHORS = (1, 1, 2, 4, 8)
+OTHER_ANCHORS = (0, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,19 @@ class Draw:
 
 
 def draw(task: TaskData, candidates: int, rng: np.random.Generator) -> Draw:
-    """Half of the draws have parents of candidates among the anchors, as a search has."""
-    count = int(rng.choice(ANCHOR_COUNTS))
+    """
+    Sometimes few anchors, as a search begins; mostly the parents of all candidates that have a working one, and some others,
+    as a search goes on.
+    """
     order = rng.permutation(np.arange(1, len(task.ok)))
-    targets = order[:candidates]
-    pool = [index for index in order[candidates:] if task.ok[index]]
-    if rng.random() < 0.5:
-        parents = [p for p in dict.fromkeys(task.parents[targets].tolist()) if p > 0 and task.ok[p]]
-        pool = parents + [index for index in pool if index not in set(parents)]
-        targets = np.array([index for index in targets if index not in set(pool[: count - 1])])
-    return Draw(task, np.array([0, *pool[: count - 1]]), targets)
+    targets, rest = order[:candidates], order[candidates:]
+    pool = rest[task.ok[rest]]
+    if rng.random() < 0.4:
+        return Draw(task, np.array([0, *pool[: int(rng.choice(FEW_ANCHORS)) - 1]]), targets)
+    parents = {int(p) for p in task.parents[targets] if p > 0 and task.ok[p]}
+    targets = np.array([index for index in targets if int(index) not in parents])
+    others = [index for index in pool if int(index) not in parents][: int(rng.choice(OTHER_ANCHORS))]
+    return Draw(task, np.array([0, *sorted(parents), *others]), targets)
 
 
 @dataclass(frozen=True)
@@ -42,28 +46,35 @@ class Padded:
     present: Tensor
 
 
+LENGTH_STEP = 128
+"""Kernels are padded to a multiple of this, in training and use alike; the encoder sees the padding as words."""
+
+
+def padded_length(tokens: int) -> int:
+    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+
+
 def pad(ids: list[np.ndarray], magnitudes: list[np.ndarray], device: torch.device) -> Padded:
-    length = -(-max(len(row) for row in ids) // 64) * 64
+    """Kernels of one padded length."""
+    length = padded_length(max(len(row) for row in ids))
     padded = np.zeros((2, len(ids), length), dtype=np.int64)
     for row, (words, bins) in enumerate(zip(ids, magnitudes, strict=True)):
         padded[0, row, : len(words)] = words
         padded[1, row, : len(bins)] = bins
-    lengths = torch.tensor([len(row) for row in ids])
-    present = torch.arange(length)[None, :] < lengths[:, None]
     tokens = torch.from_numpy(padded).to(device, non_blocking=True)
-    return Padded(tokens[0], tokens[1], present.to(device, non_blocking=True))
+    return Padded(tokens[0], tokens[1], tokens[0] != 0)
 
 
 def groups_by_length(lengths: list[int], tokens: int) -> list[np.ndarray]:
-    """Splits rows into groups of like length of at most so many padded tokens each."""
-    order = np.argsort(lengths, kind="stable")
-    groups: list[list[int]] = [[]]
-    for row in order[::-1]:
-        longest = lengths[groups[-1][0]] if groups[-1] else lengths[row]
-        if groups[-1] and (len(groups[-1]) + 1) * longest > tokens:
-            groups.append([])
-        groups[-1].append(int(row))
-    return [np.array(group) for group in groups]
+    """Splits rows into groups of one padded length and at most so many tokens each."""
+    by_length: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        by_length.setdefault(padded_length(length), []).append(row)
+    groups = []
+    for length, rows in sorted(by_length.items()):
+        size = max(1, tokens // length)
+        groups += [np.array(rows[start : start + size]) for start in range(0, len(rows), size)]
+    return groups
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class TaskData:
     compiled: np.ndarray
     """Features with compile evidence; those without where there is none."""
     has_evidence: np.ndarray
+    alike: np.ndarray
+    """[kernels, kernels, 3]: the numbers of `likeness` in src/forecast/embedded/likeness.ts."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,21 @@ def load_task(path: Path) -> TaskData:
         bare=bare,
         compiled=compiled,
         has_evidence=np.array([row["compiled"] is not None for row in rows]),
+        alike=likeness([row["runs"] for row in rows]),
     )
+
+
+def likeness(runs: list[list[int]]) -> np.ndarray:
+    """Pairwise likeness of kernels by their runs of words."""
+    column = {run: index for index, run in enumerate(dict.fromkeys(run for row in runs for run in row))}
+    there = np.zeros((len(runs), len(column)), dtype=np.float32)
+    for index, row in enumerate(runs):
+        there[index, [column[run] for run in row]] = 1
+    common = there @ there.T
+    size = np.diag(common)
+    union = size[:, None] + size[None, :] - common
+    parts = (common / np.maximum(union, 1), np.log1p(size[:, None] - common), np.log1p(size[None, :] - common))
+    return np.stack(parts, axis=-1).astype(np.float32)
 
 
 def _numbers(values: list) -> list[float]:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .batches import Augmentation, Draw, disguise, draw, groups_by_length, pad
-from .data import Dataset, TaskData, load_dataset
+from .batches import Augmentation, Draw, disguise, draw, groups_by_length, pad, padded_length
+from .data import Dataset, load_dataset
 from .judge import judge
 from .model import Forecaster, Shape, widths
-from .scores import crps, log_score
+from .scores import below, crps, log_score
 
 MASK = 1
 
@@ -37,6 +37,7 @@ class Config:
     use_features: bool = True
     pretrain_steps: int = 2000
     pretrain_tokens: int = 131072
+    profile_weight: float = 2.0
     steps: int = 3000
     tasks_per_step: int = 8
     candidates: int = 20
@@ -48,6 +49,9 @@ class Config:
     log_weight: float = 0.3
     rank_weight: float = 0.3
     ok_weight: float = 0.5
+    win_weight: float = 0.5
+    limit_seconds: float = 0.0
+    pretrain_share: float = 0.25
     average: float = 0.998
     word_loss: float = 0.1
     shuffled_names: float = 0.5
@@ -57,8 +61,6 @@ class Config:
     report_every: int = 500
     train_splits: list[str] = field(default_factory=lambda: ["train"])
     judge_splits: list[str] = field(default_factory=lambda: ["validation"])
-    train_tasks: int = 0
-    kernels_per_task: int = 0
 
 
 class Trainer:
@@ -71,8 +73,8 @@ class Trainer:
         self.tasks = [task for split in config.train_splits for task in data.of_split(split)]
         self.judged = {split: data.of_split(split) for split in config.judge_splits}
         meta = data.meta
-        names = (field.name for field in fields(Shape))
-        chosen = {name: value for name, value in asdict(config).items() if name in set(names)}
+        names = {field.name for field in fields(Shape)}
+        chosen = {name: value for name, value in asdict(config).items() if name in names}
         self.shape = Shape(
             vocabulary=meta["vocabularySize"], magnitudes=meta["magnitudeBins"], features=len(meta["featureNames"]), **chosen
         )
@@ -95,26 +97,47 @@ class Trainer:
         if config.pretrain_steps == 0 or not config.use_text:
             return
         guess = torch.nn.Linear(config.width, self.shape.vocabulary).to(self.device)
-        parameters = [*model.encoder.parameters(), *guess.parameters()]
+        profile = torch.nn.Linear(config.width, self.shape.features).to(self.device)
+        parameters = [*model.encoder.parameters(), *guess.parameters(), *profile.parameters()]
         optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay, betas=(0.9, 0.98))
         kernels = [(task, index) for task in self.tasks for index in range(len(task.ids))]
+        groups = groups_by_length([len(task.ids[index]) for task, index in kernels], config.pretrain_tokens)
+        by_length = [np.concatenate([g for g in groups if padded_length(len(kernels[g[0]][0].ids[kernels[g[0]][1]])) == n])
+                     for n in sorted({padded_length(len(t.ids[i])) for t, i in kernels})]
         started = time.monotonic()
         for step in range(config.pretrain_steps):
-            _set_rate(optimiser, [config.rate], step, config.pretrain_steps)
-            chosen = [kernels[i] for i in self.rng.choice(len(kernels), min(len(kernels), 256), replace=False)]
-            lengths = [len(task.ids[index]) for task, index in chosen]
-            group = groups_by_length(lengths, config.pretrain_tokens)
-            rows = group[self.rng.integers(len(group))]
-            plain = [disguise(chosen[r][0].ids[chosen[r][1]], Augmentation(0, config.shuffled_names, self.augmentation.first_name, self.augmentation.name_slots), self.rng) for r in rows]
-            bins = [chosen[r][0].magnitudes[chosen[r][1]] for r in rows]
-            batch = pad(plain, bins, self.device)
-            hidden = (torch.rand(batch.ids.shape, device=self.device) < 0.2) & batch.present
-            with self.autocast():
-                states = model.encoder.hidden(batch.ids.masked_fill(hidden, MASK), batch.magnitudes.masked_fill(hidden, 0), batch.present)
-                loss = F.cross_entropy(guess(states[hidden]).float(), batch.ids[hidden])
+            done = self.progress(step / config.pretrain_steps, started, config.pretrain_share)
+            if done >= 1:
+                break
+            _set_rate(optimiser, [config.rate], done)
+            loss = self.guess_words([kernels[i] for i in self.pick_group(by_length, kernels)], guess, profile)
             _step(optimiser, loss, parameters)
             if (step + 1) % config.report_every == 0:
                 _report("pretrain", step + 1, started, {"loss": loss.item()})
+
+    def pick_group(self, by_length: list[np.ndarray], kernels: list) -> np.ndarray:
+        """Kernels of one padded length, lengths drawn by their share of all words."""
+        lengths = np.array([padded_length(len(kernels[rows[0]][0].ids[kernels[rows[0]][1]])) for rows in by_length])
+        weights = lengths * np.array([len(rows) for rows in by_length])
+        chosen = self.rng.choice(len(by_length), p=weights / weights.sum())
+        size = min(len(by_length[chosen]), max(1, self.config.pretrain_tokens // lengths[chosen]))
+        return self.rng.choice(by_length[chosen], size, replace=False)
+
+    def guess_words(self, chosen: list, guess: torch.nn.Linear, profile: torch.nn.Linear) -> torch.Tensor:
+        """Loss of guessing hidden words, and of guessing what the analysis and the compiler say of the kernel."""
+        rule = Augmentation(0, self.config.shuffled_names, self.augmentation.first_name, self.augmentation.name_slots)
+        plain = [disguise(task.ids[index], rule, self.rng) for task, index in chosen]
+        batch = pad(plain, [task.magnitudes[index] for task, index in chosen], self.device)
+        hidden = (torch.rand(batch.ids.shape, device=self.device) < 0.2) & batch.present
+        features = torch.from_numpy(np.stack([task.compiled[index] for task, index in chosen])).to(self.device)
+        known = ~torch.isnan(features)
+        wanted = ((features - self.model.head.centre) / self.model.head.scale).clamp(-4, 4)
+        with self.autocast():
+            ids, bins = batch.ids.masked_fill(hidden, MASK), batch.magnitudes.masked_fill(hidden, 0)
+            states = self.model.encoder.hidden(ids, bins)
+            words = F.cross_entropy(guess(states[hidden]).float(), batch.ids[hidden])
+            facts = profile(self.model.encoder.pool(states, batch.present)).float()
+        return words + self.config.profile_weight * F.smooth_l1_loss(facts[known], wanted[known])
 
     def train(self) -> Forecaster:
         config, model = self.config, self.model
@@ -129,15 +152,27 @@ class Trainer:
         losses: list[float] = []
         for step in range(config.steps):
             model.train()
-            _set_rate(optimiser, [0.5 * config.rate, config.head_rate], step, config.steps)
+            done = self.progress(step / config.steps, started, 1 - config.pretrain_share)
+            if done >= 1:
+                break
+            _set_rate(optimiser, [0.5 * config.rate, config.head_rate], done)
             loss = self.loss(self.draws())
             _step(optimiser, loss, [*encoder, *head])
             average.update_parameters(model)
             losses.append(loss.item() if step % 20 == 0 else losses[-1])
-            if (step + 1) % config.report_every == 0 or step + 1 == config.steps:
-                scores = {split: judge(average.module, tasks, self.device) for split, tasks in self.judged.items()}
-                _report("train", step + 1, started, {"loss": float(np.mean(losses[-config.report_every :])), **scores})
+            if (step + 1) % config.report_every == 0:
+                self.report(step + 1, started, losses, average.module)
+        self.report(step + 1, started, losses, average.module)
         return average.module
+
+    def progress(self, share: float, started: float, share_of_time: float) -> float:
+        """How much of a stage is done, by steps or, where time is limited, by the clock."""
+        limit = self.config.limit_seconds * share_of_time
+        return share if limit <= 0 else max(share, (time.monotonic() - started) / limit)
+
+    def report(self, step: int, started: float, losses: list[float], model: Forecaster) -> None:
+        scores = {split: judge(model, tasks, self.device) for split, tasks in self.judged.items()}
+        _report("train", step, started, {"loss": float(np.mean(losses[-self.config.report_every :])), **scores})
 
     def draws(self) -> list[Draw]:
         chosen = self.rng.choice(len(self.tasks), min(len(self.tasks), self.config.tasks_per_step), replace=False)
@@ -153,9 +188,16 @@ class Trainer:
         vectors = self.encode(draws, picked)
         features, target, ok = self.describe(draws, picked)
         count = torch.tensor([len(d.anchors) for d in draws], device=self.device)
+        alike = [d.task.alike[c[:, None], a[None, :]] for d, c, a in zip(draws, candidates, anchors, strict=True)]
         with self.autocast():
             out = self.model.head(
-                vectors[:, most:], features[:, most:], vectors[:, :most], features[:, :most], torch.nan_to_num(target[:, :most]), count
+                vectors[:, most:],
+                features[:, most:],
+                vectors[:, :most],
+                features[:, :most],
+                torch.nan_to_num(target[:, :most]),
+                count,
+                torch.from_numpy(np.stack(alike)).to(self.device),
             ).float()
         real = torch.arange(wide, device=self.device)[None, :] < torch.tensor([len(d.candidates) for d in draws], device=self.device)[:, None]
         truth, works = torch.nan_to_num(target[:, most:]), ok[:, most:] & real
@@ -163,11 +205,29 @@ class Trainer:
         total = config.ok_weight * F.binary_cross_entropy_with_logits(odds[real], ok[:, most:][real].float())
         score = config.crps_weight * crps(median, low, high, truth) + config.log_weight * log_score(median, low, high, truth)
         total = total + score[works].mean()
+        if config.win_weight > 0:
+            total = total + config.win_weight * self.win_loss(draws, target[:, :most], truth, works, out)
         if config.rank_weight > 0:
             gap = truth[:, :, None] - truth[:, None, :]
             counted = (gap > 0.1375) & works[:, :, None] & works[:, None, :]
             total = total + config.rank_weight * F.softplus(-4 * (median[:, :, None] - median[:, None, :])[counted]).mean()
         return total
+
+    def win_loss(self, draws: list[Draw], times: torch.Tensor, truth: torch.Tensor, works: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of "faster than this anchor by 2 %": of parents among the anchors, and of all anchors."""
+        median, low, high, _ = (part.unsqueeze(-1) for part in widths(out))
+        bound = torch.nan_to_num(times).unsqueeze(1) - float(np.log2(1.02))
+        distance = bound - median
+        p = below(distance, low, high).clamp(1e-4, 1 - 1e-4)
+        loss = F.binary_cross_entropy(p, (truth.unsqueeze(-1) < bound).float(), reduction="none")
+        there = torch.zeros(p.shape, dtype=torch.bool)
+        parent = torch.zeros(p.shape, dtype=torch.bool)
+        for row, d in enumerate(draws):
+            there[row, : len(d.candidates), : len(d.anchors)] = True
+            same = d.task.parents[d.candidates][:, None] == d.anchors[None, :]
+            parent[row, : len(d.candidates), : len(d.anchors)] = torch.from_numpy(same)
+        there, parent = there.to(p.device) & works.unsqueeze(-1), parent.to(p.device) & works.unsqueeze(-1)
+        return 0.3 * loss[there].mean() + loss[parent].sum() / parent.sum().clamp(min=1)
 
     def encode(self, draws: list[Draw], picked: np.ndarray) -> torch.Tensor:
         shape = (*picked.shape, self.config.width)
@@ -179,11 +239,11 @@ class Trainer:
         for rows in groups_by_length([len(row) for row in ids], self.config.tokens_per_group):
             batch = pad([ids[r] for r in rows], [bins[r] for r in rows], self.device)
             with self.autocast():
-                vectors.append(self.model.encoder(batch.ids, batch.magnitudes, batch.present).float())
+                vectors.append(self.model.encoder(batch.ids, batch.magnitudes).float())
             places.append(rows)
         order = torch.from_numpy(np.argsort(np.concatenate(places))).to(self.device)
         encoded = torch.cat(vectors)[order].view(shape)
-        kept = torch.rand(len(draws), 1, 1, device=self.device) >= (self.config.text_loss if self.config.use_features else 0)
+        kept = torch.rand(len(draws), 1, 1, device=self.device) >= (self.config.text_loss if self.config.use_features else 0.0)
         return encoded * kept
 
     def describe(self, draws: list[Draw], picked: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -198,9 +258,8 @@ class Trainer:
         return features, target, ok
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, rates: list[float], step: int, steps: int) -> None:
+def _set_rate(optimiser: torch.optim.Optimizer, rates: list[float], done: float) -> None:
     """Linear rise over 5 %, then a cosine to nothing."""
-    done = step / steps
     factor = done / 0.05 if done < 0.05 else 0.5 * (1 + np.cos(np.pi * (done - 0.05) / 0.95))
     for group, rate in zip(optimiser.param_groups, rates * len(optimiser.param_groups), strict=False):
         group["lr"] = rate * factor
@@ -216,10 +275,6 @@ def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor, parameters: list
 def _report(stage: str, step: int, started: float, values: dict) -> None:
     line = {"stage": stage, "step": step, "seconds": round(time.monotonic() - started, 1), **values}
     print(json.dumps(line, default=float), flush=True)
-
-
-def limited(tasks: list[TaskData], config: Config) -> list[TaskData]:
-    return tasks[: config.train_tasks] if config.train_tasks > 0 else tasks
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from .batches import groups_by_length, pad
 from .data import TaskData
 from .model import Forecaster, widths
-from .scores import crps, log_score
+from .scores import below, crps, log_score
 
 
 @torch.no_grad()
@@ -19,7 +19,7 @@ def encode_task(model: Forecaster, task: TaskData, device: torch.device) -> Tens
     for rows in groups_by_length([len(ids) for ids in task.ids], 65536):
         batch = pad([task.ids[row] for row in rows], [task.magnitudes[row] for row in rows], device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            encoded = model.encoder(batch.ids, batch.magnitudes, batch.present)
+            encoded = model.encoder(batch.ids, batch.magnitudes)
         vectors[torch.from_numpy(rows).to(device)] = encoded.float()
     return vectors
 
@@ -50,13 +50,20 @@ def forecast_task(model: Forecaster, task: TaskData, view: str, device: torch.de
         features[anchors],
         times[anchors],
         torch.tensor(counts, device=device),
+        torch.from_numpy(task.alike[np.arange(len(rows))[:, None], np.array(rows)])[:, None].to(device),
     )[:, 0]
 
 
 def judge(model: Forecaster, tasks: list[TaskData], device: torch.device) -> dict[str, dict[str, float]]:
-    """Means over tasks by view."""
+    """Means over tasks by view; `ece_pooled` is over all tasks' kernels at once."""
     model.eval()
-    return {view: _mean([score_task(forecast_task(model, t, view, device), t) for t in tasks]) for view in ("start", "search")}
+    views = {}
+    for view in ("start", "search"):
+        outputs = [forecast_task(model, task, view, device) for task in tasks]
+        pairs = [wins(output, task) for output, task in zip(outputs, tasks, strict=True)]
+        pooled = calibration(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
+        views[view] = {**_mean([score_task(o, t) for o, t in zip(outputs, tasks, strict=True)]), "ece_pooled": pooled}
+    return views
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -78,7 +85,7 @@ def score_task(output: Tensor, task: TaskData) -> dict[str, float]:
         "cover80": float((z.abs() < 1.2816).float().mean()),
         "auroc_ok": auroc(odds.numpy()[scored], task.ok[scored]),
         "top10": top_tenth(m.numpy(), truth.numpy(), [task.templates[i] for i in np.flatnonzero(ok)]),
-        "ece": calibration(median, low, high, task),
+        "ece": calibration(*wins(output, task)),
     }
 
 
@@ -115,15 +122,16 @@ def top_tenth(forecast: np.ndarray, truth: np.ndarray, templates: list[str | Non
     return float(np.mean(hits))
 
 
-def calibration(median: Tensor, low: Tensor, high: Tensor, task: TaskData) -> float:
-    """Calibration error of P(faster than the measured parent by more than 2 %) in 15 bins of equal mass."""
+def wins(output: Tensor, task: TaskData) -> tuple[np.ndarray, np.ndarray]:
+    """P(faster than the measured parent by more than 2 %), and whether it was, of working children."""
+    median, low, high, _ = (part.float().cpu() for part in widths(output))
     rows = [i for i in range(1, len(task.ok)) if task.ok[i] and task.parents[i] >= 0 and task.ok[task.parents[i]]]
-    own, parents = task.target[rows], task.target[task.parents[rows]]
-    bound = torch.from_numpy(parents - np.log2(1.02))
-    sigma = torch.where(bound < median[rows], low[rows], high[rows])
-    distance = bound - median[rows]
-    normal = lambda z: 0.5 * (1 + torch.erf(z / 2**0.5))  # noqa: E731
-    p = (0.98 * normal(distance / sigma) + 0.02 * normal(distance / 4)).numpy()
-    won = own < bound.numpy()
-    order = np.argsort(p)
-    return float(sum(len(part) / len(p) * abs(p[part].mean() - won[part].mean()) for part in np.array_split(order, 15)))
+    bound = torch.from_numpy(task.target[task.parents[rows]] - np.log2(1.02).astype(np.float32))
+    p = below(bound - median[rows], low[rows], high[rows])
+    return p.numpy(), task.target[rows] < bound.numpy()
+
+
+def calibration(p: np.ndarray, won: np.ndarray) -> float:
+    """Calibration error in 15 bins of equal mass; not debiased."""
+    parts = np.array_split(np.argsort(p, kind="stable"), 15)
+    return float(sum(len(part) / len(p) * abs(p[part].mean() - won[part].mean()) for part in parts))

@@ -56,13 +56,13 @@ class Block(nn.Module):
         self.down = nn.Linear(shape.inner, shape.width, bias=False)
         self.drop = nn.Dropout(shape.dropout)
 
-    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor]) -> Tensor:
         batch, length, width = x.shape
         parts = self.query_key_value(self.before_attention(x)).view(batch, length, 3, self.heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key = (rotate(part.float(), *positions).to(value.dtype) for part in (query, key))
+        query, key = (rotate(part, *positions) for part in (query, key))
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         x = x + self.drop(self.output(mixed.transpose(1, 2).reshape(batch, length, width)))
         gate, up = self.gate(self.before_inner(x)).chunk(2, dim=-1)
         return x + self.drop(self.down(F.silu(gate) * up))
@@ -84,27 +84,23 @@ class Encoder(nn.Module):
         self.pooled = nn.Linear(5 * shape.width, shape.width)
         self.drop = nn.Dropout(shape.dropout)
 
-    def hidden(self, ids: Tensor, magnitudes: Tensor, present: Tensor | None = None) -> Tensor:
-        """[batch, length] ids to [batch, length, width]; `present` is False at padding."""
+    def hidden(self, ids: Tensor, magnitudes: Tensor) -> Tensor:
+        """[batch, length] ids to [batch, length, width]."""
         x = self.drop(self.words(ids) + self.magnitudes(magnitudes))
-        positions = rotary(ids.shape[1], self.shape.width // self.shape.heads, ids.device)
-        mask = None if present is None else present[:, None, None, :]
+        cos, sin = rotary(ids.shape[1], self.shape.width // self.shape.heads, ids.device)
         for block in self.blocks:
-            x = block(x, positions, mask)
+            x = block(x, (cos.to(x.dtype), sin.to(x.dtype)))
         return self.norm(x)
 
-    def forward(self, ids: Tensor, magnitudes: Tensor, present: Tensor | None = None) -> Tensor:
-        x = self.hidden(ids, magnitudes, present)
-        scores = self.queries(x)
-        if present is not None:
-            scores = scores.masked_fill(~present[:, :, None], -1e4)
-        weights = scores.softmax(dim=1)
-        chosen = torch.einsum("blq,blw->bqw", weights, x).flatten(1)
-        if present is None:
-            mean = x.mean(dim=1)
-        else:
-            mean = (x * present[:, :, None]).sum(dim=1) / present.sum(dim=1, keepdim=True)
+    def pool(self, x: Tensor, present: Tensor) -> Tensor:
+        """Four weighted means and the plain one of the words that are no padding."""
+        scores = self.queries(x).float().masked_fill(~present[:, :, None], -1e4)
+        chosen = torch.einsum("blq,blw->bqw", scores.softmax(dim=1).to(x.dtype), x).flatten(1)
+        mean = (x * present[:, :, None]).sum(dim=1) / present.sum(dim=1, keepdim=True)
         return self.pooled(torch.cat([chosen, mean], dim=-1))
+
+    def forward(self, ids: Tensor, magnitudes: Tensor) -> Tensor:
+        return self.pool(self.hidden(ids, magnitudes), ids != 0)
 
 
 class Head(nn.Module):
@@ -117,46 +113,54 @@ class Head(nn.Module):
         super().__init__()
         self.shape = shape
         width = shape.described
-        parts = (shape.width if shape.use_text else 0) + (2 * shape.features if shape.use_features else 0)
         self.register_buffer("centre", torch.zeros(shape.features))
         self.register_buffer("scale", torch.ones(shape.features))
-        self.describe = nn.Sequential(
-            nn.Linear(parts, 2 * width), nn.GELU(), nn.Dropout(shape.dropout), nn.Linear(2 * width, width), nn.LayerNorm(width)
-        )
-        self.pair = nn.Sequential(
-            nn.Linear(3 * width, 2 * width), nn.GELU(), nn.Dropout(shape.dropout), nn.Linear(2 * width, width), nn.GELU()
-        )
+        drop = nn.Dropout(shape.dropout)
+        self.facts = nn.Sequential(nn.Linear(2 * shape.features, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.LayerNorm(width))
+        self.text = nn.Sequential(nn.LayerNorm(shape.width), nn.Linear(shape.width, width), nn.GELU(), drop, nn.Linear(width, width))
+        self.pair = nn.Sequential(nn.Linear(5 * width + 3, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.GELU())
+        self.change = nn.Linear(2 * shape.features, width)
         self.difference = nn.Linear(width, 1)
         self.likeness = nn.Linear(width, 1)
-        self.summary = nn.Sequential(nn.Linear(2 * width + 3, width), nn.GELU(), nn.Linear(width, 4))
+        self.summary = nn.Sequential(nn.Linear(2 * width + 3, width), nn.GELU(), nn.Linear(width, 3))
+        self.working = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), drop, nn.Linear(width, 1))
 
     def standardised(self, features: Tensor) -> Tensor:
         known = ~torch.isnan(features)
         values = torch.where(known, (torch.nan_to_num(features) - self.centre) / self.scale, torch.zeros_like(features))
         return torch.cat([values.clamp(-5, 5), known.to(values.dtype)], dim=-1)
 
-    def described(self, vectors: Tensor, features: Tensor) -> Tensor:
-        parts = []
-        if self.shape.use_text:
-            parts.append(vectors)
-        if self.shape.use_features:
-            parts.append(self.standardised(features))
-        return self.describe(torch.cat(parts, dim=-1))
+    def described(self, vectors: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What the features and what the text say of kernels; zeros where the network is not to use them."""
+        facts = self.facts(self.standardised(features))
+        text = self.text(vectors)
+        return facts * float(self.shape.use_features), text * float(self.shape.use_text)
 
     def forward(
-        self, candidates: Tensor, features: Tensor, anchors: Tensor, anchor_features: Tensor, times: Tensor, count: Tensor
+        self,
+        candidates: Tensor,
+        features: Tensor,
+        anchors: Tensor,
+        anchor_features: Tensor,
+        times: Tensor,
+        count: Tensor,
+        alike: Tensor,
     ) -> Tensor:
         """
         [..., C, W] candidates and [..., K, W] anchors with their [..., K] times (log2 over the seed's; the seed is first) and
-        `count` [...] of anchors that are there, to [..., C, 4]: median, log widths below and above, log odds of working.
+        `count` [...] of anchors that are there, and [..., C, K, 3] how alike they are, to [..., C, 4]: median, log widths below and above, log odds of working.
         """
-        own = self.described(candidates, features)
-        other = self.described(anchors, anchor_features)
+        own, own_text = self.described(candidates, features)
+        other, other_text = self.described(anchors, anchor_features)
         own_pairs = own.unsqueeze(-2).expand(*own.shape[:-1], other.shape[-2], own.shape[-1])
         other_pairs = other.unsqueeze(-3).expand_as(own_pairs)
-        pair = self.pair(torch.cat([own_pairs, other_pairs, own_pairs - other_pairs], dim=-1))
+        text_change = own_text.unsqueeze(-2) - other_text.unsqueeze(-3)
+        change = self.change(self.standardised(features).unsqueeze(-2) - self.standardised(anchor_features).unsqueeze(-3))
+        change = change * float(self.shape.use_features)
+        given = [own_pairs, other_pairs, own_pairs - other_pairs, change, text_change, alike]
+        pair = self.pair(torch.cat(given, dim=-1))
         proposed = times.unsqueeze(-2) + self.difference(pair).squeeze(-1)
-        likeness = self.likeness(pair).squeeze(-1)
+        likeness = self.likeness(pair).squeeze(-1) + 8 * alike[..., 0]
         absent = torch.arange(times.shape[-1], device=times.device) >= count[..., None]
         weights = likeness.masked_fill(absent.unsqueeze(-2), -1e4).softmax(dim=-1)
         median = (weights * proposed).sum(dim=-1)
@@ -166,7 +170,8 @@ class Head(nn.Module):
         best = (likeness.masked_fill(absent.unsqueeze(-2), -1e4)).amax(dim=-1)
         extra = torch.stack([spread, best.clamp(-20, 20) / 5, torch.log2(count.to(median.dtype))[..., None].expand_as(median) / 4], dim=-1)
         out = self.summary(torch.cat([own, pooled, extra], dim=-1))
-        return torch.stack([median + out[..., 0], out[..., 1] - 0.7, out[..., 2] - 0.7, out[..., 3] + 2.5], dim=-1)
+        odds = self.working(torch.cat([own, own_text, pooled], dim=-1)).squeeze(-1)
+        return torch.stack([median + out[..., 0], out[..., 1] - 0.7, out[..., 2] - 0.7, odds + 2.5], dim=-1)
 
 
 def widths(output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

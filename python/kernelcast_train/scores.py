@@ -19,6 +19,12 @@ def _cdf(z: Tensor) -> Tensor:
     return 0.5 * (1 + torch.erf(z / math.sqrt(2)))
 
 
+def below(distance: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """P(outcome < median + distance)."""
+    sigma = torch.where(distance < 0, low, high)
+    return TWO_PIECE_WEIGHT * _cdf(distance / sigma) + BROAD_WEIGHT * _cdf(distance / BROAD_SIGMA)
+
+
 def log_score(median: Tensor, low: Tensor, high: Tensor, outcome: Tensor) -> Tensor:
     """-ln of the density at the outcome, in nats; all in log2 µs."""
     distance = outcome - median

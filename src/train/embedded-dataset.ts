@@ -7,6 +7,7 @@ import {
   type Split,
   type Task,
 } from "../domain/index.ts";
+import { wordRuns } from "../forecast/embedded/likeness.ts";
 import type { Tokenizer } from "../forecast/embedded/tokenizer.ts";
 import { featureVector, type FeatureContext } from "../forecast/static/features.ts";
 import { kernelFacts } from "../forecast/static/kernel-facts.ts";
@@ -21,6 +22,8 @@ export interface EmbeddedExample {
   readonly log2Us: number | null;
   readonly ids: readonly number[];
   readonly magnitudes: readonly number[];
+  /** Hashes of the distinct runs of three words, for likeness. */
+  readonly runs: readonly number[];
   /** Features of the static forecaster against the seed kernel, without and, where there is some, with compile evidence. */
   readonly bare: readonly (number | null)[];
   readonly compiled: readonly (number | null)[] | null;
@@ -89,6 +92,7 @@ function example(
     log2Us: us === undefined ? null : Math.log2(us),
     ids,
     magnitudes,
+    runs: [...wordRuns(kernel, task)],
     bare: features(undefined),
     compiled: evidence && status !== "compile_error" ? features(evidence) : null,
   };
