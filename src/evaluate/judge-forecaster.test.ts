@@ -10,8 +10,8 @@ const recording = syntheticRecording({ kernels: 60 });
 const options: JudgeOptions = {
   device: syntheticDeviceInfo,
   taskId,
-  prior: { m: -1, sigmaLow: 1, sigmaHigh: 2 },
-  anchors: 5,
+  prior: { m: -1, sigmaLow: 1, sigmaHigh: 2, pOk: 0.9 },
+  view: "start",
   evidence: false,
   seed: 1,
 };

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { keyedUniform, normalQuantile, type Forecast } from "../domain/index.ts";
-import { scoreTask, topTenth, type JudgedForecast, type JudgedTask } from "./score-task.ts";
+import type { JudgedForecast, JudgedTask } from "./judged-task.ts";
+import { scoreTask } from "./score-task.ts";
 import { scoreTasks } from "./score-tasks.ts";
+import { topTenth } from "./top-tenth.ts";
 
 const prior = { m: 6, sigmaLow: 2, sigmaHigh: 2 };
 
