@@ -3,6 +3,7 @@ import {
   type DeviceInfo,
   type Evidence,
   type Forecast,
+  type ForecastCost,
   type Forecaster,
   type ForecastRequest,
   type Recording,
@@ -35,8 +36,9 @@ export interface JudgedAnswers extends JudgedTask {
   /** Kernels left out because the evidence tells that they do not compile. */
   readonly compileErrors: number;
   readonly withEvidence: number;
-  /** Time that the forecaster took. */
+  /** Time that the forecaster took, and what it says that it spent. */
   readonly seconds: number;
+  readonly cost: ForecastCost;
 }
 
 /** Asks a forecaster for the measured kernels of a task. Undefined where the seed kernel has no time. */
@@ -62,10 +64,13 @@ export async function judgeForecaster(
   const asked = requests.flatMap((request) => request.asked);
   const started = performance.now();
   const forecasts: Forecast[] = [];
+  let cost: ForecastCost = { cpuSeconds: 0, tokens: 0, usd: 0 };
   for (const request of requests) {
     const answer = await forecaster.forecast(toRequest(task, device, request, evidence), signal);
     forecasts.push(...answer.forecasts.filter(isValid));
+    cost = addCosts(cost, answer.cost);
   }
+  const seconds = (performance.now() - started) / 1000;
   const byId = new Map(forecasts.map((forecast) => [forecast.kernelId, forecast]));
   return {
     taskId,
@@ -77,7 +82,17 @@ export async function judgeForecaster(
     missing: asked.filter(({ recorded }) => !byId.has(recorded.kernel.kernelId)).length,
     compileErrors: plan.flatMap((request) => request.asked.filter(isTold)).length,
     withEvidence: evidence ? asked.filter(({ measurement }) => measurement.evidence !== undefined).length : 0,
-    seconds: (performance.now() - started) / 1000,
+    seconds,
+    cost,
+  };
+}
+
+/** What two forecasts, or the forecasts of two tasks, cost together. */
+export function addCosts(one: ForecastCost, other: ForecastCost): ForecastCost {
+  return {
+    cpuSeconds: one.cpuSeconds + other.cpuSeconds,
+    tokens: one.tokens + other.tokens,
+    usd: one.usd + other.usd,
   };
 }
 

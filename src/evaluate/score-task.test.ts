@@ -114,3 +114,69 @@ describe("scoreTasks", () => {
     expect(scoreTasks([good, bad], 3)).toEqual(all);
   });
 });
+
+describe("scores that do not mind", () => {
+  const error = (index: number): number => 0.8 * normalQuantile(keyedUniform("invariant", index));
+  const task = judged(120, error, "invariant");
+  const scores = scoreTask(task, 1);
+
+  function expectSame(other: JudgedTask): void {
+    for (const [name, value] of Object.entries(scoreTask(other, 1))) {
+      expect(value, name).toBeCloseTo(scores[name as keyof typeof scores] as number, 9);
+    }
+  }
+
+  it("the order of the kernels", () => {
+    expectSame({ ...task, judged: task.judged.toReversed() });
+  });
+
+  it("the unit of time", () => {
+    const shift = 3.25;
+    expectSame({
+      ...task,
+      judged: task.judged.map((one) => ({
+        ...one,
+        log2Us: one.log2Us === undefined ? undefined : one.log2Us + shift,
+        forecast: { ...one.forecast, m: one.forecast.m + shift },
+      })),
+      log2Us: new Map([...task.log2Us].map(([id, log2Us]) => [id, log2Us + shift])),
+      prior: { ...prior, m: prior.m + shift },
+    });
+  });
+
+  it("for ranks alone, any increasing map of the medians", () => {
+    const warped = task.judged.map((one) => ({ ...one, forecast: { ...one.forecast, m: one.forecast.m ** 3 } }));
+    const { pairwise, spearman, "top tenth within 5 %": top } = scoreTask({ ...task, judged: warped }, 1);
+    expect({ pairwise, spearman, top }).toEqual({
+      pairwise: scores.pairwise,
+      spearman: scores.spearman,
+      top: scores["top tenth within 5 %"],
+    });
+  });
+});
+
+describe("forecasts that are all alike", () => {
+  const task = judged(160, () => 0, "alike");
+  const alike = { ...task, judged: task.judged.map((one) => ({ ...one, forecast: { ...one.forecast, m: 5 } })) };
+
+  it("order half of the pairs, correlate with nothing, and find the best by chance", () => {
+    const scores = scoreTask(alike, 1);
+    expect(scores).toMatchObject({ pairwise: 0.5, spearman: 0, "aurc normalised": expect.closeTo(1, 9) as number });
+    expect(scores["top tenth within 5 %"]).toBeCloseTo(scores["chance of top tenth"] as number, 12);
+  });
+});
+
+describe("the histogram of where truths lie", () => {
+  it("is flat for honest forecasts, and has a share in every task for 1 in all", () => {
+    const error = (index: number): number => 0.3 * normalQuantile(keyedUniform("pit", index));
+    const { pit } = scoreTasks([judged(4000, error, "one"), judged(80, error, "two")], 1);
+    expect(pit).toHaveLength(20);
+    expect(pit.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
+    expect(Math.max(...scoreTasks([judged(4000, error, "one")], 1).pit)).toBeLessThan(0.08);
+  });
+
+  it("leans to one side for forecasts that are too slow", () => {
+    const { pit } = scoreTasks([judged(100, () => 2, "slow")], 1);
+    expect(pit[0]).toBeCloseTo(1, 12);
+  });
+});
