@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
+import { fileFault, KernelcastError } from "../domain/index.ts";
 import type { SplitChoice } from "../evaluate/choose-tasks.ts";
 import { evaluationDocuments, evaluationNotes } from "../evaluate/evaluation-document.ts";
 import type { View } from "../evaluate/plan-view.ts";
 import { evaluateRecording } from "../serve/evaluate-recording.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { evaluationLines } from "./evaluate-result.ts";
 
@@ -22,6 +24,8 @@ export interface EvaluateFlags {
 /** `kernelcast evaluate`. */
 export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<void> {
   const { forecaster, recording, split, device, view, evidence, seed } = flags;
+  const out = flags.out === undefined ? undefined : resolve(this.process.cwd(), flags.out);
+  if (out !== undefined) makeOutputFolder(out);
   const progress = createProgress(this);
   try {
     const result = await evaluateRecording({
@@ -46,11 +50,20 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       ...result.evaluations.filter(({ isBaseline }) => !isBaseline).flatMap(evaluationNotes),
     ];
     for (const line of new Set(notes)) note(this, line);
-    if (flags.out === undefined) return;
+    if (out === undefined) return;
     const { writeEvaluation } = await import("../report/evaluation/write-evaluation.ts");
-    note(this, `wrote ${writeEvaluation(resolve(this.process.cwd(), flags.out), result, document)}`);
+    note(this, `wrote ${writeEvaluation(out, result, document)}`);
   } finally {
     progress.close();
+  }
+}
+
+/** Made before anything is asked, which may take minutes. */
+function makeOutputFolder(folder: string): void {
+  try {
+    makeFolder(folder);
+  } catch (cause) {
+    throw new KernelcastError("store", `cannot make the folder ${folder}: ${fileFault(cause)}`, { cause });
   }
 }
 

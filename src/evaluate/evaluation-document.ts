@@ -48,16 +48,18 @@ export function evaluationNotes({ label, judged, scores: { scores } }: Evaluatio
   const compileErrors = sum(judged.map((task) => task.compileErrors));
   const [crps, prior] = [scores.crps.mean, scores["crps of prior"].mean];
   return [
-    ...(missing > 0 ? [`${label} gave no valid forecast of ${missing} kernels: they are scored as the prior`] : []),
+    ...(missing > 0 ? [`${label} gave no valid forecast of ${kernels(missing)}: scored as the prior`] : []),
     ...(compileErrors > 0
-      ? [
-          `${compileErrors} kernels do not compile, which the evidence tells: they are in no score; --no-evidence has them in`,
-        ]
+      ? [`the evidence tells of ${kernels(compileErrors)} not compiling: in no score, but with --no-evidence`]
       : []),
     ...(crps !== undefined && prior !== undefined && crps >= prior
-      ? [`${label}: its CRPS is no better than the prior's, so its ECE does not count`]
+      ? [`the CRPS of ${label} is no better than the prior's, so its ECE does not count`]
       : []),
   ];
+}
+
+function kernels(count: number): string {
+  return count === 1 ? "1 kernel" : `${count} kernels`;
 }
 
 function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): Json {
@@ -154,12 +156,12 @@ const jsonNames: Readonly<Record<ScoreName, string>> = {
 };
 
 function byTask({ judged, scores }: Evaluation): Json[] {
-  return judged.map(({ taskId, judged: kernels }) => {
+  return judged.map(({ taskId, judged: asked }) => {
     const own = Object.entries(scores.byTask[taskId] as TaskScores).map(([name, score]) => [
       jsonNames[name as ScoreName],
       score ?? null,
     ]);
-    return { task_id: taskId, kernels: kernels.length, ...(Object.fromEntries(own) as Json) };
+    return { task_id: taskId, kernels: asked.length, ...(Object.fromEntries(own) as Json) };
   });
 }
 

@@ -65,7 +65,7 @@ function log2Us(anchor: Anchor | undefined, { task, device }: ForecastRequest): 
 export function createBaseline(kind: BaselineKind): Forecaster {
   return {
     name: `baseline:${kind}`,
-    forecast: (request, signal) => {
+    forecast: async (request, signal) => {
       signal?.throwIfAborted();
       const started = performance.now();
       const predict = predictors[kind](request);
@@ -73,7 +73,7 @@ export function createBaseline(kind: BaselineKind): Forecaster {
         return { kernelId: kernel.kernelId, pOk: constantPOk, ...predict(kernel) };
       });
       const cpuSeconds = (performance.now() - started) / 1000;
-      return Promise.resolve({ forecasts, cost: { cpuSeconds, tokens: 0, usd: 0 } });
+      return { forecasts, cost: { cpuSeconds, tokens: 0, usd: 0 } };
     },
   };
 }
