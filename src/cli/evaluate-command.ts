@@ -80,15 +80,23 @@ interface Progress {
   readonly close: () => void;
 }
 
-/** A live line on a terminal; elsewhere one per forecaster that takes its time. */
+/** Milliseconds between two quiet lines. */
+const quietEvery = 30_000;
+
+/** A live line on a terminal; elsewhere a line now and then of an evaluation that takes its time. */
 function createProgress({ process: { stderr } }: CliContext): Progress {
   let open = false;
+  let told = performance.now();
   const clear = "\r\u001b[K";
   return {
     show: (label, taskId, done, all) => {
-      if (!stderr.isTTY) return;
-      stderr.write(`${clear}${`${label}: ${taskId} (${done + 1} of ${all})`.slice(0, (stderr.columns ?? 80) - 1)}`);
-      open = true;
+      const line = `${label}: ${taskId} (${done + 1} of ${all})`;
+      if (stderr.isTTY) stderr.write(`${clear}${line.slice(0, (stderr.columns ?? 80) - 1)}`);
+      else if (performance.now() - told > quietEvery) {
+        told = performance.now();
+        stderr.write(`${line}\n`);
+      }
+      open = Boolean(stderr.isTTY);
     },
     close: () => {
       if (open) stderr.write(clear);

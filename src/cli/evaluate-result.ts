@@ -44,7 +44,7 @@ export function evaluationLines({ evaluations, setting }: EvaluationResult): str
   ];
 }
 
-function intervalLines({ label, scores: { scores, pooledEce } }: Evaluation): string[] {
+function intervalLines({ label, scores: { scores, pooledEce, pooledEceIfCalibrated } }: Evaluation): string[] {
   const all: readonly (readonly [string, MeanScore])[] = [
     ...columns.map(([header, name]) => [header, scores[name]] as const),
     ["pairwise of parent and child", scores["pairwise parent-child"]],
@@ -54,6 +54,7 @@ function intervalLines({ label, scores: { scores, pooledEce } }: Evaluation): st
     "",
     `${label}, means over tasks and their 95 % intervals:`,
     ...all.map(([header, score]) => `  ${header} ${withInterval(score)}`),
+    `  The ECE would be ${figure(scores["ece if calibrated"].mean)} if all probabilities were right, and ${figure(pooledEceIfCalibrated)} of all tasks together.`,
   ];
 }
 

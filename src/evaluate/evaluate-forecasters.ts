@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { KernelcastError, type DeviceInfo, type Forecaster, type Recording } from "../domain/index.ts";
 import { constantPOk, constantPrior } from "../forecast/baseline/baseline-forecaster.ts";
 import { judgeForecaster, type JudgedAnswers, type JudgeOptions } from "./judge-forecaster.ts";
@@ -81,6 +82,8 @@ async function judgeTasks(
   const common: Omit<JudgeOptions, "taskId"> = { ...options, prior: { ...constantPrior, pOk: constantPOk } };
   const judged: JudgedAnswers[] = [];
   for (const [done, taskId] of taskIds.entries()) {
+    // A forecaster that only computes lets no signal through; here one may come.
+    await setImmediate();
     options.signal?.throwIfAborted();
     onTask?.(label, taskId, done, taskIds.length);
     const answers = await judgeForecaster(forecaster, recording, { ...common, taskId });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { keyedUniform, normalQuantile, type Forecast } from "../domain/index.ts";
-import type { JudgedForecast, JudgedTask } from "./judged-task.ts";
+import { forecastQuantile, keyedUniform, mean, normalQuantile, type Forecast } from "../domain/index.ts";
+import { workingForecasts, type JudgedForecast, type JudgedTask } from "./judged-task.ts";
 import { scoreTask, type TaskScores } from "./score-task.ts";
 import { scoreTasks } from "./score-tasks.ts";
 import { topTenth } from "./top-tenth.ts";
+import { winForecasts } from "./win-forecasts.ts";
 
 const prior = { m: 6, sigmaLow: 2, sigmaHigh: 2 };
 
@@ -106,11 +107,11 @@ describe("scoreTasks", () => {
     const bad = judged(40, (index) => 8 * (keyedUniform("bad", index) - 0.5), "bad");
     const all = scoreTasks([good, bad], 3);
     expect(all).toMatchObject({ tasks: 2, kernels: 200 });
-    const { mean, low, high, tasks } = all.scores.pairwise;
+    const { mean: average, low, high, tasks } = all.scores.pairwise;
     expect(tasks).toBe(2);
-    expect(mean).toBeCloseTo(((all.byTask["good"]?.pairwise ?? 0) + (all.byTask["bad"]?.pairwise ?? 0)) / 2, 12);
-    expect(low).toBeLessThan(mean as number);
-    expect(high).toBeGreaterThan(mean as number);
+    expect(average).toBeCloseTo(((all.byTask["good"]?.pairwise ?? 0) + (all.byTask["bad"]?.pairwise ?? 0)) / 2, 12);
+    expect(low).toBeLessThan(average as number);
+    expect(high).toBeGreaterThan(average as number);
     expect(scoreTasks([good, bad], 3)).toEqual(all);
   });
 });
@@ -163,6 +164,46 @@ describe("forecasts that are all alike", () => {
     const scores = scoreTask(alike, 1);
     expect(scores).toMatchObject({ pairwise: 0.5, spearman: 0, "aurc normalised": expect.closeTo(1, 9) as number });
     expect(scores["top tenth within 5 %"]).toBeCloseTo(scores["chance of top tenth"] as number, 12);
+  });
+});
+
+describe("the calibration error that chance leaves", () => {
+  it("is what honest forecasts show, more of few kernels than of many, and much less than boastful ones do", () => {
+    const honest = (index: number): number => 0.3 * normalQuantile(keyedUniform("floor", index));
+    const few = scoreTask(judged(200, honest, "floor"), 1);
+    const many = scoreTask(judged(4000, honest, "floor"), 1);
+    expect(few["ece if calibrated"]).toBeGreaterThan(1.5 * (many["ece if calibrated"] ?? 1));
+    expect(many.ece).toBeLessThan(2 * (many["ece if calibrated"] ?? 0) + 0.01);
+    const boastful = scoreTask(
+      judged(4000, (index) => 6 * honest(index), "floor"),
+      1,
+    );
+    expect(boastful.ece).toBeGreaterThan(5 * (boastful["ece if calibrated"] ?? 1));
+  });
+
+  it("does not tear apart probabilities that are equal but for rounding", () => {
+    const task = judged(60, () => 0, "rounding");
+    const likeParent = task.judged.map((one) => {
+      const m = (one.parentId === null ? undefined : task.log2Us.get(one.parentId)) ?? 0;
+      return { ...one, forecast: { ...one.forecast, m } };
+    });
+    expect(new Set(winForecasts({ ...task, judged: likeParent }).map(({ probability }) => probability)).size).toBe(1);
+  });
+});
+
+describe("coverage", () => {
+  it("counts the truths between the quantiles", () => {
+    const task = judged(200, (index) => 0.5 * normalQuantile(keyedUniform("cover", index)), "cover");
+    for (const level of [0.5, 0.8, 0.95] as const) {
+      const inside = workingForecasts(task).map(({ forecast, log2Us }) => {
+        const [low, high] = [(1 - level) / 2, (1 + level) / 2].map((p) => forecastQuantile(forecast, p)) as [
+          number,
+          number,
+        ];
+        return log2Us >= low && log2Us <= high ? 1 : 0;
+      });
+      expect(scoreTask(task, 1)[`coverage ${100 * level}` as "coverage 50"]).toBeCloseTo(mean(inside) as number, 12);
+    }
   });
 });
 

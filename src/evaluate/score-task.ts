@@ -2,21 +2,19 @@ import {
   areaUnderRisk,
   auroc,
   brierScore,
-  debiasedCalibrationError,
   forecastCdf,
   forecastCrps,
   forecastLogScore,
   mean,
   normalisedAreaUnderRisk,
   pairwiseAccuracy,
-  reliabilityBins,
   spearman,
   type PairRange,
   type RiskPoint,
 } from "../domain/index.ts";
 import { workingForecasts, type JudgedTask, type WorkingForecast } from "./judged-task.ts";
 import { topTenth } from "./top-tenth.ts";
-import { winForecasts, type WinForecast } from "./win-forecasts.ts";
+import { calibrationIfTrue, calibrationOf, winForecasts, type WinForecast } from "./win-forecasts.ts";
 
 /** Names of the scores of DESIGN §10, in the order of tables. */
 export const scoreNames = [
@@ -36,6 +34,7 @@ export const scoreNames = [
   "coverage 80",
   "coverage 95",
   "ece",
+  "ece if calibrated",
   "brier",
   "aurc",
   "aurc normalised",
@@ -65,7 +64,7 @@ export function scoreTask(task: JudgedTask, seed: number): TaskScores {
     "top tenth within 5 %": top?.within,
     "chance of top tenth": top?.chance,
     ...densityScores(task, working),
-    ...winScores(winForecasts(task)),
+    ...winScores(winForecasts(task), [seed, task.taskId]),
     aurc: areaUnderRisk(risks),
     "aurc normalised": normalisedAreaUnderRisk(risks),
     "auroc of p_ok": auroc(
@@ -122,11 +121,16 @@ function parentChild(working: readonly WorkingForecast[]): number | undefined {
 }
 
 /** Scores of P(faster than its parent by more than 2 %): its debiased calibration error, and Brier's. */
-function winScores(wins: readonly WinForecast[]): Record<"ece" | "brier", number | undefined> {
-  const probabilities = wins.map(({ probability }) => probability);
-  const outcomes = wins.map(({ win }) => win);
+function winScores(
+  wins: readonly WinForecast[],
+  key: readonly (string | number)[],
+): Record<"ece" | "ece if calibrated" | "brier", number | undefined> {
   return {
-    ece: debiasedCalibrationError(reliabilityBins(probabilities, outcomes)),
-    brier: brierScore(probabilities, outcomes),
+    ece: calibrationOf(wins),
+    "ece if calibrated": calibrationIfTrue(wins, ...key),
+    brier: brierScore(
+      wins.map(({ probability }) => probability),
+      wins.map(({ win }) => win),
+    ),
   };
 }

@@ -1,15 +1,7 @@
-import {
-  bootstrapGroups,
-  countPairs,
-  debiasedCalibrationError,
-  keyedStream,
-  mean,
-  reliabilityBins,
-  type Interval,
-} from "../domain/index.ts";
+import { bootstrapGroups, countPairs, keyedStream, mean, type Interval } from "../domain/index.ts";
 import { workingForecasts, type JudgedTask } from "./judged-task.ts";
 import { probabilityTransform, scoreNames, scoreTask, type ScoreName, type TaskScores } from "./score-task.ts";
-import { winForecasts } from "./win-forecasts.ts";
+import { calibrationIfTrue, calibrationOf, winForecasts, type WinForecast } from "./win-forecasts.ts";
 
 /** A score's mean over the tasks that have it, with the 95 % interval of a bootstrap over tasks; none of a single task. */
 export interface MeanScore extends Partial<Interval> {
@@ -25,6 +17,8 @@ export interface ForecastScores {
   readonly scores: Readonly<Record<ScoreName, MeanScore>>;
   /** Calibration error over the kernels of all tasks together, instead of the mean over tasks. */
   readonly pooledEce: MeanScore;
+  /** What that would be if all probabilities were right. */
+  readonly pooledEceIfCalibrated: number | undefined;
   /** Shares of the truths in the twentieths of their forecasts, macro-averaged over tasks: 0.05 each for a calibrated forecaster. */
   readonly pit: readonly number[];
   readonly byTask: Readonly<Record<string, TaskScores>>;
@@ -33,6 +27,7 @@ export interface ForecastScores {
 /** Scores forecasts by DESIGN §10: macro-averages over tasks. Deterministic for a seed. */
 export function scoreTasks(tasks: readonly JudgedTask[], seed: number): ForecastScores {
   const all = tasks.map((task) => scoreTask(task, seed));
+  const wins = tasks.map(winForecasts).filter(({ length }) => length > 0);
   const entries = scoreNames.map(
     (name) =>
       [
@@ -49,7 +44,8 @@ export function scoreTasks(tasks: readonly JudgedTask[], seed: number): Forecast
     kernels: tasks.reduce((sum, { judged }) => sum + judged.length, 0),
     pairs: tasks.reduce((sum, task) => sum + decidedPairs(task), 0),
     scores: Object.fromEntries(entries) as Record<ScoreName, MeanScore>,
-    pooledEce: pooledCalibration(tasks, seed),
+    pooledEce: pooledCalibration(wins, seed),
+    pooledEceIfCalibrated: calibrationIfTrue(wins.flat(), seed, "pooled"),
     pit: transformHistogram(tasks),
     byTask: Object.fromEntries(tasks.map(({ taskId }, index) => [taskId, all[index] as TaskScores])),
   };
@@ -71,19 +67,10 @@ function decidedPairs(task: JudgedTask): number {
 /** Binning thousands of kernels anew is slow, so it is done less often than means are drawn. */
 const pooledReplicates = 300;
 
-function pooledCalibration(tasks: readonly JudgedTask[], seed: number): MeanScore {
-  const groups = tasks.map(winForecasts).filter((wins) => wins.length > 0);
-  const pooled = (drawn: typeof groups): number | undefined => {
-    const wins = drawn.flat();
-    return debiasedCalibrationError(
-      reliabilityBins(
-        wins.map(({ probability }) => probability),
-        wins.map(({ win }) => win),
-      ),
-    );
-  };
+function pooledCalibration(groups: readonly (readonly WinForecast[])[], seed: number): MeanScore {
+  const pooled = (drawn: typeof groups): number | undefined => calibrationOf(drawn.flat());
   const options = { uniform: keyedStream(seed, "bootstrap", "pooled ece"), replicates: pooledReplicates };
-  const interval = groups.length > 1 ? bootstrapGroups(groups, (drawn) => pooled([...drawn]), options) : undefined;
+  const interval = groups.length > 1 ? bootstrapGroups(groups, pooled, options) : undefined;
   return { mean: pooled(groups), tasks: groups.length, ...interval };
 }
 

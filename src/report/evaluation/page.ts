@@ -117,6 +117,10 @@ function scoreTable(evaluations: readonly Evaluation[]): Html {
   const rows = [
     ...scoreNames.map((name) => ({ name: name as string, of: ({ scores }: Evaluation) => scores.scores[name] })),
     { name: "ece of all tasks together", of: ({ scores }: Evaluation) => scores.pooledEce },
+    {
+      name: "that if calibrated",
+      of: ({ scores }: Evaluation) => ({ mean: scores.pooledEceIfCalibrated, tasks: scores.tasks }),
+    },
   ];
   return html`<table>
     <thead>
