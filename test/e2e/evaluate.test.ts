@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeRecording } from "../../src/formats/write-recording.ts";
 import { syntheticRecording } from "../../src/testing/synthetic-recording.ts";
-import { runCli, scratchFolder, type CliResult } from "./run-cli.ts";
+import { runCli, scratchFolder, startCli, type CliResult } from "./run-cli.ts";
 
 const scratch = scratchFolder("evaluate");
 afterAll(() => scratch.remove());
@@ -149,6 +149,16 @@ describe("evaluate on the atlas", () => {
     expect(second["kernels"]).toBe((first["kernels"] as number) + leftOut);
     expect((first["pairwise_accuracy"] as { value: number }).value).toBeGreaterThan(0.6);
     expect(first["crps"]).toBeLessThan(first["crps_prior"] as number);
+  });
+});
+
+describe("evaluate that is interrupted", () => {
+  it("ends with one line and exit code 130, also while it computes", async () => {
+    const { child, result } = startCli(["evaluate", "--split", "train", "--json"]);
+    await new Promise((resolve) => setTimeout(resolve, 6000));
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await result;
+    expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: "", stderr: "kernelcast: interrupted\n" });
   });
 });
 
