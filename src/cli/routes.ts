@@ -2,6 +2,7 @@ import type { Command, RouteMap } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evaluateCommand } from "./evaluate.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
@@ -12,6 +13,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   init: initCommand,
   search: searchCommand,
   measure: measureCommand,
+  evaluate: evaluateCommand,
   recording: recordingRoutes,
   doctor: doctorCommand,
   demo: demoCommand,

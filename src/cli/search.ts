@@ -11,7 +11,8 @@ function positive(input: string): number {
   return value;
 }
 
-function wholeNumber(least: number): (input: string) => number {
+/** Parser for whole numbers from a least one on. */
+export function wholeNumber(least: number): (input: string) => number {
   return (input) => {
     const value = input.trim() === "" ? Number.NaN : Number(input);
     if (!Number.isSafeInteger(value) || value < least)

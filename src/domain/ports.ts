@@ -43,7 +43,7 @@ export interface Device {
 export interface ForecastRequest {
   readonly task: Task;
   readonly device: DeviceInfo;
-  /** Measured kernels, the incumbent first; at least the seed kernel. */
+  /** Measured kernels, the incumbent or the candidates' common parent first; at least the seed kernel. */
   readonly anchors: readonly Anchor[];
   readonly candidates: readonly Kernel[];
   /** Compile evidence by kernel id, where a compiler was asked. */
