@@ -14,6 +14,7 @@ export * from "./digest.ts";
 export * from "./random.ts";
 export * from "./expression.ts";
 export * from "./launch.ts";
+export * from "./wire.ts";
 export * from "./recording.ts";
 export * from "./two-piece-normal.ts";
 export * from "./bins.ts";

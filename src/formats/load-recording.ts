@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import {
   bindLaunch,
+  integerDefines,
   KernelcastError,
   suggestion,
   type DeviceInfo,
@@ -11,7 +12,7 @@ import {
   type RecordedKernel,
   type Recording,
 } from "../domain/index.ts";
-import { integerDefines, toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
+import { toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
 import { describeIssue } from "./load-task.ts";
 import { makeRecording } from "./make-recording.ts";
 import type { Row } from "./parquet-table.ts";

@@ -1,7 +1,6 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileFault, KernelcastError, type Recording } from "../domain/index.ts";
-import { toWireDevice } from "../measure/worker-messages.ts";
+import { fileFault, KernelcastError, toWireDevice, type Recording } from "../domain/index.ts";
 import { encodeParquet, type Row, type TableColumn } from "./parquet-table.ts";
 import { fromKernel, fromMeasurement, fromTask } from "./recording-rows.ts";
 import { writtenColumns } from "./recording-schema.ts";

@@ -1,5 +1,5 @@
-import { readJsonLines, type JsonLine } from "./json-lines.ts";
-import { describeExit, startChild, type Child, type ChildExit } from "./process.ts";
+import { readJsonLines, type JsonLine } from "../process/json-lines.ts";
+import { describeExit, startChild, type Child, type ChildExit } from "../process/child.ts";
 import { workerLineSchema, type WorkerRequest } from "./worker-messages.ts";
 
 /** How to start a worker, wherever it runs. */
