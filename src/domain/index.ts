@@ -16,6 +16,7 @@ export * from "./expression.ts";
 export * from "./launch.ts";
 export * from "./wire.ts";
 export * from "./recording.ts";
+export * from "./recorded-forecast.ts";
 export * from "./two-piece-normal.ts";
 export * from "./bins.ts";
 export * from "./statistics/index.ts";

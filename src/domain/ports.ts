@@ -58,7 +58,10 @@ export interface ForecastAnswer {
 
 export interface Forecaster {
   readonly name: string;
+  /** Rejects for a broken model or program, never for what a candidate does wrong. */
   forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer>;
+  /** Ends what the forecaster holds, such as a program; idempotent. */
+  close?(): Promise<void>;
 }
 
 export interface ProposeContext {
