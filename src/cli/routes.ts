@@ -2,6 +2,7 @@ import type { Command, RouteMap } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
+import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
@@ -11,6 +12,7 @@ import { searchCommand } from "./search.ts";
 export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
   init: initCommand,
   search: searchCommand,
+  forecast: forecastCommand,
   measure: measureCommand,
   recording: recordingRoutes,
   doctor: doctorCommand,

@@ -12,24 +12,29 @@ export function checkForecasts(recording: Recording): Finding[] {
         .map(({ kernel }) => [kernel.kernelId, isOk(recording, taskId, kernel.kernelId)] as const),
     ),
   );
-  return forecasts.flatMap((recorded): Finding[] => {
-    const fault = forecastFault(recorded, ok);
-    return fault
-      ? [{ severity: "error", rule: "forecast", message: `a forecast by ${recorded.forecaster}: ${fault}` }]
-      : [];
-  });
+  return forecasts.flatMap((recorded) => forecastFinding(recorded, ok) ?? []);
 }
 
 function isOk(recording: Recording, taskId: string, kernelId: string): boolean {
   return recording.devices.some((device) => recording.measurements(taskId, device).get(kernelId)?.status === "ok");
 }
 
-function forecastFault(
-  { forecast: { kernelId }, anchorIds }: RecordedForecast,
+function forecastFinding(
+  { forecaster, forecast: { kernelId }, anchorIds }: RecordedForecast,
   ok: ReadonlyMap<string, boolean>,
-): string | undefined {
-  if (!ok.has(kernelId)) return `kernel ${kernelId} is not in kernels`;
-  if (anchorIds.includes(kernelId)) return `kernel ${kernelId} is its own anchor, so its runtime was known`;
+): Finding | undefined {
+  const rule = "forecast";
   const unmeasured = anchorIds.find((id) => ok.get(id) !== true);
-  return unmeasured === undefined ? undefined : `anchor ${unmeasured} of kernel ${kernelId} has no ok measurement`;
+  if (!ok.has(kernelId))
+    return { severity: "error", rule, message: `${forecaster}: kernel ${kernelId} is not in kernels` };
+  if (unmeasured !== undefined) {
+    const message = `${forecaster}: anchor ${unmeasured} of kernel ${kernelId} has no ok measurement`;
+    return { severity: "error", rule, message };
+  }
+  if (!anchorIds.includes(kernelId)) return undefined;
+  return {
+    severity: "warning",
+    rule,
+    message: `${forecaster}: kernel ${kernelId} was its own anchor, so its runtime was known`,
+  };
 }
