@@ -40,7 +40,9 @@ export async function readForecasts(
  */
 export async function loadForecasts(path: string): Promise<RecordedForecast[]> {
   const folder = recordingFolder(path);
-  if (statSync(folder, { throwIfNoEntry: false })?.isFile()) {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (!found) throw new KernelcastError("recording", `${path}: no such file or folder; give a table of forecasts`);
+  if (found.isFile()) {
     if (fileSuffix.test(folder)) return readForecasts([folder]);
     throw new KernelcastError("recording", `${path}: a table of forecasts ends in .parquet, .jsonl or .jsonl.gz`);
   }

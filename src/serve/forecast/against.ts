@@ -33,7 +33,8 @@ export async function chooseAgainst(
   if (recorded) return recorded;
   const { kernel, name } = await readOne(wanted, reader);
   const same = anchors.find(({ anchor }) => anchor.kernel.kernelId === kernel.kernelId);
-  return same ? { ...measured(same), name } : { name, kernel, us: undefined };
+  const known = same ? measured(same) : recordedKernel(kernel.kernelId, device, reader);
+  return { name, kernel, us: known?.us };
 }
 
 function measured(one: NamedAnchor): Against {

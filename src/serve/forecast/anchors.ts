@@ -1,6 +1,6 @@
 import { createPolicy, type PolicyName } from "../../decide/policies.ts";
 import {
-  keyedShuffle,
+  keyedUniform,
   KernelcastError,
   recordedRuntimeUs,
   suggestion,
@@ -143,18 +143,15 @@ function anchorsOfRun(store: RunStore, runId: string, folder: string, task: Task
   );
 }
 
-/** The fastest, the seed, and others at random but always the same; never a candidate, unless it is the seed. */
+/** The seed, the fastest, and others at random but always the same; never a candidate, unless it is the seed. */
 function choose(anchors: readonly Anchor[], { count, candidateIds }: AnchorChoice, task: Task): NamedAnchor[] {
   const seedId = task.seedKernel.kernelId;
   const isSeed = ({ kernel }: Anchor): boolean => kernel.kernelId === seedId;
   const allowed = anchors.filter((anchor) => isSeed(anchor) || !candidateIds.has(anchor.kernel.kernelId));
   const fastest = allowed.toSorted((a, b) => a.measurement.runtime.medianUs - b.measurement.runtime.medianUs)[0];
   const first = [...allowed.filter(isSeed), ...(fastest && !isSeed(fastest) ? [fastest] : [])];
-  const others = keyedShuffle(
-    allowed.filter((anchor) => !first.includes(anchor)),
-    "forecast-anchors",
-    task.taskId,
-  );
+  const draw = ({ kernel }: Anchor): number => keyedUniform("forecast-anchors", kernel.kernelId);
+  const others = allowed.filter((anchor) => !first.includes(anchor)).sort((a, b) => draw(a) - draw(b));
   return [...first, ...others].slice(0, count).map((anchor) => ({
     name: isSeed(anchor) ? "seed" : anchor.kernel.kernelId,
     anchor,

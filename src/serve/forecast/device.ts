@@ -1,4 +1,11 @@
-import { KernelcastError, mainDevice, type Device, type DeviceInfo, type Recording } from "../../domain/index.ts";
+import {
+  KernelcastError,
+  mainDevice,
+  suggestion,
+  type Device,
+  type DeviceInfo,
+  type Recording,
+} from "../../domain/index.ts";
 import { withSeedsFor } from "../../formats/choose-seed.ts";
 import { loadRecording } from "../../formats/load-recording.ts";
 import { workerDeviceKinds } from "../../measure/open-worker-device.ts";
@@ -29,13 +36,27 @@ export async function openForecastDevice(
     const [path = "", name] = text.slice("recorded:".length).split("#", 2);
     return recorded(path === "" ? "atlas" : path, name, taskId);
   }
-  if (!text.includes(":") && !workerDeviceKinds.some((known) => known === kind)) return recorded("atlas", text, taskId);
+  if (!text.includes(":") && !workerDeviceKinds.some((known) => known === kind)) return ofAtlas(text, taskId);
   const { device } = await openDevice(text, options);
   try {
     return { info: await device.describe(), recording: undefined, live: device };
   } catch (cause) {
     await device.close();
     throw cause;
+  }
+}
+
+async function ofAtlas(name: string, taskId: string): Promise<ForecastDevice> {
+  try {
+    return await recorded("atlas", name, taskId);
+  } catch (cause) {
+    if (!KernelcastError.isInstance(cause) || cause.code !== "device") throw cause;
+    const kinds = ["recorded:PATH", ...workerDeviceKinds];
+    throw new KernelcastError(
+      "usage",
+      `--device ${name}: neither ${kinds.join(", ")} nor a device of the atlas${suggestion(name, kinds)} (${cause.message})`,
+      { cause },
+    );
   }
 }
 

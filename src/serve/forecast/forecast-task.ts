@@ -104,6 +104,7 @@ async function forecastOn(
   request: ForecastTaskRequest,
 ): Promise<ForecastTaskResult> {
   const started = performance.now();
+  const { onNote } = request;
   const reader = await kernelReader(task, request);
   const candidates = await readCandidates(request.candidates, reader);
   const anchors = await chooseAnchors(
@@ -117,6 +118,7 @@ async function forecastOn(
     device,
     reader,
   );
+  if (onNote) for (const line of notes(candidates, anchors, task)) onNote(line);
   const against = await chooseAgainst(request.against, anchors, device, reader);
   const asked = against.us === undefined ? [...candidates, against] : candidates;
   const compiled = request.compile ? await compileAll(device, task, asked, request) : undefined;
@@ -155,6 +157,24 @@ async function forecastOn(
   } finally {
     await forecaster.close?.();
   }
+}
+
+/** What makes forecasts worse than they need be. */
+function notes(candidates: readonly NamedKernel[], anchors: readonly NamedAnchor[], task: Task): string[] {
+  const seedKnown = anchors.some(({ anchor }) => anchor.kernel.kernelId === task.seedKernel.kernelId);
+  const [fastest] = anchors;
+  const lines = seedKnown
+    ? []
+    : [
+        `the seed's time is not known, so forecasts go by ${fastest?.name ?? "another kernel"}; --anchor seed=TIMEus tells it`,
+      ];
+  const strange = candidates.flatMap(({ name, kernel: { source, launches } }) => {
+    const absent = launches.find((launch) => !source.includes(launch.kernel));
+    return absent
+      ? [`${name} has no kernel ${absent.kernel}, which its launches name; give its own in a .launches.yaml`]
+      : [];
+  });
+  return [...lines, ...strange];
 }
 
 function uniqueKernels(kernels: readonly Kernel[]): Kernel[] {
