@@ -137,13 +137,14 @@ function reasonText({ what, value, anchorValue, log2Change, pOkChange }: Forecas
   const time = factor < 1.005 ? "" : `${factor.toFixed(2)}x ${log2Change < 0 ? "faster" : "slower"}`;
   const ok = Math.abs(pOkChange) < 0.005 ? "" : `p_ok ${pOkChange > 0 ? "+" : "−"}${Math.abs(pOkChange).toFixed(2)}`;
   const effect = [time, ok].filter((part) => part !== "").join(", ");
-  return `${what}: ${value} (seed ${anchorValue})${effect === "" ? "" : ` → ${effect}`}`;
+  const compared = anchorValue === "none" ? "" : ` (seed ${anchorValue})`;
+  return `${what}: ${value}${compared}${effect === "" ? "" : ` → ${effect}`}`;
 }
 
 function footer({ anchors, compiler, cost, canExplain, forecaster }: ForecastTaskResult): string[] {
-  const shown = anchors
-    .slice(0, 4)
-    .map(({ name, anchor }) => `${name} ${short(anchor.measurement.runtime.medianUs)} µs`);
+  const shown = [...anchors.slice(0, 3), ...anchors.slice(3).filter(({ name }) => name === "seed")].map(
+    ({ name, anchor }) => `${name} ${short(anchor.measurement.runtime.medianUs)} µs`,
+  );
   const more = anchors.length > shown.length ? ` and ${anchors.length - shown.length} more` : "";
   const parts = [
     `${cost.cpuSeconds.toFixed(2)} CPU-s`,

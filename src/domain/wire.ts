@@ -36,7 +36,7 @@ export function toWireTolerance(tolerance: Tolerance): Readonly<Record<string, u
   return { type, rtol, atol, max_fraction: maxFraction };
 }
 
-export function toWireLaunch(launch: ResolvedLaunch): WireLaunch {
+function toWireLaunch(launch: ResolvedLaunch): WireLaunch {
   return {
     kernel: launch.kernel,
     grid: launch.grid,

@@ -2,7 +2,7 @@ import { makeKernel, type ForecastRequest, type Kernel, type OkMeasurement } fro
 import { syntheticDeviceInfo, syntheticTask } from "./synthetic.ts";
 
 /** A candidate of the synthetic task; equal marks make equal kernels. */
-export function markedKernel(mark: string): Kernel {
+function markedKernel(mark: string): Kernel {
   const { seedKernel } = syntheticTask();
   return makeKernel({ ...seedKernel, source: seedKernel.source.replace("/* seed */", `/* ${mark} */ `) }, {});
 }

@@ -77,7 +77,7 @@ async function givenAnchor(text: string, device: ForecastDevice, reader: KernelR
 }
 
 /** An anchor whose time alone is known. */
-export function toAnchor(kernel: Kernel, device: string, us: number): Anchor {
+function toAnchor(kernel: Kernel, device: string, us: number): Anchor {
   const runtime = { medianUs: us, p10Us: us, p90Us: us, n: 1, samplesUs: [] };
   const cost = { gpuSeconds: 0, cpuSeconds: 0 };
   return { kernel, measurement: { kernelId: kernel.kernelId, device, status: "ok", runtime, cost } };

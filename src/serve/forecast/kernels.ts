@@ -70,6 +70,7 @@ function options({ task, launches, compileOptions }: KernelReader): ReadKernelsO
   return { task, ...(launches ? { launches } : {}), ...(compileOptions ? { compileOptions } : {}) };
 }
 
+/** Messages name a file as the user does, where that is possible. */
 function resolved(path: string, { from }: KernelReader): string {
-  return isAbsolute(path) ? path : join(from, path);
+  return isAbsolute(path) || from === process.cwd() ? path : join(from, path);
 }
