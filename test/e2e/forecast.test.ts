@@ -148,8 +148,17 @@ describe("kernelcast forecast", () => {
   it("serves a search, which then ends by itself", async () => {
     const workspace = join(scratch.path, "workspace");
     const { code, stdout } = await runCli([
-      ...["search", task, "--forecaster", example, "--measurements", "6", "--run", "asked"],
-      ...["--workspace", workspace, "--json"],
+      "search",
+      task,
+      "--forecaster",
+      example,
+      "--measurements",
+      "6",
+      "--run",
+      "asked",
+      "--workspace",
+      workspace,
+      "--json",
     ]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ measured: 6 });

@@ -17,16 +17,7 @@ export async function chooseAgainst(
   device: ForecastDevice,
   reader: KernelReader,
 ): Promise<Against> {
-  const { seedKernel } = reader.task;
-  const [fastest] = anchors;
-  const seed = anchors.find(({ anchor }) => anchor.kernel.kernelId === seedKernel.kernelId);
-  if (wanted === undefined || wanted === "best") {
-    const one = wanted === undefined ? (seed ?? fastest) : fastest;
-    if (one) return measured(one);
-  }
-  if (wanted === undefined || wanted === "seed") {
-    return seed ? measured(seed) : { name: "seed", kernel: seedKernel, us: undefined };
-  }
+  if (wanted === undefined || wanted === "best" || wanted === "seed") return wellKnown(wanted, anchors, reader);
   const named = anchors.find(({ name, anchor }) => name === wanted || anchor.kernel.kernelId === wanted);
   if (named) return measured(named);
   const recorded = recordedKernel(wanted, device, reader);
@@ -35,6 +26,17 @@ export async function chooseAgainst(
   const same = anchors.find(({ anchor }) => anchor.kernel.kernelId === kernel.kernelId);
   const known = same ? measured(same) : recordedKernel(kernel.kernelId, device, reader);
   return { name, kernel, us: known?.us };
+}
+
+function wellKnown(
+  wanted: "best" | "seed" | undefined,
+  anchors: readonly NamedAnchor[],
+  { task: { seedKernel } }: KernelReader,
+): Against {
+  const [fastest] = anchors;
+  const seed = anchors.find(({ anchor }) => anchor.kernel.kernelId === seedKernel.kernelId);
+  const one = wanted === "best" ? fastest : (seed ?? (wanted === undefined ? fastest : undefined));
+  return one ? measured(one) : { name: "seed", kernel: seedKernel, us: undefined };
 }
 
 function measured(one: NamedAnchor): Against {

@@ -15,7 +15,7 @@ import {
 import { requireForecastFile, saveForecasts } from "../../formats/forecast-table.ts";
 import { checkForecaster, openForecaster } from "../open-forecaster.ts";
 import { openTask, requireTask, taskIdOf } from "../open-task.ts";
-import { chooseAgainst, referenceOf } from "./against.ts";
+import { chooseAgainst, referenceOf, type Against } from "./against.ts";
 import { chooseAnchors, type AnchorChoice, type NamedAnchor } from "./anchors.ts";
 import { probabilityOfWin, referenceUs, speedupQuantiles, type Reference } from "./compare.ts";
 import { compileKernels, type Compiled, type CompileOptions } from "./compile.ts";
@@ -104,45 +104,25 @@ async function forecastOn(
   request: ForecastTaskRequest,
 ): Promise<ForecastTaskResult> {
   const started = performance.now();
-  const { onNote } = request;
-  const reader = await kernelReader(task, request);
-  const candidates = await readCandidates(request.candidates, reader);
-  const anchors = await chooseAnchors(
-    {
-      given: request.anchor,
-      source: request.anchors,
-      workspace: request.workspace,
-      count: request.anchorCount,
-      candidateIds: new Set(candidates.map(({ kernel }) => kernel.kernelId)),
-    },
-    device,
-    reader,
-  );
-  if (onNote) for (const line of notes(candidates, anchors, task)) onNote(line);
-  const against = await chooseAgainst(request.against, anchors, device, reader);
+  const { candidates, anchors, against } = await readKernels(device, task, request);
   const asked = against.us === undefined ? [...candidates, against] : candidates;
   const compiled = request.compile ? await compileAll(device, task, asked, request) : undefined;
   const errors: ReadonlyMap<string, string> = compiled?.errors ?? new Map();
-  const forecaster = await openForecaster(request.forecaster, {
-    limitSeconds: request.forecasterTimeout,
-    ...(request.env ? { env: request.env } : {}),
-  });
+  const { forecasterTimeout: limitSeconds, env } = request;
+  const forecaster = await openForecaster(request.forecaster, { limitSeconds, ...(env ? { env } : {}) });
   try {
     const wanted = asked.filter(({ kernel }) => !errors.has(kernel.kernelId)).map(({ kernel }) => kernel);
-    const made = await ask(
-      forecaster,
-      {
-        task,
-        device: device.info,
-        anchors: anchors.map(({ anchor }) => anchor),
-        candidates: uniqueKernels(wanted),
-        ...(compiled ? { evidence: compiled.evidence } : {}),
-      },
-      request.signal,
-    );
+    const question = {
+      task,
+      device: device.info,
+      anchors: anchors.map(({ anchor }) => anchor),
+      candidates: uniqueKernels(wanted),
+      ...(compiled ? { evidence: compiled.evidence } : {}),
+    };
+    const made = await ask(forecaster, question, request.signal);
     const reference = referenceOf(against, made.answer);
     if (request.save !== undefined) await save(resolve(request.cwd, request.save), forecaster.name, made);
-    const cpu = { compileCpuSeconds: compiled?.cpuSeconds ?? 0, wallSeconds: (performance.now() - started) / 1000 };
+    const wallSeconds = (performance.now() - started) / 1000;
     return {
       task,
       device: device.info.name,
@@ -152,11 +132,32 @@ async function forecastOn(
       compiler: compiled?.where,
       ...rank(candidates, made, reference, errors),
       canExplain: forecaster.explain !== undefined,
-      cost: { ...made.answer.cost, ...cpu },
+      cost: { ...made.answer.cost, compileCpuSeconds: compiled?.cpuSeconds ?? 0, wallSeconds },
     };
   } finally {
     await forecaster.close?.();
   }
+}
+
+interface ReadKernels {
+  readonly candidates: readonly NamedKernel[];
+  readonly anchors: readonly NamedAnchor[];
+  readonly against: Against;
+}
+
+async function readKernels(device: ForecastDevice, task: Task, request: ForecastTaskRequest): Promise<ReadKernels> {
+  const reader = await kernelReader(task, request);
+  const candidates = await readCandidates(request.candidates, reader);
+  const choice: AnchorChoice = {
+    given: request.anchor,
+    source: request.anchors,
+    workspace: request.workspace,
+    count: request.anchorCount,
+    candidateIds: new Set(candidates.map(({ kernel }) => kernel.kernelId)),
+  };
+  const anchors = await chooseAnchors(choice, device, reader);
+  for (const line of notes(candidates, anchors, task)) request.onNote?.(line);
+  return { candidates, anchors, against: await chooseAgainst(request.against, anchors, device, reader) };
 }
 
 /** What makes forecasts worse than they need be. */
