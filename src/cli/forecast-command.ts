@@ -1,3 +1,4 @@
+import { rejectOnAbort } from "../domain/index.ts";
 import { forecastTask, type ForecastTaskRequest } from "../serve/forecast/forecast-task.ts";
 import { coloursFor } from "./colours.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
@@ -34,7 +35,7 @@ export async function forecast(this: CliContext, flags: ForecastFlags, ...words:
     signal: this.signal,
     onNote: (line) => note(this, line),
   };
-  const result = await forecastTask(request);
+  const result = await Promise.race([forecastTask(request), rejectOnAbort(this.signal, "interrupted")]);
   if (json) printJson(this, forecastDocument(result));
   else for (const line of forecastLines(result, coloursFor(this.process, this.process.stdout))) printLine(this, line);
   if (flags.save !== undefined) note(this, `forecasts saved in ${flags.save}`);

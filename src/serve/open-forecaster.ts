@@ -6,6 +6,8 @@ export interface OpenForecasterOptions {
   /** How long a program may take for one answer, in seconds. */
   readonly limitSeconds?: number | undefined;
   readonly env?: NodeJS.ProcessEnv;
+  /** Gives up waiting for a program to greet. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 type Opener = (detail: string, options: OpenForecasterOptions) => Promise<Forecaster>;
@@ -46,13 +48,13 @@ async function openStatic(detail: string): Promise<Forecaster> {
   }
 }
 
-async function openCommand(command: string, { limitSeconds, env }: OpenForecasterOptions): Promise<Forecaster> {
+async function openCommand(command: string, { limitSeconds, env, signal }: OpenForecasterOptions): Promise<Forecaster> {
   const [{ openCommandForecaster }, { sanitisedForecaster }] = await Promise.all([
     import("../forecast/command/command-forecaster.ts"),
     import("./sanitised-forecaster.ts"),
   ]);
   const options = { command, ...(limitSeconds === undefined ? {} : { limitSeconds }), ...(env ? { env } : {}) };
-  return sanitisedForecaster(await openCommandForecaster(options));
+  return sanitisedForecaster(await openCommandForecaster(options, signal));
 }
 
 async function openRecorded(detail: string): Promise<Forecaster> {

@@ -107,7 +107,7 @@ async function searchOn(
     device: opened.device,
     proposer: openProposer(proposer, task, proposals, opened.recording && (await opened.device.describe()).name),
     forecaster: policy.needsForecasts
-      ? await openForecaster(request.forecaster, { limitSeconds: request.forecasterTimeout })
+      ? await openForecaster(request.forecaster, { limitSeconds: request.forecasterTimeout, signal: request.signal })
       : undefined,
   };
   try {

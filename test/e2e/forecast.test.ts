@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RecordedKernel } from "../../src/domain/index.ts";
 import { loadRecording } from "../../src/formats/load-recording.ts";
 import { quoteWord } from "../../src/process/shell-words.ts";
-import { copyTask, faultLines, hasWorkerPython, runCli, scratchFolder, type CliResult } from "./run-cli.ts";
+import { copyTask, faultLines, hasWorkerPython, runCli, scratchFolder, startCli, type CliResult } from "./run-cli.ts";
 
 const scratch = scratchFolder("forecast");
 afterAll(() => scratch.remove());
@@ -236,6 +237,18 @@ describe("kernelcast forecast, given something wrong", () => {
     expect(result.code).toBe(code);
     expect(result.stderr).toMatch(message);
     expect(existsSync("x.csv")).toBe(false);
+  });
+
+  it("ends at Ctrl-C with the program that it waits for", async () => {
+    const started = join(scratch.path, "started");
+    const seconds = `68.${process.pid}`;
+    const program = `command:sh -c 'touch ${started}; exec sleep ${seconds}'`;
+    const { child, result } = startCli(["forecast", task, seed, "--forecaster", program]);
+    while (!existsSync(started)) await sleep(20);
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await result;
+    expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: "", stderr: "kernelcast: interrupted\n" });
+    expect(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })).not.toContain(`sleep ${seconds}`);
   });
 
   it("leaves no program behind when it is stopped", async () => {

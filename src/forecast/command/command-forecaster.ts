@@ -37,13 +37,16 @@ const defaultBatch = 32;
  * Starts a program that answers forecasts (docs/reference/forecaster-protocol.md) and greets it. A program that fails is
  * started anew by the next request. Rejects with `KernelcastError("model", …)`, or `"usage"` for an unfinished command.
  */
-export async function openCommandForecaster(options: CommandForecasterOptions): Promise<Forecaster> {
+export async function openCommandForecaster(
+  options: CommandForecasterOptions,
+  signal?: AbortSignal,
+): Promise<Forecaster> {
   const [program, ...rest] = splitWords(options.command);
   if (program === undefined) {
     throw new KernelcastError("usage", "command: needs a program, for example --forecaster command:'python3 my.py'");
   }
   const forecaster = new CommandForecaster([program, ...rest], options);
-  await forecaster.greet();
+  await forecaster.greet(signal);
   return forecaster;
 }
 

@@ -108,8 +108,8 @@ async function forecastOn(
   const asked = against.us === undefined ? [...candidates, against] : candidates;
   const compiled = request.compile ? await compileAll(device, task, asked, request) : undefined;
   const errors: ReadonlyMap<string, string> = compiled?.errors ?? new Map();
-  const { forecasterTimeout: limitSeconds, env } = request;
-  const forecaster = await openForecaster(request.forecaster, { limitSeconds, ...(env ? { env } : {}) });
+  const { forecasterTimeout: limitSeconds, env, signal } = request;
+  const forecaster = await openForecaster(request.forecaster, { limitSeconds, signal, ...(env ? { env } : {}) });
   try {
     const wanted = asked.filter(({ kernel }) => !errors.has(kernel.kernelId)).map(({ kernel }) => kernel);
     const question = {
@@ -119,7 +119,7 @@ async function forecastOn(
       candidates: uniqueKernels(wanted),
       ...(compiled ? { evidence: compiled.evidence } : {}),
     };
-    const made = await ask(forecaster, question, request.signal);
+    const made = await ask(forecaster, question, signal);
     const reference = referenceOf(against, made.answer);
     if (request.save !== undefined) await save(resolve(request.cwd, request.save), forecaster.name, made);
     const wallSeconds = (performance.now() - started) / 1000;
