@@ -3,7 +3,7 @@ import { splitChoices } from "../evaluate/choose-tasks.ts";
 import { views } from "../evaluate/plan-view.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import type { EvaluateFlags } from "./evaluate-command.ts";
-import { wholeNumber } from "./search.ts";
+import { wholeNumber } from "./flags.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 

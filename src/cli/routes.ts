@@ -3,6 +3,7 @@ import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
@@ -12,6 +13,7 @@ import { searchCommand } from "./search.ts";
 export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
   init: initCommand,
   search: searchCommand,
+  forecast: forecastCommand,
   measure: measureCommand,
   evaluate: evaluateCommand,
   recording: recordingRoutes,

@@ -1,4 +1,4 @@
-import type { ForecastCost, Forecast } from "./forecast.ts";
+import type { ForecastCost, Forecast, ForecastReason } from "./forecast.ts";
 import type { Decision } from "./decision.ts";
 import type { DeviceInfo } from "./device.ts";
 import type { Candidate, Kernel } from "./kernel.ts";
@@ -58,7 +58,12 @@ export interface ForecastAnswer {
 
 export interface Forecaster {
   readonly name: string;
+  /** Rejects for a broken model or program, never for what a candidate does wrong. */
   forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer>;
+  /** What moved the forecasts, most first, by kernel id; forecasters that can tell have it. */
+  explain?(request: ForecastRequest, signal?: AbortSignal): Promise<ReadonlyMap<string, readonly ForecastReason[]>>;
+  /** Ends what the forecaster holds, such as a program; idempotent. */
+  close?(): Promise<void>;
 }
 
 export interface ProposeContext {

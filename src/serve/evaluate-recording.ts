@@ -37,7 +37,6 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
   const { recording: path, tasks, view, evidence, seed, signal, onTask } = request;
   const labels = [...new Set(request.forecasters)];
   for (const label of labels) checkForecaster(label);
-  const named = await openForecasters(labels);
   const loaded = await loadRecording(path, tasks ? { tasks } : {});
   const device = request.device === undefined ? mainDevice(loaded) : findDevice(loaded, request.device);
   if (device === undefined) {
@@ -45,26 +44,35 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
   }
   const recording = withSeedsFor(loaded, device);
   const { taskIds, split, note } = chooseTasks(recording, request.split ?? (tasks ? "all" : "test"));
-  const result = await evaluateForecasters(named, recording, {
-    device: recordedDeviceInfo(recording, device),
-    taskIds,
-    view,
-    evidence,
-    seed,
-    ...(signal ? { signal } : {}),
-    ...(onTask ? { onTask } : {}),
-  });
+  const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed };
+  const result = await withForecasters(labels, signal, (named) =>
+    evaluateForecasters(named, recording, {
+      ...options,
+      ...(signal ? { signal } : {}),
+      ...(onTask ? { onTask } : {}),
+    }),
+  );
   const notes = [...(note === undefined ? [] : [note]), ...leftOutNotes(result, device)];
   return { ...result, setting: { recording: path, split, device, view, evidence, seed, notes } };
 }
 
-async function openForecasters(labels: readonly string[]): Promise<NamedForecaster[]> {
+/** Opens the named forecasters and the baselines, uses them and closes them, whatever happens. */
+async function withForecasters<T>(
+  labels: readonly string[],
+  signal: AbortSignal | undefined,
+  use: (named: readonly NamedForecaster[]) => Promise<T>,
+): Promise<T> {
   const baselines = baselineKinds.map((kind) => `baseline:${kind}`).filter((label) => !labels.includes(label));
-  const wanted = [
-    ...labels.map((label) => ({ label, isBaseline: false })),
-    ...baselines.map((label) => ({ label, isBaseline: true })),
-  ];
-  return Promise.all(wanted.map(async (one) => ({ ...one, forecaster: await openForecaster(one.label) })));
+  const named: NamedForecaster[] = [];
+  try {
+    for (const label of [...labels, ...baselines]) {
+      const forecaster = await openForecaster(label, { signal });
+      named.push({ label, isBaseline: baselines.includes(label), forecaster });
+    }
+    return await use(named);
+  } finally {
+    await Promise.all(named.map(({ forecaster }) => forecaster.close?.()));
+  }
 }
 
 function leftOutNotes({ leftOut }: Evaluations, device: string): string[] {
