@@ -17,7 +17,7 @@ type Combine = "shuffle" | "reduce";
 const threadsOf = { whole: 1, quarters: 4, eighths: 8 } as const;
 
 /** A part of a word's groups per thread, put together by the word's lanes; the first lane stores. */
-export function wordParts(share: Share, combine: Combine, unroll: boolean, target: string, row: string): string {
+function wordParts(share: Share, combine: Combine, unroll: boolean, target: string, row: string): string {
   const lanes = threadsOf[share];
   const each = 8 / lanes;
   const call = (k: string): string => `accepted(three, four, 4 * (${k}), 8 * j + ${k}, ${row}, step, limit3, limit4)`;

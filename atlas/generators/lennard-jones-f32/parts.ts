@@ -178,7 +178,7 @@ ${cell}
 }`;
 }
 
-export const packKernel = `extern "C" __global__ void pack_atoms(const float* pos, float4* packed, int n) {
+const packKernel = `extern "C" __global__ void pack_atoms(const float* pos, float4* packed, int n) {
 int i = blockIdx.x * blockDim.x + threadIdx.x;
 if (i < n) packed[i] = make_float4(pos[3 * i], pos[3 * i + 1], pos[3 * i + 2], 0.0f);
 }

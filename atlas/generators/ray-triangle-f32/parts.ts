@@ -7,7 +7,7 @@ export type PlaneTest = "prune" | "flat" | "halfway";
 const quotient = (division: Division, above: string, below: string): string =>
   division === "plain" ? `${above} / ${below}` : `__fdividef(${above}, ${below})`;
 
-export const ray = `
+const ray = `
   struct Ray {
     float ox, oy, oz;
     float dx, dy, dz;
