@@ -1,5 +1,7 @@
 """Draws training batches: a few tasks, in each some anchors whose times are known and some kernels to forecast."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Training data written by `scripts/embedded-dataset.ts`."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path

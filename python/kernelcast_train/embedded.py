@@ -3,6 +3,8 @@
 on kernel sources, then trains it to forecast; writes the weights with their configuration, and a line of JSON per report.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import time
@@ -102,8 +104,10 @@ class Trainer:
         optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay, betas=(0.9, 0.98))
         kernels = [(task, index) for task in self.tasks for index in range(len(task.ids))]
         groups = groups_by_length([len(task.ids[index]) for task, index in kernels], config.pretrain_tokens)
-        by_length = [np.concatenate([g for g in groups if padded_length(len(kernels[g[0]][0].ids[kernels[g[0]][1]])) == n])
-                     for n in sorted({padded_length(len(t.ids[i])) for t, i in kernels})]
+        by_length = [
+            np.concatenate([g for g in groups if padded_length(len(kernels[g[0]][0].ids[kernels[g[0]][1]])) == n])
+            for n in sorted({padded_length(len(t.ids[i])) for t, i in kernels})
+        ]
         started = time.monotonic()
         for step in range(config.pretrain_steps):
             done = self.progress(step / config.pretrain_steps, started, config.pretrain_share)
@@ -199,7 +203,10 @@ class Trainer:
                 count,
                 torch.from_numpy(np.stack(alike)).to(self.device),
             ).float()
-        real = torch.arange(wide, device=self.device)[None, :] < torch.tensor([len(d.candidates) for d in draws], device=self.device)[:, None]
+        real = (
+            torch.arange(wide, device=self.device)[None, :]
+            < torch.tensor([len(d.candidates) for d in draws], device=self.device)[:, None]
+        )
         truth, works = torch.nan_to_num(target[:, most:]), ok[:, most:] & real
         median, low, high, odds = widths(out)
         total = config.ok_weight * F.binary_cross_entropy_with_logits(odds[real], ok[:, most:][real].float())
@@ -213,7 +220,9 @@ class Trainer:
             total = total + config.rank_weight * F.softplus(-4 * (median[:, :, None] - median[:, None, :])[counted]).mean()
         return total
 
-    def win_loss(self, draws: list[Draw], times: torch.Tensor, truth: torch.Tensor, works: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    def win_loss(
+        self, draws: list[Draw], times: torch.Tensor, truth: torch.Tensor, works: torch.Tensor, out: torch.Tensor
+    ) -> torch.Tensor:
         """Cross-entropy of "faster than this anchor by 2 %": of parents among the anchors, and of all anchors."""
         median, low, high, _ = (part.unsqueeze(-1) for part in widths(out))
         bound = torch.nan_to_num(times).unsqueeze(1) - float(np.log2(1.02))
@@ -292,7 +301,9 @@ def main() -> None:
     trainer.pretrain()
     model = trainer.train()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    torch.save({"shape": model.shape.to_dict(), "config": asdict(config), "weights": model.state_dict()}, arguments.out / "model.pt")
+    torch.save(
+        {"shape": model.shape.to_dict(), "config": asdict(config), "weights": model.state_dict()}, arguments.out / "model.pt"
+    )
 
 
 if __name__ == "__main__":

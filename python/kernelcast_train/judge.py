@@ -1,5 +1,7 @@
 """Scores of a model on tasks, for choosing between models. `kernelcast evaluate` gives the published figures."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from torch import Tensor

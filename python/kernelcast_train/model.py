@@ -1,5 +1,7 @@
 """The embedded forecaster: a transformer that reads one kernel, and a head that compares kernels with measured ones."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 
 import torch
@@ -116,8 +118,12 @@ class Head(nn.Module):
         self.register_buffer("centre", torch.zeros(shape.features))
         self.register_buffer("scale", torch.ones(shape.features))
         drop = nn.Dropout(shape.dropout)
-        self.facts = nn.Sequential(nn.Linear(2 * shape.features, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.LayerNorm(width))
-        self.text = nn.Sequential(nn.LayerNorm(shape.width), nn.Linear(shape.width, width), nn.GELU(), drop, nn.Linear(width, width))
+        self.facts = nn.Sequential(
+            nn.Linear(2 * shape.features, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.LayerNorm(width)
+        )
+        self.text = nn.Sequential(
+            nn.LayerNorm(shape.width), nn.Linear(shape.width, width), nn.GELU(), drop, nn.Linear(width, width)
+        )
         self.pair = nn.Sequential(nn.Linear(5 * width + 3, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.GELU())
         self.change = nn.Linear(2 * shape.features, width)
         self.difference = nn.Linear(width, 1)
@@ -147,8 +153,9 @@ class Head(nn.Module):
         alike: Tensor,
     ) -> Tensor:
         """
-        [..., C, W] candidates and [..., K, W] anchors with their [..., K] times (log2 over the seed's; the seed is first) and
-        `count` [...] of anchors that are there, and [..., C, K, 3] how alike they are, to [..., C, 4]: median, log widths below and above, log odds of working.
+        [..., C, W] candidates, [..., K, W] anchors with their [..., K] times (log2 over the seed's; the seed is first), `count`
+        [...] of anchors that are there, and [..., C, K, 3] how alike they are, to [..., C, 4]: median, log widths below and
+        above, log odds of working.
         """
         own, own_text = self.described(candidates, features)
         other, other_text = self.described(anchors, anchor_features)
@@ -168,7 +175,9 @@ class Head(nn.Module):
         variance = (weights * (proposed - median.unsqueeze(-1)) ** 2).sum(dim=-1)
         spread = torch.sqrt(variance + 1e-6)
         best = (likeness.masked_fill(absent.unsqueeze(-2), -1e4)).amax(dim=-1)
-        extra = torch.stack([spread, best.clamp(-20, 20) / 5, torch.log2(count.to(median.dtype))[..., None].expand_as(median) / 4], dim=-1)
+        extra = torch.stack(
+            [spread, best.clamp(-20, 20) / 5, torch.log2(count.to(median.dtype))[..., None].expand_as(median) / 4], dim=-1
+        )
         out = self.summary(torch.cat([own, pooled, extra], dim=-1))
         odds = self.working(torch.cat([own, own_text, pooled], dim=-1)).squeeze(-1)
         return torch.stack([median + out[..., 0], out[..., 1] - 0.7, out[..., 2] - 0.7, odds + 2.5], dim=-1)

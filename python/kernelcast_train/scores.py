@@ -1,5 +1,7 @@
 """Scores of forecasts as tensors: the formulas of `src/domain/two-piece-normal.ts`, which shared test vectors compare."""
 
+from __future__ import annotations
+
 import math
 
 import torch

@@ -16,6 +16,7 @@ type Opener = (detail: string, options: OpenForecasterOptions) => Promise<Foreca
 /** What `--forecaster` takes, by kind; the rest is read when it is opened. */
 const openers: Readonly<Record<string, Opener>> = {
   static: openStatic,
+  compare: openCompare,
   command: openCommand,
   recorded: openRecorded,
   baseline: async (detail) => createBaseline(baselineKind(detail)),
@@ -27,12 +28,12 @@ const forecasterKinds: readonly string[] = Object.keys(openers);
 export function checkForecaster(text: string): void {
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
   if (kind === "baseline") baselineKind(detail);
-  if (detail.trim() !== "" || kind === "static") return;
+  if (detail.trim() !== "" || kind === "static" || kind === "compare") return;
   const example = kind === "command" ? "command:'python3 my.py'" : "recorded:forecasts.jsonl";
   throw new KernelcastError("usage", `--forecaster ${text}: write what follows the colon, for example ${example}`);
 }
 
-/** Opens `static[:MODEL]`, `recorded:PATH[#NAME]`, `command:PROGRAM` or `baseline:NAME`. Close it after use where it can be. */
+/** Opens `static[:MODEL]`, `compare[:MODEL]`, `recorded:PATH[#NAME]`, `command:PROGRAM` or `baseline:NAME`. Close it after use where it can be. */
 export async function openForecaster(text: string, options: OpenForecasterOptions = {}): Promise<Forecaster> {
   checkForecaster(text);
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
@@ -49,6 +50,11 @@ async function openStatic(detail: string): Promise<Forecaster> {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new KernelcastError("model", `cannot load the forecaster's model ${path}: ${why}`, { cause });
   }
+}
+
+async function openCompare(detail: string): Promise<Forecaster> {
+  const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
+  return loadCompareForecaster(detail === "" ? packagePath("models/compare-v0.json") : detail);
 }
 
 async function openCommand(command: string, { limitSeconds, env, signal }: OpenForecasterOptions): Promise<Forecaster> {

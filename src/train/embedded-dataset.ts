@@ -7,7 +7,7 @@ import {
   type Split,
   type Task,
 } from "../domain/index.ts";
-import { wordRuns } from "../forecast/embedded/likeness.ts";
+import { wordRuns } from "../forecast/source/likeness.ts";
 import type { Tokenizer } from "../forecast/embedded/tokenizer.ts";
 import { featureVector, type FeatureContext } from "../forecast/static/features.ts";
 import { kernelFacts } from "../forecast/static/kernel-facts.ts";

@@ -1,6 +1,6 @@
 import type { Kernel, Task } from "../domain/index.ts";
 import { reservedWords, type Vocabulary } from "../forecast/embedded/tokenizer.ts";
-import { kernelWords } from "../forecast/embedded/words.ts";
+import { kernelWords } from "../forecast/source/words.ts";
 
 /** A kernel with its task, whose family counts. */
 export interface VocabularySource {

@@ -1,5 +1,5 @@
 import { dtypes, precisions, type Kernel } from "../../domain/index.ts";
-import { bufferWord, bufferWords, kernelWords, type ReadTask, type Word } from "./words.ts";
+import { bufferWord, bufferWords, kernelWords, type ReadTask, type Word } from "../source/words.ts";
 
 /** A kernel as numbers: token ids, and beside each the bin of the number that it begins (0 for none). */
 export interface EncodedKernel {
