@@ -1,0 +1,81 @@
+import { forecastCdf, forecastCrps, forecastLogScore, type RuntimeDistribution } from "../../domain/index.ts";
+import { minimise } from "./minimise.ts";
+import { calibrateRuntime, type CalibrationCurve, type RawForecast, type Reference, type WidthLine } from "./recipe.ts";
+
+/** A forecast beside what the device said. */
+export interface CalibrationPair {
+  readonly raw: RawForecast;
+  readonly reference: Reference | undefined;
+  /** log2 of the runtime in µs; undefined for a kernel that failed. */
+  readonly log2Us: number | undefined;
+  /** Its say among the others. */
+  readonly weight: number;
+}
+
+/** What a fit minimises, summed with weights. */
+export interface Objective {
+  readonly crps: number;
+  /** Of "faster than the reference by more than 2 %". */
+  readonly brier: number;
+  /** Logarithmic score. */
+  readonly log: number;
+}
+
+const winLog2 = Math.log2(1.02);
+
+type Measured = CalibrationPair & { readonly log2Us: number };
+
+/** The curve with the lowest mean score on working kernels, held near `start` by a weak penalty. */
+export function fitCurve(
+  pairs: readonly CalibrationPair[],
+  start: CalibrationCurve,
+  objective: Objective,
+): CalibrationCurve {
+  const measured = pairs.filter((pair): pair is Measured => pair.log2Us !== undefined);
+  const total = measured.reduce((sum, { weight }) => sum + weight, 0);
+  if (total === 0) return start;
+  const origin = toVector(start);
+  const cost = (vector: readonly number[]): number => {
+    const curve = toCurve(vector);
+    let sum = 0;
+    for (const pair of measured) {
+      sum += pair.weight * scoreOf(calibrateRuntime(curve, pair.raw, pair.reference), pair, objective);
+    }
+    const strain = vector.reduce((strained, part, index) => strained + (part - (origin[index] as number)) ** 2, 0);
+    return sum / total + penalty * strain;
+  };
+  return toCurve(minimise(cost, origin));
+}
+
+const penalty = 1e-5;
+
+function scoreOf(forecast: RuntimeDistribution, { log2Us, reference }: Measured, { crps, brier, log }: Objective): number {
+  let score = 0;
+  if (crps > 0) score += crps * forecastCrps(forecast, log2Us);
+  if (log > 0) score += log * forecastLogScore(forecast, log2Us);
+  if (brier > 0 && reference) {
+    const limit = reference.log2Us - winLog2;
+    score += brier * (forecastCdf(forecast, limit) - (log2Us < limit ? 1 : 0)) ** 2;
+  }
+  return score;
+}
+
+function toVector({ belief, shift, low, high }: CalibrationCurve): number[] {
+  return [belief.base, belief.unlikeness, shift, ...lineToVector(low), ...lineToVector(high)];
+}
+
+function lineToVector({ base, width, unlikeness, gap, side }: WidthLine): number[] {
+  return [base, width, unlikeness, gap, side];
+}
+
+function toCurve(vector: readonly number[]): CalibrationCurve {
+  const at = (index: number): number => vector[index] as number;
+  const line = (from: number): WidthLine => ({
+    base: at(from),
+    width: at(from + 1),
+    unlikeness: at(from + 2),
+    gap: at(from + 3),
+    side: at(from + 4),
+  });
+  return { belief: { base: at(0), unlikeness: at(1) }, shift: at(2), low: line(3), high: line(8) };
+}
