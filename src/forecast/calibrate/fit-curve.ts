@@ -1,6 +1,7 @@
 import { forecastCdf, forecastCrps, forecastLogScore, type RuntimeDistribution } from "../../domain/index.ts";
 import { minimise } from "./minimise.ts";
-import { calibrateRuntime, type CalibrationCurve, type RawForecast, type Reference, type WidthLine } from "./recipe.ts";
+import { calibrateRuntime, winLog2 } from "./apply-recipe.ts";
+import type { CalibrationCurve, RawForecast, Reference, WidthLine } from "./recipe.ts";
 
 /** A forecast beside what the device said. */
 export interface CalibrationPair {
@@ -20,8 +21,6 @@ export interface Objective {
   /** Logarithmic score. */
   readonly log: number;
 }
-
-const winLog2 = Math.log2(1.02);
 
 type Measured = CalibrationPair & { readonly log2Us: number };
 
@@ -47,7 +46,7 @@ export function fitCurve(
   return toCurve(minimise(cost, origin));
 }
 
-const penalty = 1e-5;
+const penalty = 1e-4;
 
 function scoreOf(forecast: RuntimeDistribution, { log2Us, reference }: Measured, { crps, brier, log }: Objective): number {
   let score = 0;
@@ -61,21 +60,22 @@ function scoreOf(forecast: RuntimeDistribution, { log2Us, reference }: Measured,
 }
 
 function toVector({ belief, shift, low, high }: CalibrationCurve): number[] {
-  return [belief.base, belief.unlikeness, shift, ...lineToVector(low), ...lineToVector(high)];
+  return [belief, shift, ...lineToVector(low), ...lineToVector(high)];
 }
 
-function lineToVector({ base, width, unlikeness, gap, side }: WidthLine): number[] {
-  return [base, width, unlikeness, gap, side];
+function lineToVector({ scale, base, width, unlikeness, gap, side }: WidthLine): number[] {
+  return [scale, base, width, unlikeness, gap, side];
 }
 
 function toCurve(vector: readonly number[]): CalibrationCurve {
   const at = (index: number): number => vector[index] as number;
   const line = (from: number): WidthLine => ({
-    base: at(from),
-    width: at(from + 1),
-    unlikeness: at(from + 2),
-    gap: at(from + 3),
-    side: at(from + 4),
+    scale: at(from),
+    base: at(from + 1),
+    width: at(from + 2),
+    unlikeness: at(from + 3),
+    gap: at(from + 4),
+    side: at(from + 5),
   });
-  return { belief: { base: at(0), unlikeness: at(1) }, shift: at(2), low: line(3), high: line(8) };
+  return { belief: at(0), shift: at(1), low: line(2), high: line(8) };
 }

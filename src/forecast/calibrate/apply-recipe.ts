@@ -1,0 +1,95 @@
+import {
+  applyIsotonic,
+  forecastCdf,
+  forecastQuantile,
+  smallestSigma,
+  type RuntimeDistribution,
+} from "../../domain/index.ts";
+import type { CalibrationCurve, LogOddsLine, OkCalibration, Reference, WidthLine } from "./recipe.ts";
+
+/** Kernels alike to 98 % are as good as the same; without this the logarithm would run away. */
+const unlikenessFloor = 0.02;
+
+/** Differences of 2 % and less are noise. */
+const gapFloor = 0.03;
+
+/** The narrowest and widest calibrated width, in log2 units. */
+const widthBounds = [Math.max(smallestSigma, 0.003), 8] as const;
+
+/** Logarithm of the share of token runs not in common: 0 without a reference, about −4 for the same kernel. */
+export function unlikenessOf(reference: Reference | undefined): number {
+  return reference ? Math.log((1 - reference.likeness + unlikenessFloor) / (1 + unlikenessFloor)) : 0;
+}
+
+/** The runtime's distribution as calibrated. */
+export function calibrateRuntime(
+  curve: CalibrationCurve,
+  raw: RuntimeDistribution,
+  reference: Reference | undefined,
+): RuntimeDistribution {
+  const likeness = reference?.likeness ?? 0;
+  const unlikeness = unlikenessOf(reference);
+  const believed = 1 - likeness / (1 + Math.exp(curve.belief));
+  const difference = reference ? believed * (raw.m - reference.log2Us) : 0;
+  const gap = Math.log(Math.abs(difference) + gapFloor);
+  const side = Math.tanh(difference / Math.sqrt(raw.sigmaLow * raw.sigmaHigh));
+  const width = ({ scale, base, ...line }: WidthLine, given: number): number => {
+    const near = base + line.width * Math.log(given) + line.unlikeness * unlikeness + line.gap * gap + line.side * side;
+    return clampWidth(given * Math.exp(scale + likeness * near));
+  };
+  const sigmaLow = width(curve.low, raw.sigmaLow);
+  const sigmaHigh = width(curve.high, raw.sigmaHigh);
+  const centre = reference ? reference.log2Us + difference : raw.m;
+  return { m: centre + curve.shift * likeness * Math.sqrt(sigmaLow * sigmaHigh), sigmaLow, sigmaHigh };
+}
+
+function clampWidth(width: number): number {
+  const [narrowest, widest] = widthBounds;
+  return Math.min(widest, Math.max(narrowest, width));
+}
+
+/** A win is faster than the reference by more than 2 %. */
+export const winLog2 = Math.log2(1.02);
+
+/**
+ * Moves a distribution so that its probability of a win over the reference is the calibrated one. Moved, not narrowed: that
+ * costs the least of coverage and of the log score (decision 7). A reference that is unlike has no say.
+ */
+export function calibrateWin<T extends RuntimeDistribution>(
+  line: LogOddsLine,
+  forecast: T,
+  reference: Reference | undefined,
+): T {
+  if (!reference || reference.likeness === 0) return forecast;
+  const limit = reference.log2Us - winLog2;
+  const given = logOdds(forecastCdf(forecast, limit));
+  const say = reference.likeness ** 2;
+  const wanted = given + say * (line.slope * given + line.shift - given);
+  const atZero = { m: 0, sigmaLow: forecast.sigmaLow, sigmaHigh: forecast.sigmaHigh };
+  // The median at which the limit has the probability wanted, less the one at which it has that given: exact where nothing changes.
+  const move = forecastQuantile(atZero, fromLogOdds(given)) - forecastQuantile(atZero, fromLogOdds(wanted));
+  return { ...forecast, m: forecast.m + move };
+}
+
+/** No number of measurements makes a failure or a success certain. */
+const certainty = 0.999;
+
+/** p_ok as calibrated. */
+export function calibrateOk(calibration: OkCalibration, pOk: number): number {
+  const given = logOdds(pOk);
+  const p =
+    calibration.kind === "isotonic"
+      ? applyIsotonic(calibration.fit, given)
+      : fromLogOdds(calibration.slope * given + calibration.shift);
+  return Math.min(certainty, Math.max(1 - certainty, p));
+}
+
+/** ln(p / (1 − p)), finite for every p in [0, 1]. */
+export function logOdds(p: number): number {
+  const inside = Math.min(1 - 1e-6, Math.max(1e-6, p));
+  return Math.log(inside / (1 - inside));
+}
+
+export function fromLogOdds(value: number): number {
+  return 1 / (1 + Math.exp(-value));
+}
