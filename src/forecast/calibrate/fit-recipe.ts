@@ -107,9 +107,16 @@ function fitOkSteps(pairs: readonly CalibrationPair[]): OkCalibration {
     y,
     pairs.map(({ weight }) => weight),
   );
-  // Knots at equal ranks keep the file small and say as much.
+  // Knots at equal ranks keep the file small and say as much; none is surer than its share of the outcomes allows.
   const sorted = x.toSorted((a, b) => a - b);
-  const places = Array.from({ length: 33 }, (_, rank) => sorted[Math.round((rank * (sorted.length - 1)) / 32)] as number);
+  const places = Array.from(
+    { length: okKnots },
+    (_, rank) => sorted[Math.round((rank * (sorted.length - 1)) / (okKnots - 1))] as number,
+  );
   const knots = [...new Set(places)];
-  return { kind: "isotonic", fit: { x: knots, y: knots.map((place) => applyIsotonic(whole, place)) } };
+  const surest = 1 / (x.length / okKnots + 2);
+  const within = (p: number): number => Math.min(1 - surest, Math.max(surest, p));
+  return { kind: "isotonic", fit: { x: knots, y: knots.map((place) => within(applyIsotonic(whole, place))) } };
 }
+
+const okKnots = 33;

@@ -38,7 +38,7 @@ export interface RefitPrior {
   readonly ok: number;
 }
 
-export const chosenPrior: RefitPrior = { shift: 32, scale: 16, win: 16, ok: 64 };
+export const chosenPrior: RefitPrior = { shift: 32, scale: 32, win: 32, ok: 256 };
 
 /** Errors beyond three widths count as three: the broad component explains them, not the widths. */
 const errorLimit = 3;
