@@ -46,7 +46,7 @@ export function fitCurve(
   return toCurve(minimise(cost, origin));
 }
 
-const penalty = 1e-4;
+const penalty = 1e-2;
 
 function scoreOf(forecast: RuntimeDistribution, { log2Us, reference }: Measured, { crps, brier, log }: Objective): number {
   let score = 0;
