@@ -1,11 +1,9 @@
 import {
   applyIsotonic,
-  forecastCdf,
-  forecastQuantile,
   smallestSigma,
   type RuntimeDistribution,
 } from "../../domain/index.ts";
-import type { CalibrationCurve, LogOddsLine, OkCalibration, Reference, WidthLine } from "./recipe.ts";
+import type { CalibrationCurve, OkCalibration, Reference, WidthLine, WinLine } from "./recipe.ts";
 
 /** Kernels alike to 98 % are as good as the same; without this the logarithm would run away. */
 const unlikenessFloor = 0.02;
@@ -51,24 +49,37 @@ function clampWidth(width: number): number {
 /** A win is faster than the reference by more than 2 %. */
 export const winLog2 = Math.log2(1.02);
 
+/** Where the time that wins lies in a forecast, and how far its probability is to be moved. */
+export interface WinPlace {
+  /** log2 of the time below which it is a win. */
+  readonly limit: number;
+  /** The limit's distance from the median, in the width of its side. */
+  readonly z: number;
+  /** By how many of those widths one unit of shift moves it. */
+  readonly say: number;
+}
+
+export function winPlace(forecast: RuntimeDistribution, { log2Us, likeness }: Reference): WinPlace {
+  const limit = log2Us - winLog2;
+  const z = (limit - forecast.m) / (limit < forecast.m ? forecast.sigmaLow : forecast.sigmaHigh);
+  return { limit, z, say: likeness ** 2 * Math.exp((-z * z) / 8) };
+}
+
 /**
  * Moves a distribution so that its probability of a win over the reference is the calibrated one. Moved, not narrowed: that
  * costs the least of coverage and of the log score (decision 7). A reference that is unlike has no say.
  */
 export function calibrateWin<T extends RuntimeDistribution>(
-  line: LogOddsLine,
+  { slope, shift }: WinLine,
   forecast: T,
   reference: Reference | undefined,
 ): T {
-  if (!reference || reference.likeness === 0) return forecast;
-  const limit = reference.log2Us - winLog2;
-  const given = logOdds(forecastCdf(forecast, limit));
-  const say = reference.likeness ** 2;
-  const wanted = given + say * (line.slope * given + line.shift - given);
-  const atZero = { m: 0, sigmaLow: forecast.sigmaLow, sigmaHigh: forecast.sigmaHigh };
-  // The median at which the limit has the probability wanted, less the one at which it has that given: exact where nothing changes.
-  const move = forecastQuantile(atZero, fromLogOdds(given)) - forecastQuantile(atZero, fromLogOdds(wanted));
-  return { ...forecast, m: forecast.m + move };
+  if (!reference) return forecast;
+  const { limit, z, say } = winPlace(forecast, reference);
+  const move = say * ((slope - 1) * z + shift);
+  if (move === 0) return forecast;
+  const moved = z + move;
+  return { ...forecast, m: limit - moved * (moved < 0 ? forecast.sigmaLow : forecast.sigmaHigh) };
 }
 
 /** No number of measurements makes a failure or a success certain. */

@@ -1,7 +1,7 @@
 import { forecastCdf, forecastCrps, forecastLogScore, type RuntimeDistribution } from "../../domain/index.ts";
 import { minimise } from "./minimise.ts";
 import { calibrateRuntime, winLog2 } from "./apply-recipe.ts";
-import type { CalibrationCurve, RawForecast, Reference, WidthLine } from "./recipe.ts";
+import { plainCurve, type CalibrationCurve, type RawForecast, type Reference, type WidthLine } from "./recipe.ts";
 
 /** A forecast beside what the device said. */
 export interface CalibrationPair {
@@ -24,28 +24,32 @@ export interface Objective {
 
 type Measured = CalibrationPair & { readonly log2Us: number };
 
-/** The curve with the lowest mean score on working kernels, held near `start` by a weak penalty. */
-export function fitCurve(
-  pairs: readonly CalibrationPair[],
-  start: CalibrationCurve,
-  objective: Objective,
-): CalibrationCurve {
+/**
+ * The curve with the lowest mean score on working kernels, held near the forecaster as it is by a penalty. Half of the
+ * differences from a reference are doubted at the start: far from the flat ends, where a fit would not move.
+ */
+export function fitCurve(pairs: readonly CalibrationPair[], objective: Objective): CalibrationCurve {
   const measured = pairs.filter((pair): pair is Measured => pair.log2Us !== undefined);
   const total = measured.reduce((sum, { weight }) => sum + weight, 0);
-  if (total === 0) return start;
-  const origin = toVector(start);
+  if (total === 0) return plainCurve;
   const cost = (vector: readonly number[]): number => {
     const curve = toCurve(vector);
     let sum = 0;
     for (const pair of measured) {
       sum += pair.weight * scoreOf(calibrateRuntime(curve, pair.raw, pair.reference), pair, objective);
     }
-    const strain = vector.reduce((strained, part, index) => strained + (part - (origin[index] as number)) ** 2, 0);
-    return sum / total + penalty * strain;
+    return sum / total + penalty * strainOf(vector);
   };
-  return toCurve(minimise(cost, origin));
+  return toCurve(minimise(cost, toVector({ ...plainCurve, belief: 0 })));
 }
 
+/** How far a curve is from the plain one. Belief counts by the share that is doubted, since its log odds have no end. */
+function strainOf([belief = 0, ...others]: readonly number[]): number {
+  const doubted = 1 / (1 + Math.exp(belief));
+  return others.reduce((sum, part) => sum + part ** 2, doubted ** 2);
+}
+
+/** Fits to eight tasks without it gave 80 % intervals that covered 73 % on ten others, with it 77 % (decision 7). */
 const penalty = 1e-2;
 
 function scoreOf(forecast: RuntimeDistribution, { log2Us, reference }: Measured, { crps, brier, log }: Objective): number {

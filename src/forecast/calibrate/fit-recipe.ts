@@ -1,8 +1,8 @@
 import { applyIsotonic, fitIsotonic, forecastCdf, keyedShuffle } from "../../domain/index.ts";
-import { calibrateOk, calibrateRuntime, fromLogOdds, logOdds, winLog2 } from "./apply-recipe.ts";
+import { calibrateOk, calibrateRuntime, calibrateWin, logOdds, winLog2 } from "./apply-recipe.ts";
 import { fitCurve, type CalibrationPair, type Objective } from "./fit-curve.ts";
 import { minimise } from "./minimise.ts";
-import { plainCurve, type CalibrationRecipe, type LogOddsLine, type OkCalibration } from "./recipe.ts";
+import type { CalibrationRecipe, LogOddsLine, OkCalibration, WinLine } from "./recipe.ts";
 
 /** A pair with the family of its task: what is fitted is always judged on other families. */
 export interface FamilyPair extends CalibrationPair {
@@ -12,47 +12,45 @@ export interface FamilyPair extends CalibrationPair {
 /** The log score with twice the Brier score of wins: see decision 7 for what else was tried. */
 const chosenObjective: Objective = { crps: 0, brier: 2, log: 1 };
 
-/** Half of the differences from a reference believed: far from the flat ends, where a fit would not move. */
-const startCurve = { ...plainCurve, belief: 0 };
-
 /** Fits a recipe to forecasts and their outcomes. Deterministic. Without working kernels it believes the forecaster. */
 export function fitRecipe(pairs: readonly FamilyPair[], objective: Objective = chosenObjective): CalibrationRecipe {
-  const curve = pairs.some(({ log2Us }) => log2Us !== undefined) ? fitCurve(pairs, startCurve, objective) : plainCurve;
+  const curve = fitCurve(pairs, objective);
   return { curve, win: fitWin(curve, pairs), ok: chooseOk(pairs) };
-}
-
-interface Label {
-  /** Log odds given. */
-  readonly given: number;
-  readonly hit: boolean;
-  readonly weight: number;
-  /** How far the line has a say, 0–1. */
-  readonly say: number;
-}
-
-function fitWin(curve: CalibrationRecipe["curve"], pairs: readonly CalibrationPair[]): LogOddsLine {
-  const labels = pairs.flatMap(({ raw, reference, log2Us, weight }): Label[] => {
-    if (log2Us === undefined || !reference) return [];
-    const limit = reference.log2Us - winLog2;
-    const given = logOdds(forecastCdf(calibrateRuntime(curve, raw, reference), limit));
-    return [{ given, hit: log2Us < limit, weight: weight * reference.likeness, say: reference.likeness ** 2 }];
-  });
-  return fitLine(labels);
 }
 
 /** Pseudo-outcomes that agree with the forecaster: with few failures a line would otherwise be drawn through noise. */
 const linePrior = 4;
 
+function fitWin(curve: CalibrationRecipe["curve"], pairs: readonly CalibrationPair[]): WinLine {
+  const trials = pairs.flatMap(({ raw, reference, log2Us, weight }) => {
+    if (log2Us === undefined || !reference) return [];
+    const limit = reference.log2Us - winLog2;
+    return [{ forecast: calibrateRuntime(curve, raw, reference), reference, limit, hit: log2Us < limit, weight }];
+  });
+  return fitLine(trials, ({ forecast, reference, limit }, line) =>
+    forecastCdf(calibrateWin(line, forecast, reference), limit),
+  );
+}
+
+function fitOkLine(pairs: readonly CalibrationPair[]): OkCalibration {
+  const trials = pairs.map(({ raw, log2Us, weight }) => ({ raw, hit: log2Us !== undefined, weight }));
+  const line = fitLine(trials, ({ raw }, candidate) => calibrateOk({ kind: "line", ...candidate }, raw.pOk));
+  return { kind: "line", ...line };
+}
+
 /** The line of lowest log loss, held to slope 1 and shift 0 by a few pseudo-outcomes. */
-function fitLine(labels: readonly Label[]): LogOddsLine {
-  const weights = labels.reduce((sum, { weight }) => sum + weight, 0);
+function fitLine<T extends { readonly hit: boolean; readonly weight: number }>(
+  trials: readonly T[],
+  probability: (trial: T, line: LogOddsLine) => number,
+): LogOddsLine {
+  const weights = trials.reduce((sum, { weight }) => sum + weight, 0);
   if (weights === 0) return { slope: 1, shift: 0 };
   const [slope = 1, shift = 0] = minimise(
     ([a = 1, b = 0]) => {
-      let loss = (linePrior / labels.length) * ((a - 1) ** 2 + b ** 2);
-      for (const { given, hit, weight, say } of labels) {
-        const p = fromLogOdds(given + say * (a * given + b - given));
-        loss -= (weight / weights) * Math.log(Math.max(1e-12, hit ? p : 1 - p));
+      let loss = (linePrior / trials.length) * ((a - 1) ** 2 + b ** 2);
+      for (const trial of trials) {
+        const p = probability(trial, { slope: a, shift: b });
+        loss -= (trial.weight / weights) * Math.log(Math.max(1e-12, trial.hit ? p : 1 - p));
       }
       return loss;
     },
@@ -87,16 +85,6 @@ function chooseOk(pairs: readonly FamilyPair[]): OkCalibration {
 function okLoss(calibration: OkCalibration, { raw, log2Us, weight }: CalibrationPair): number {
   const p = calibrateOk(calibration, raw.pOk);
   return -weight * Math.log(log2Us === undefined ? 1 - p : p);
-}
-
-function fitOkLine(pairs: readonly CalibrationPair[]): OkCalibration {
-  const labels = pairs.map(({ raw, log2Us, weight }) => ({
-    given: logOdds(raw.pOk),
-    hit: log2Us !== undefined,
-    weight,
-    say: 1,
-  }));
-  return { kind: "line", ...fitLine(labels) };
 }
 
 function fitOkSteps(pairs: readonly CalibrationPair[]): OkCalibration {

@@ -42,6 +42,15 @@ export interface LogOddsLine {
   readonly shift: number;
 }
 
+/**
+ * How the time that wins over a reference moves in a forecast, in widths from its median: from z by
+ * ((`slope` − 1) z + `shift`) e^(−z²/8), so that forecasts sure of either outcome stay as they are.
+ */
+export interface WinLine {
+  readonly slope: number;
+  readonly shift: number;
+}
+
 /** How p_ok is calibrated: by a line in log odds, or by a non-decreasing step fit of p_ok against its log odds. */
 export type OkCalibration =
   | ({ readonly kind: "line" } & LogOddsLine)
@@ -51,7 +60,7 @@ export type OkCalibration =
 export interface CalibrationRecipe {
   readonly curve: CalibrationCurve;
   /** Probability of a win over the reference, as far as the reference is alike. */
-  readonly win: LogOddsLine;
+  readonly win: WinLine;
   readonly ok: OkCalibration;
 }
 

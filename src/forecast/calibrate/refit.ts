@@ -1,5 +1,5 @@
-import { forecastCdf, type RuntimeDistribution } from "../../domain/index.ts";
-import { calibrateOk, calibrateRuntime, calibrateWin, fromLogOdds, logOdds, winLog2 } from "./apply-recipe.ts";
+import { normalCdf, normalPdf, type RuntimeDistribution } from "../../domain/index.ts";
+import { calibrateOk, calibrateRuntime, calibrateWin, fromLogOdds, logOdds, winPlace } from "./apply-recipe.ts";
 import type { CalibrationRecipe, RawForecast, Reference } from "./recipe.ts";
 
 /** A raw forecast with the kernel that it is calibrated against. */
@@ -19,7 +19,7 @@ export interface Refit {
   readonly shift: number;
   /** Factor of both widths. */
   readonly scale: number;
-  /** Added to the log odds of a win, as far as the reference is alike. */
+  /** Added to the shift of the recipe's win line. */
   readonly win: number;
   /** Added to the log odds of working. */
   readonly ok: number;
@@ -67,16 +67,23 @@ export function refit(
   const moved = { ...noRefit, shift, scale };
   const wins = working.flatMap(({ forecast, reference, log2Us }): Trial[] => {
     if (!reference) return [];
-    const limit = reference.log2Us - winLog2;
     const before = calibrateWin(recipe.win, move(forecast, moved), reference);
-    return [{ given: logOdds(forecastCdf(before, limit)), say: reference.likeness ** 2, hit: log2Us < limit }];
+    const { limit, z, say } = winPlace(before, reference);
+    const probability = (shift: number): number => widenedCdf(z + say * shift);
+    return [{ probability, slope: (shift) => say * normalPdf(z + say * shift), hit: log2Us < limit }];
   });
-  const trials = outcomes.map(({ raw, log2Us }): Trial => ({
-    given: logOdds(calibrateOk(recipe.ok, raw.pOk)),
-    say: 1,
-    hit: log2Us !== undefined,
-  }));
-  return { ...moved, win: logOddsShift(wins, prior.win), ok: logOddsShift(trials, prior.ok) };
+  const trials = outcomes.map(({ raw, log2Us }): Trial => {
+    const given = logOdds(calibrateOk(recipe.ok, raw.pOk));
+    const probability = (shift: number): number => fromLogOdds(given + shift);
+    const slope = (shift: number): number => probability(shift) * (1 - probability(shift));
+    return { probability, slope, hit: log2Us !== undefined };
+  });
+  return { ...moved, win: mostLikelyShift(wins, prior.win), ok: mostLikelyShift(trials, prior.ok) };
+}
+
+/** Φ kept from 0 and 1 as the broad component keeps forecasts from them. */
+function widenedCdf(z: number): number {
+  return 0.01 + 0.98 * normalCdf(z);
 }
 
 /** Calibrates one forecast by a recipe and what the run has taught. */
@@ -101,32 +108,41 @@ function errorOf({ m, sigmaLow, sigmaHigh }: RuntimeDistribution, log2Us: number
 }
 
 interface Trial {
-  readonly given: number;
-  readonly say: number;
+  /** Of a hit, when `shift` is added, and its derivative. */
+  readonly probability: (shift: number) => number;
+  readonly slope: (shift: number) => number;
   readonly hit: boolean;
 }
 
 /**
- * What to add to log odds: the maximum of the outcomes' likelihood times that of `pseudo` outcomes in agreement, by
- * Newton's method. The pseudo-outcomes have the information of a coin of the same mean probability.
+ * The shift that the outcomes and `pseudo` outcomes in agreement with no shift make most likely, by Fisher's scoring. The
+ * pseudo-outcomes have the mean information of the outcomes.
  */
-function logOddsShift(trials: readonly Trial[], pseudo: number): number {
+function mostLikelyShift(trials: readonly Trial[], pseudo: number): number {
   if (trials.length === 0) return 0;
-  const information = sum(trials.map(({ given }) => fromLogOdds(given) * (1 - fromLogOdds(given)))) / trials.length;
+  const information = (shift: number): number =>
+    sum(trials.map(({ probability, slope }) => slope(shift) ** 2 / spread(probability(shift))));
+  const prior = (pseudo * information(0)) / trials.length;
+  if (!(prior > 0)) return 0;
   let shift = 0;
   for (let step = 0; step < 8; step++) {
-    let [slope, curvature] = [pseudo * information * shift, pseudo * information];
-    for (const { given, say, hit } of trials) {
-      const p = fromLogOdds(given + say * shift);
-      slope += say * (p - (hit ? 1 : 0));
-      curvature += say * say * p * (1 - p);
-    }
-    shift = Math.max(-shiftLimit, Math.min(shiftLimit, shift - slope / curvature));
+    const pull = sum(
+      trials.map(({ probability, slope, hit }) => {
+        const p = probability(shift);
+        return (((hit ? 1 : 0) - p) * slope(shift)) / spread(p);
+      }),
+    );
+    shift += (pull - prior * shift) / (information(shift) + prior);
+    shift = Math.max(-shiftLimit, Math.min(shiftLimit, shift));
   }
   return shift;
 }
 
-const shiftLimit = 4;
+function spread(p: number): number {
+  return p * (1 - p);
+}
+
+const shiftLimit = 3;
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
