@@ -72,7 +72,7 @@ describe("fitRecipe", () => {
     );
     const [before, after] = [scores(plainRecipe, judged), scores(recipe, judged)];
     expect(after.log).toBeLessThan(before.log - 0.15);
-    expect(after.crps).toBeLessThan(0.9 * before.crps);
+    expect(after.crps).toBeLessThan(0.95 * before.crps);
     expect(after.brierOfWins).toBeLessThan(before.brierOfWins - 0.01);
   });
 

@@ -38,7 +38,7 @@ export interface RefitPrior {
   readonly ok: number;
 }
 
-export const chosenPrior: RefitPrior = { shift: 32, scale: 32, win: 32, ok: 256 };
+export const chosenPrior: RefitPrior = { shift: 32, scale: 32, win: 64, ok: 256 };
 
 /** Errors beyond three widths count as three: the broad component explains them, not the widths. */
 const errorLimit = 3;
@@ -78,8 +78,18 @@ export function refit(
     const slope = (shift: number): number => probability(shift) * (1 - probability(shift));
     return { probability, slope, hit: log2Us !== undefined };
   });
-  return { ...moved, win: mostLikelyShift(wins, prior.win), ok: mostLikelyShift(trials, prior.ok) };
+  return {
+    ...moved,
+    win: mostLikelyShift(wins, prior.win * winInformation),
+    ok: mostLikelyShift(trials, prior.ok * okInformation),
+  };
 }
+
+/** What one outcome tells of a shift in widths where a win has a probability of about 0.3: φ(z)² / p(1 − p). */
+const winInformation = 0.6;
+
+/** What one outcome tells of a shift in log odds where p_ok is about 0.93: p(1 − p). */
+const okInformation = 0.065;
 
 /** Φ kept from 0 and 1 as the broad component keeps forecasts from them. */
 function widenedCdf(z: number): number {
@@ -114,16 +124,10 @@ interface Trial {
   readonly hit: boolean;
 }
 
-/**
- * The shift that the outcomes and `pseudo` outcomes in agreement with no shift make most likely, by Fisher's scoring. The
- * pseudo-outcomes have the mean information of the outcomes.
- */
-function mostLikelyShift(trials: readonly Trial[], pseudo: number): number {
-  if (trials.length === 0) return 0;
+/** The shift that is most likely by the outcomes and by a normal prior around 0 with `prior` for information; Fisher's scoring. */
+function mostLikelyShift(trials: readonly Trial[], prior: number): number {
   const information = (shift: number): number =>
     sum(trials.map(({ probability, slope }) => slope(shift) ** 2 / spread(probability(shift))));
-  const prior = (pseudo * information(0)) / trials.length;
-  if (!(prior > 0)) return 0;
   let shift = 0;
   for (let step = 0; step < 8; step++) {
     const pull = sum(
