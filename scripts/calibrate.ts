@@ -29,7 +29,9 @@ const members = await Promise.all(
     return { name, modelSha256: sha256Hex(await readFile(model, "utf8")), forecaster: await open(model) };
   }),
 );
-const taskIds = [...recording.tasks.values()].flatMap(({ task, split }) => (split === values.split ? [task.taskId] : []));
+const taskIds = [...recording.tasks.values()].flatMap(({ task, split }) =>
+  split === values.split ? [task.taskId] : [],
+);
 const recipe = await calibrateEnsemble(members, recording, {
   device,
   taskIds,

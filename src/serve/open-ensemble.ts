@@ -81,7 +81,8 @@ export async function openAuto(options: OpenEnsembleOptions = {}): Promise<Forec
     Object.entries(sources).map(async ([name, { model }]) => ((await exists(model)) ? [name] : [])),
   );
   const names = present.flat();
-  if (names.length === 0) throw new KernelcastError("model", "no forecaster's model is in the package; install it again");
+  if (names.length === 0)
+    throw new KernelcastError("model", "no forecaster's model is in the package; install it again");
   return openEnsemble(names.join("+"), options);
 }
 

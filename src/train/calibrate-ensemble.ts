@@ -1,10 +1,4 @@
-import {
-  forecastPdf,
-  KernelcastError,
-  type DeviceInfo,
-  type Forecaster,
-  type Recording,
-} from "../domain/index.ts";
+import { forecastPdf, KernelcastError, type DeviceInfo, type Forecaster, type Recording } from "../domain/index.ts";
 import { fitRecipe } from "../forecast/calibrate/fit-recipe.ts";
 import { calibrate } from "../forecast/calibrate/refit.ts";
 import type { CalibrationRecipe } from "../forecast/calibrate/recipe.ts";

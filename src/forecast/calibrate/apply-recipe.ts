@@ -1,8 +1,4 @@
-import {
-  applyIsotonic,
-  smallestSigma,
-  type RuntimeDistribution,
-} from "../../domain/index.ts";
+import { applyIsotonic, smallestSigma, type RuntimeDistribution } from "../../domain/index.ts";
 import type { CalibrationCurve, OkCalibration, Reference, WidthLine, WinLine } from "./recipe.ts";
 
 /** Kernels alike to 98 % are as good as the same; without this the logarithm would run away. */

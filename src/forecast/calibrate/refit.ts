@@ -1,5 +1,6 @@
 import { normalCdf, normalPdf, type RuntimeDistribution } from "../../domain/index.ts";
 import { calibrateOk, calibrateRuntime, calibrateWin, fromLogOdds, logOdds, winPlace } from "./apply-recipe.ts";
+import { mostLikelyShift, type Trial } from "./likely-shift.ts";
 import type { CalibrationRecipe, RawForecast, Reference } from "./recipe.ts";
 
 /** A raw forecast with the kernel that it is calibrated against. */
@@ -55,34 +56,49 @@ export function refit(
   outcomes: readonly CalibrationOutcome[],
   prior: RefitPrior = chosenPrior,
 ): Refit {
-  const working = outcomes.flatMap(({ raw, reference, log2Us }) =>
-    log2Us === undefined
-      ? []
-      : [{ forecast: calibrateRuntime(recipe.curve, raw, reference), reference, log2Us }],
+  const working = outcomes.flatMap(({ raw, reference, log2Us }): Working[] =>
+    log2Us === undefined ? [] : [{ forecast: calibrateRuntime(recipe.curve, raw, reference), reference, log2Us }],
   );
   const errors = working.map(({ forecast, log2Us }) => errorOf(forecast, log2Us));
   const shift = sum(errors.map((error) => Math.max(-1, Math.min(1, error)))) / (errors.length + prior.shift);
   const sizes = errors.map((error) => Math.min(errorLimit, Math.abs(error - shift)));
   const scale = (prior.scale + sum(sizes) / expectedError) / (prior.scale + sizes.length);
   const moved = { ...noRefit, shift, scale };
-  const wins = working.flatMap(({ forecast, reference, log2Us }): Trial[] => {
-    if (!reference) return [];
-    const before = calibrateWin(recipe.win, move(forecast, moved), reference);
-    const { limit, z, say } = winPlace(before, reference);
-    const probability = (shift: number): number => widenedCdf(z + say * shift);
-    return [{ probability, slope: (shift) => say * normalPdf(z + say * shift), hit: log2Us < limit }];
-  });
-  const trials = outcomes.map(({ raw, log2Us }): Trial => {
-    const given = logOdds(calibrateOk(recipe.ok, raw.pOk));
-    const probability = (shift: number): number => fromLogOdds(given + shift);
-    const slope = (shift: number): number => probability(shift) * (1 - probability(shift));
-    return { probability, slope, hit: log2Us !== undefined };
-  });
   return {
     ...moved,
-    win: mostLikelyShift(wins, prior.win * winInformation),
-    ok: mostLikelyShift(trials, prior.ok * okInformation),
+    win: mostLikelyShift(winTrials(recipe, working, moved), prior.win * winInformation),
+    ok: mostLikelyShift(okTrials(recipe, outcomes), prior.ok * okInformation),
   };
+}
+
+interface Working {
+  readonly forecast: RuntimeDistribution;
+  readonly reference: Reference | undefined;
+  readonly log2Us: number;
+}
+
+function winTrials({ win }: CalibrationRecipe, working: readonly Working[], moved: Refit): Trial[] {
+  return working.flatMap(({ forecast, reference, log2Us }) => {
+    if (!reference) return [];
+    const { limit, z, say } = winPlace(calibrateWin(win, move(forecast, moved), reference), reference);
+    return {
+      probability: (shift) => widenedCdf(z + say * shift),
+      slope: (shift) => say * normalPdf(z + say * shift),
+      hit: log2Us < limit,
+    };
+  });
+}
+
+function okTrials({ ok }: CalibrationRecipe, outcomes: readonly CalibrationOutcome[]): Trial[] {
+  return outcomes.map(({ raw, log2Us }) => {
+    const given = logOdds(calibrateOk(ok, raw.pOk));
+    const probability = (shift: number): number => fromLogOdds(given + shift);
+    return {
+      probability,
+      slope: (shift) => probability(shift) * (1 - probability(shift)),
+      hit: log2Us !== undefined,
+    };
+  });
 }
 
 /** What one outcome tells of a shift in widths where a win has a probability of about 0.3: φ(z)² / p(1 − p). */
@@ -116,37 +132,6 @@ function move({ m, sigmaLow, sigmaHigh }: RuntimeDistribution, { shift, scale }:
 function errorOf({ m, sigmaLow, sigmaHigh }: RuntimeDistribution, log2Us: number): number {
   return (log2Us - m) / (log2Us < m ? sigmaLow : sigmaHigh);
 }
-
-interface Trial {
-  /** Of a hit, when `shift` is added, and its derivative. */
-  readonly probability: (shift: number) => number;
-  readonly slope: (shift: number) => number;
-  readonly hit: boolean;
-}
-
-/** The shift that is most likely by the outcomes and by a normal prior around 0 with `prior` for information; Fisher's scoring. */
-function mostLikelyShift(trials: readonly Trial[], prior: number): number {
-  const information = (shift: number): number =>
-    sum(trials.map(({ probability, slope }) => slope(shift) ** 2 / spread(probability(shift))));
-  let shift = 0;
-  for (let step = 0; step < 8; step++) {
-    const pull = sum(
-      trials.map(({ probability, slope, hit }) => {
-        const p = probability(shift);
-        return (((hit ? 1 : 0) - p) * slope(shift)) / spread(p);
-      }),
-    );
-    shift += (pull - prior * shift) / (information(shift) + prior);
-    shift = Math.max(-shiftLimit, Math.min(shiftLimit, shift));
-  }
-  return shift;
-}
-
-function spread(p: number): number {
-  return p * (1 - p);
-}
-
-const shiftLimit = 3;
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);

@@ -60,7 +60,8 @@ export function createEnsembleForecaster({ name, members, device }: EnsembleOpti
       const answers = await Promise.all(members.map(({ forecaster }) => forecaster.forecast(request, signal)));
       const started = performance.now();
       const basis = gather(request, members, answers, finder);
-      const prior = device === undefined || device === request.device.name ? chosenPrior : scaled(chosenPrior, elsewhere);
+      const prior =
+        device === undefined || device === request.device.name ? chosenPrior : scaled(chosenPrior, elsewhere);
       const judge = createJudge(members, request.outcomes ?? [], prior);
       const forecasts = basis.map(judge);
       const cost = addCosts(answers.map((answer) => answer.cost));
@@ -86,9 +87,7 @@ function gather(
     });
     if (opinions.length === 0) return [];
     const reference = finder.find(kernel, anchors);
-    return [
-      { kernelId: kernel.kernelId, ...(reference ? { reference } : {}), members: Object.fromEntries(opinions) },
-    ];
+    return [{ kernelId: kernel.kernelId, ...(reference ? { reference } : {}), members: Object.fromEntries(opinions) }];
   });
 }
 
@@ -99,10 +98,7 @@ function createJudge(
   prior: RefitPrior,
 ): (basis: ForecastBasis) => Forecast {
   const taught = outcomes.reduce((state, outcome) => learn(state, members, outcome), untaught);
-  const weights = memberWeights(
-    taught,
-    Object.fromEntries(members.map((member) => [member.name, member.weight])),
-  );
+  const weights = memberWeights(taught, Object.fromEntries(members.map((member) => [member.name, member.weight])));
   const refits = new Map<string, Refit>(
     members.map((member) => [member.name, refit(member.recipe, outcomesOf(member, outcomes), prior)]),
   );

@@ -34,14 +34,19 @@ describe("the pool", () => {
 
   it("keeps the 10, 50 and 90 % quantiles of any members, or the narrowest width", () => {
     fc.assert(
-      fc.property(distributions, distributions, fc.double({ min: 0.05, max: 0.95, noNaN: true }), (one, two, weight) => {
-        const pool = [
-          { value: one, weight },
-          { value: two, weight: 1 - weight },
-        ];
-        const projected = project(pool);
-        for (const p of [0.1, 0.5, 0.9]) expect(poolCdf(pool, forecastQuantile(projected, p))).toBeCloseTo(p, 6);
-      }),
+      fc.property(
+        distributions,
+        distributions,
+        fc.double({ min: 0.05, max: 0.95, noNaN: true }),
+        (one, two, weight) => {
+          const pool = [
+            { value: one, weight },
+            { value: two, weight: 1 - weight },
+          ];
+          const projected = project(pool);
+          for (const p of [0.1, 0.5, 0.9]) expect(poolCdf(pool, forecastQuantile(projected, p))).toBeCloseTo(p, 6);
+        },
+      ),
     );
   });
 

@@ -18,7 +18,9 @@ export interface Weighted<T> {
 export function poolOpinions(opinions: readonly Weighted<Opinion>[]): Opinion {
   const total = opinions.reduce((sum, { weight }) => sum + weight, 0);
   if (!(total > 0)) throw new RangeError("poolOpinions: no opinion has a weight");
-  const shares = opinions.filter(({ weight }) => weight > 0).map(({ value, weight }) => ({ value, weight: weight / total }));
+  const shares = opinions
+    .filter(({ weight }) => weight > 0)
+    .map(({ value, weight }) => ({ value, weight: weight / total }));
   const logOdds = shares.reduce((sum, { value, weight }) => sum + weight * Math.log(value.pOk / (1 - value.pOk)), 0);
   return { pOk: 1 / (1 + Math.exp(-logOdds)), ...project(shares) };
 }

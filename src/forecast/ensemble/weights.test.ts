@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { keyedUniform, normalQuantile } from "../../domain/index.ts";
-import { chosenRule, fitPoolWeights, learnWeights, memberWeights, opinionLoss, untaught, type WeightState } from "./weights.ts";
+import {
+  chosenRule,
+  fitPoolWeights,
+  learnWeights,
+  memberWeights,
+  opinionLoss,
+  untaught,
+  type WeightState,
+} from "./weights.ts";
 
 const opinion = (m: number) => ({ pOk: 0.9, m, sigmaLow: 0.3, sigmaHigh: 0.3 });
 const members = ["good", "bad"];

@@ -29,9 +29,7 @@ const lossLimit = 8;
 
 /** Log score of an opinion in nats: of whether the kernel works and, where it does, of its runtime. Lower is better. */
 export function opinionLoss(opinion: Opinion, log2Us: number | null): number {
-  return log2Us === null
-    ? -Math.log(1 - opinion.pOk)
-    : -Math.log(opinion.pOk) + forecastLogScore(opinion, log2Us);
+  return log2Us === null ? -Math.log(1 - opinion.pOk) : -Math.log(opinion.pOk) + forecastLogScore(opinion, log2Us);
 }
 
 /** Adds an outcome. A member without an opinion on it is taken for the average of the others: silence is not a merit. */
@@ -64,7 +62,9 @@ export function memberWeights(
 ): Record<string, number> {
   const names = Object.keys(prior);
   const best = Math.min(...names.map((name) => state.scores[name] ?? 0));
-  const powers = names.map((name) => (prior[name] as number) * Math.exp(-learningRate * ((state.scores[name] ?? 0) - best)));
+  const powers = names.map(
+    (name) => (prior[name] as number) * Math.exp(-learningRate * ((state.scores[name] ?? 0) - best)),
+  );
   const total = powers.reduce((sum, power) => sum + power, 0);
   const least = names.length > 1 ? floor : 0;
   const share = (power: number): number => (total > 0 ? power / total : 1 / names.length);
