@@ -56,7 +56,7 @@ describe("learning within a run", () => {
     );
     expect(Math.min(...errors)).toBeGreaterThan(2);
     const widths = [...state.candidates.values()].flatMap(({ forecast }) => (forecast ? [forecast.sigmaLow] : []));
-    expect(widths.at(-1)).toBeGreaterThan(2 * (widths[0] ?? 0));
+    expect(widths.at(-1)).toBeGreaterThan(1.5 * (widths[0] ?? 0));
   });
 
   it("goes on where a run was cut off as if it had not been", async () => {

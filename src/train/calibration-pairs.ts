@@ -17,7 +17,7 @@ import { ReferenceFinder } from "../forecast/calibrate/reference.ts";
 /** What a forecaster is shown when it is asked for calibration: the situations of a search, from its first forecast on. */
 export type CalibrationView = "seed" | "anchors" | "parent";
 
-export const calibrationViews: readonly CalibrationView[] = ["seed", "anchors", "parent"];
+const calibrationViews: readonly CalibrationView[] = ["seed", "anchors", "parent"];
 
 /** Most forecasts of a search are made with the parent among the anchors. */
 const viewWeights: Readonly<Record<CalibrationView, number>> = { seed: 1, anchors: 1, parent: 2 };

@@ -11,7 +11,7 @@ const gapFloor = 0.03;
 const widthBounds = [Math.max(smallestSigma, 0.003), 8] as const;
 
 /** Logarithm of the share of token runs not in common: 0 without a reference, about −4 for the same kernel. */
-export function unlikenessOf(reference: Reference | undefined): number {
+function unlikenessOf(reference: Reference | undefined): number {
   return reference ? Math.log((1 - reference.likeness + unlikenessFloor) / (1 + unlikenessFloor)) : 0;
 }
 
