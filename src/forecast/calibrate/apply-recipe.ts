@@ -63,7 +63,7 @@ export function winPlace(forecast: RuntimeDistribution, { log2Us, likeness }: Re
 
 /**
  * Moves a distribution so that its probability of a win over the reference is the calibrated one. Moved, not narrowed: that
- * costs the least of coverage and of the log score (decision 7). A reference that is unlike has no say.
+ * costs the least of coverage and of the log score (decision 8). A reference that is unlike has no say.
  */
 export function calibrateWin<T extends RuntimeDistribution>(
   { slope, shift }: WinLine,

@@ -48,7 +48,7 @@ function strainOf([belief = 0, ...others]: readonly number[]): number {
   return others.reduce((sum, part) => sum + part ** 2, Math.min(0, belief) ** 2);
 }
 
-/** Fits to eight tasks with a hundredth of it were too narrow on ten others (decision 7). */
+/** Fits to eight tasks with a hundredth of it were too narrow on ten others (decision 8). */
 const penalty = 1e-2;
 
 function scoreOf(

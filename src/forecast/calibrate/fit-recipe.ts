@@ -9,7 +9,7 @@ export interface FamilyPair extends CalibrationPair {
   readonly family: string;
 }
 
-/** The log score with twice the Brier score of wins: see decision 7 for what else was tried. */
+/** The log score with twice the Brier score of wins: see decision 8 for what else was tried. */
 const chosenObjective: Objective = { crps: 0, brier: 2, log: 1 };
 
 /** Fits a recipe to forecasts and their outcomes. Deterministic. Without working kernels it believes the forecaster. */

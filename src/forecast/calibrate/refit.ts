@@ -30,7 +30,7 @@ export const noRefit: Refit = { shift: 0, scale: 1, win: 0, ok: 0 };
 
 /**
  * Outcomes that the recipe counts for: so many measurements of a run weigh as much as all that it was fitted to. Chosen on
- * recorded searches of families left out (decision 7).
+ * recorded searches of families left out (decision 8).
  */
 export interface RefitPrior {
   readonly shift: number;
