@@ -4,6 +4,8 @@
  * @module
  */
 export { searchTask, type SearchRequest, type SearchResult } from "./serve/search-task.ts";
+export { forecastTask, type ForecastTaskRequest, type ForecastTaskResult } from "./serve/forecast/forecast-task.ts";
+export { openForecaster, type OpenForecasterOptions } from "./serve/open-forecaster.ts";
 export { loadTask } from "./formats/load-task.ts";
 export { loadRecording, type LoadOptions } from "./formats/load-recording.ts";
 export { openRunStore } from "./store/sqlite-run-store.ts";
@@ -36,6 +38,7 @@ export {
   type Forecast,
   type ForecastAnswer,
   type Forecaster,
+  type ForecastReason,
   type ForecastRequest,
   type Kernel,
   type Launch,
@@ -47,6 +50,7 @@ export {
   type Proposal,
   type ProposeContext,
   type Proposer,
+  type RecordedForecast,
   type RecordedKernel,
   type RecordedMeasurement,
   type RecordedTask,

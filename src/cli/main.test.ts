@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { quoteWord } from "../measure/shell-words.ts";
+import { quoteWord } from "../process/shell-words.ts";
 import { scriptedWorker, type ScriptedWorker } from "../testing/fake-workers/scripted.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

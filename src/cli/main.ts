@@ -27,7 +27,7 @@ function contextOf(node: NodeJS.Process, signal: AbortSignal): CliContext {
   return { process: view, interactive, signal };
 }
 
-/** The first signal asks the command to stop; the second ends the process, and with it every worker (see `process.ts`). */
+/** The first signal asks the command to stop; the second ends the process, and with it every worker (see `child.ts`). */
 function interrupt(controller: AbortController): () => void {
   return () => {
     if (controller.signal.aborted) process.exit(130);

@@ -1,9 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fileFault, KernelcastError, makeKernel, sha256Hex, type Task } from "../domain/index.ts";
+import { fileFault, integerDefines, KernelcastError, makeKernel, sha256Hex, type Task } from "../domain/index.ts";
 import { readLaunches } from "../formats/read-launches.ts";
 import { readText } from "../formats/read-text.ts";
-import { integerDefines } from "../measure/worker-messages.ts";
 import { openDevice } from "../serve/open-device.ts";
 import { openTask } from "../serve/open-task.ts";
 import { makeFolder } from "../store/make-folder.ts";

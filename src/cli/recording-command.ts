@@ -62,12 +62,15 @@ function passesDocument(passes: PassAgreement): unknown {
   };
 }
 
-function infoLines({ byTask, devices, splits, ...counts }: RecordingInfo): readonly string[] {
+function infoLines({ byTask, devices, splits, forecasts, ...counts }: RecordingInfo): readonly string[] {
   const verdicts = `${counts.measured} measured (${counts.ok} ok, ${counts.failed} failed)`;
   return [
     `${counts.tasks} tasks in ${counts.families} families, ${counts.kernels} kernels, ${verdicts}`,
     ...Object.entries(devices).map(
       ([name, device]) => `${name}: ${device.measured} measured, ${agreement(device.passes)}`,
+    ),
+    ...Object.entries(forecasts).map(
+      ([name, count]) => `${name}: ${count.forecasts} forecasts of ${count.kernels} kernels`,
     ),
     ...Object.entries(splits).map(
       ([name, split]) => `${name}: ${split.tasks} tasks, ${split.families} families, ${split.kernels} kernels`,

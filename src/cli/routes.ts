@@ -2,6 +2,8 @@ import type { Command, RouteMap } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
@@ -11,7 +13,9 @@ import { searchCommand } from "./search.ts";
 export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
   init: initCommand,
   search: searchCommand,
+  forecast: forecastCommand,
   measure: measureCommand,
+  evaluate: evaluateCommand,
   recording: recordingRoutes,
   doctor: doctorCommand,
   demo: demoCommand,

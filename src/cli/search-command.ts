@@ -8,6 +8,7 @@ export interface SearchFlags {
   readonly device: string;
   readonly policy: string;
   readonly forecaster: string;
+  readonly forecasterTimeout?: number;
   readonly proposer?: string;
   readonly proposerRecording?: string;
   readonly measurements?: number;
@@ -42,20 +43,21 @@ export async function search(this: CliContext, flags: SearchFlags, task: string)
 }
 
 function toRequest(flags: SearchFlags, task: string): SearchRequest {
-  const { device, policy, forecaster, proposer, proposerRecording, seed, run, fresh, workspace, python } = flags;
+  const { device, policy, forecaster, forecasterTimeout, proposer, proposerRecording, seed, run, fresh } = flags;
   return {
     task,
     device,
     policy,
     forecaster,
+    forecasterTimeout,
     proposer,
     proposerRecording,
     budget: toBudget(flags),
     seed,
     runId: run,
     fresh,
-    workspace,
-    python,
+    workspace: flags.workspace,
+    python: flags.python,
   };
 }
 

@@ -1,24 +1,10 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { jsonFlag, text, type CliContext } from "./context.ts";
+import { forecasterFlag, forecasterTimeoutFlag, positive, wholeNumber } from "./flags.ts";
 import type { SearchFlags } from "./search-command.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 const optionalNumber = { kind: "parsed", parse: positive, optional: true } as const;
-
-function positive(input: string): number {
-  const value = Number(input);
-  if (!(value > 0 && value < Infinity)) throw new Error("it must be a number above 0");
-  return value;
-}
-
-function wholeNumber(least: number): (input: string) => number {
-  return (input) => {
-    const value = input.trim() === "" ? Number.NaN : Number(input);
-    if (!Number.isSafeInteger(value) || value < least)
-      throw new Error(`it must be a whole number of at least ${least}`);
-    return value;
-  };
-}
 
 export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [string], CliContext>({
   loader: async () => (await import("./search-command.ts")).search,
@@ -41,7 +27,8 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
         default: "recorded:atlas",
       },
       policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset or top-k", default: "top-k" },
-      forecaster: { kind: "parsed", parse: text, brief: "static, or static:MODEL", default: "static" },
+      forecaster: forecasterFlag,
+      forecasterTimeout: forecasterTimeoutFlag,
       proposer: {
         ...optionalText,
         brief: "recorded or tunables; by default the recording's kernels, else the task's tunables",

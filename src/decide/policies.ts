@@ -38,6 +38,11 @@ function randomSubset(perBatch: number = gatedMeasurements): Policy {
  */
 const failurePenaltyLog2 = 2;
 
+/** Expected log2 runtime in µs when a failure counts as four times the incumbent's runtime; lower is better. */
+export function expectedLog2Us({ pOk, m }: Pick<Forecast, "pOk" | "m">, incumbentUs: number): number {
+  return pOk * m + (1 - pOk) * (Math.log2(incumbentUs) + failurePenaltyLog2);
+}
+
 /**
  * Measures the best of each batch by forecast. Score, lower is better: p_ok · m + (1 − p_ok) · (log2 incumbent + 2), the
  * expected log2 runtime in µs when a failure counts as four times the incumbent's.
@@ -61,9 +66,8 @@ interface Scored {
 
 function scoreForecast(forecast: Forecast | undefined, incumbentUs: number): Scored {
   if (!forecast) return { score: Number.POSITIVE_INFINITY };
-  const failed = Math.log2(incumbentUs) + failurePenaltyLog2;
   return {
-    score: forecast.pOk * forecast.m + (1 - forecast.pOk) * failed,
+    score: expectedLog2Us(forecast, incumbentUs),
     numbers: { p_ok: forecast.pOk, forecast_us: 2 ** forecast.m, incumbent_us: incumbentUs },
   };
 }

@@ -17,3 +17,14 @@ export interface ForecastCost {
   readonly tokens: number;
   readonly usd: number;
 }
+
+/** One fact that moved a forecast: what changes when it is the anchor's instead, all else equal. */
+export interface ForecastReason {
+  /** The fact in words: `occupancy`. */
+  readonly what: string;
+  readonly value: string;
+  readonly anchorValue: string;
+  /** What it adds to log2 of the runtime; below 0 it makes the kernel faster. */
+  readonly log2Change: number;
+  readonly pOkChange: number;
+}

@@ -1,4 +1,4 @@
-import type { ForecastCost, Forecast } from "./forecast.ts";
+import type { ForecastCost, Forecast, ForecastReason } from "./forecast.ts";
 import type { Decision } from "./decision.ts";
 import type { DeviceInfo } from "./device.ts";
 import type { Candidate, Kernel } from "./kernel.ts";
@@ -60,7 +60,7 @@ export interface ForecastOutcome {
 export interface ForecastRequest {
   readonly task: Task;
   readonly device: DeviceInfo;
-  /** Measured kernels, the incumbent first; at least the seed kernel. */
+  /** Measured kernels, the incumbent or the candidates' common parent first; at least the seed kernel. */
   readonly anchors: readonly Anchor[];
   readonly candidates: readonly Kernel[];
   /** Compile evidence by kernel id, where a compiler was asked. */
@@ -79,7 +79,12 @@ export interface ForecastAnswer {
 
 export interface Forecaster {
   readonly name: string;
+  /** Rejects for a broken model or program, never for what a candidate does wrong. */
   forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer>;
+  /** What moved the forecasts, most first, by kernel id; forecasters that can tell have it. */
+  explain?(request: ForecastRequest, signal?: AbortSignal): Promise<ReadonlyMap<string, readonly ForecastReason[]>>;
+  /** Ends what the forecaster holds, such as a program; idempotent. */
+  close?(): Promise<void>;
 }
 
 export interface ProposeContext {

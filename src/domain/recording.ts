@@ -1,5 +1,6 @@
 import type { DeviceInfo } from "./device.ts";
 import type { Kernel } from "./kernel.ts";
+import type { RecordedForecast } from "./recorded-forecast.ts";
 import type { Evidence, MeasurementStatus, Runtime } from "./measurement.ts";
 import type { Split, Task } from "./task.ts";
 
@@ -47,6 +48,8 @@ export interface Recording {
   kernels(taskId: string): readonly RecordedKernel[];
   /** By kernel id; empty for an unknown task or device. */
   measurements(taskId: string, device: string): ReadonlyMap<string, RecordedMeasurement>;
+  /** What forecasters said of the kernels, in recorded order, where that was kept. */
+  readonly forecasts?: readonly RecordedForecast[];
 }
 
 /** The passes of a measurement, in order. */

@@ -1,87 +1,137 @@
 import {
-  keyedShuffle,
-  recordedRuntimeUs,
   type Anchor,
   type DeviceInfo,
   type Evidence,
+  type Forecast,
+  type ForecastCost,
   type Forecaster,
-  type RecordedKernel,
-  type RecordedMeasurement,
+  type ForecastRequest,
   type Recording,
   type RuntimeDistribution,
+  type Task,
 } from "../domain/index.ts";
-import type { JudgedTask } from "./score-task.ts";
+import type { JudgedForecast, JudgedTask } from "./judged-task.ts";
+import { knownKernels, type Known } from "./known-kernels.ts";
+import { planView, type View } from "./plan-view.ts";
 
 export interface JudgeOptions {
   readonly device: DeviceInfo;
   readonly taskId: string;
-  /** Over log2(runtime / seed kernel's runtime). */
-  readonly prior: RuntimeDistribution;
-  /** Measured kernels beside the seed that the forecaster is shown; they are not scored. */
-  readonly anchors: number;
-  /** Whether it sees what the compiler said; kernels that do not compile are not scored then. */
+  /** Over log2(runtime / seed kernel's runtime), and p_ok: what a kernel without a forecast is scored by. */
+  readonly prior: RuntimeDistribution & { readonly pOk: number };
+  readonly view: View;
+  /**
+   * Whether it sees what the compiler said, where the recording has that. Kernels that do not compile are not scored then: a
+   * compiler has told, and the port has no word for it.
+   */
   readonly evidence: boolean;
   readonly seed: number;
+  readonly signal?: AbortSignal;
 }
 
-interface Known {
-  readonly recorded: RecordedKernel;
-  readonly measurement: RecordedMeasurement;
-  readonly us: number | undefined;
+/** A task's forecasts with what is told beside scores. */
+export interface JudgedAnswers extends JudgedTask {
+  /** Kernels that were asked for and got no valid forecast: scored as the prior. */
+  readonly missing: number;
+  /** Kernels left out because the evidence tells that they do not compile. */
+  readonly compileErrors: number;
+  readonly withEvidence: number;
+  /** Time that the forecaster took, and what it says that it spent. */
+  readonly seconds: number;
+  readonly cost: ForecastCost;
 }
 
-/** Asks a forecaster for every measured kernel of a task but its anchors. Undefined where the seed kernel has no time. */
+/** Asks a forecaster for the measured kernels of a task. Undefined where the seed kernel has no time. */
 export async function judgeForecaster(
   forecaster: Forecaster,
   recording: Recording,
-  { device, taskId, prior, anchors, evidence, seed }: JudgeOptions,
-): Promise<JudgedTask | undefined> {
+  options: JudgeOptions,
+): Promise<JudgedAnswers | undefined> {
+  const { device, taskId, prior, view, seed, signal } = options;
   const task = recording.tasks.get(taskId)?.task;
   if (!task) return undefined;
   const known = knownKernels(recording, taskId, device.name);
   const seedKernel = known.find(({ recorded }) => recorded.kernel.kernelId === task.seedKernel.kernelId);
   if (seedKernel?.us === undefined) return undefined;
-  const working = known.filter((one) => one !== seedKernel && one.us !== undefined);
-  const shown = [seedKernel, ...keyedShuffle(working, seed, "judge-anchors", taskId).slice(0, anchors)];
-  const asked = known.filter(
-    (one) => !shown.includes(one) && !(evidence && one.measurement.status === "compile_error"),
-  );
-  const { forecasts } = await forecaster.forecast({
-    task,
-    device,
-    anchors: shown.map(toAnchor),
-    candidates: asked.map(({ recorded }) => recorded.kernel),
-    ...(evidence ? { evidence: evidenceOf(asked) } : {}),
-  });
+  // A recording without any evidence shows none, and then its compile errors are not told.
+  const evidence = options.evidence && known.some(({ measurement }) => measurement.evidence !== undefined);
+  const isTold = ({ measurement }: Known): boolean => evidence && measurement.status === "compile_error";
+  const plan = planView(known, seedKernel, { view, seed, taskId });
+  const requests = plan
+    .map(({ anchors, asked }) => ({ anchors, asked: asked.filter((one) => !isTold(one)) }))
+    .filter(({ asked }) => asked.length > 0);
+  const log2Prior = { ...prior, m: prior.m + Math.log2(seedKernel.us) };
+  const asked = requests.flatMap((request) => request.asked);
+  const started = performance.now();
+  const forecasts: Forecast[] = [];
+  let cost: ForecastCost = { cpuSeconds: 0, tokens: 0, usd: 0 };
+  for (const request of requests) {
+    const answer = await forecaster.forecast(toRequest(task, device, request, evidence), signal);
+    forecasts.push(...answer.forecasts.filter(isValid));
+    cost = addCosts(cost, answer.cost);
+  }
+  const seconds = (performance.now() - started) / 1000;
   const byId = new Map(forecasts.map((forecast) => [forecast.kernelId, forecast]));
   return {
     taskId,
-    judged: asked.flatMap(({ recorded: { kernel, parentId, templateId }, us }) => {
-      const forecast = byId.get(kernel.kernelId);
-      const log2Us = us === undefined ? undefined : Math.log2(us);
-      return forecast ? [{ kernelId: kernel.kernelId, parentId, templateId, forecast, log2Us }] : [];
-    }),
+    judged: asked.map((one) => judge(one, byId.get(one.recorded.kernel.kernelId) ?? log2Prior)),
     log2Us: new Map(
       known.flatMap(({ recorded, us }) => (us === undefined ? [] : [[recorded.kernel.kernelId, Math.log2(us)]])),
     ),
-    prior: { ...prior, m: prior.m + Math.log2(seedKernel.us) },
+    prior: log2Prior,
+    missing: asked.filter(({ recorded }) => !byId.has(recorded.kernel.kernelId)).length,
+    compileErrors: plan.flatMap((request) => request.asked.filter(isTold)).length,
+    withEvidence: evidence ? asked.filter(({ measurement }) => measurement.evidence !== undefined).length : 0,
+    seconds,
+    cost,
   };
 }
 
-function knownKernels(recording: Recording, taskId: string, device: string): Known[] {
-  const measurements = recording.measurements(taskId, device);
-  return recording.kernels(taskId).flatMap((recorded) => {
-    const measurement = measurements.get(recorded.kernel.kernelId);
-    return measurement ? [{ recorded, measurement, us: recordedRuntimeUs(measurement) }] : [];
-  });
+/** What two forecasts, or the forecasts of two tasks, cost together. */
+export function addCosts(one: ForecastCost, other: ForecastCost): ForecastCost {
+  return {
+    cpuSeconds: one.cpuSeconds + other.cpuSeconds,
+    tokens: one.tokens + other.tokens,
+    usd: one.usd + other.usd,
+  };
 }
 
-function toAnchor({ recorded, measurement, us = Number.NaN }: Known): Anchor {
-  const { kernelId, device } = measurement;
+function judge(
+  { recorded: { kernel, parentId, templateId }, us }: Known,
+  forecast: Omit<Forecast, "kernelId">,
+): JudgedForecast {
+  const { kernelId } = kernel;
+  const log2Us = us === undefined ? undefined : Math.log2(us);
+  return { kernelId, parentId, templateId, forecast: { ...forecast, kernelId }, log2Us };
+}
+
+function isValid({ pOk, m, sigmaLow, sigmaHigh }: Forecast): boolean {
+  const widths = [sigmaLow, sigmaHigh].every((sigma) => sigma > 0 && sigma < Number.POSITIVE_INFINITY);
+  return widths && Number.isFinite(m) && pOk >= 0 && pOk <= 1;
+}
+
+function toRequest(
+  task: Task,
+  device: DeviceInfo,
+  { anchors, asked }: { readonly anchors: readonly Known[]; readonly asked: readonly Known[] },
+  evidence: boolean,
+): ForecastRequest {
+  return {
+    task,
+    device,
+    anchors: anchors.map((anchor) => toAnchor(anchor, evidence)),
+    candidates: asked.map(({ recorded }) => recorded.kernel),
+    ...(evidence ? { evidence: evidenceOf(asked) } : {}),
+  };
+}
+
+function toAnchor({ recorded, measurement, us = Number.NaN }: Known, shows: boolean): Anchor {
+  const { kernelId, device, evidence } = measurement;
   const runtime = { medianUs: us, p10Us: us, p90Us: us, n: 1, samplesUs: [] };
+  const cost = { gpuSeconds: 0, cpuSeconds: 0 };
   return {
     kernel: recorded.kernel,
-    measurement: { kernelId, device, status: "ok", runtime, cost: { gpuSeconds: 0, cpuSeconds: 0 } },
+    measurement: { kernelId, device, status: "ok", runtime, cost, ...(shows && evidence ? { evidence } : {}) },
   };
 }
 

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { keyedUniform, normalQuantile, type Forecast } from "../domain/index.ts";
-import { scoreTask, topTenth, type JudgedForecast, type JudgedTask } from "./score-task.ts";
+import { forecastQuantile, keyedUniform, mean, normalQuantile, type Forecast } from "../domain/index.ts";
+import { workingForecasts, type JudgedForecast, type JudgedTask } from "./judged-task.ts";
+import { scoreTask, type TaskScores } from "./score-task.ts";
 import { scoreTasks } from "./score-tasks.ts";
+import { topTenth } from "./top-tenth.ts";
+import { winForecasts } from "./win-forecasts.ts";
 
 const prior = { m: 6, sigmaLow: 2, sigmaHigh: 2 };
 
@@ -104,11 +107,117 @@ describe("scoreTasks", () => {
     const bad = judged(40, (index) => 8 * (keyedUniform("bad", index) - 0.5), "bad");
     const all = scoreTasks([good, bad], 3);
     expect(all).toMatchObject({ tasks: 2, kernels: 200 });
-    const { mean, low, high, tasks } = all.scores.pairwise;
+    const { mean: average, low, high, tasks } = all.scores.pairwise;
     expect(tasks).toBe(2);
-    expect(mean).toBeCloseTo(((all.byTask["good"]?.pairwise ?? 0) + (all.byTask["bad"]?.pairwise ?? 0)) / 2, 12);
-    expect(low).toBeLessThan(mean as number);
-    expect(high).toBeGreaterThan(mean as number);
+    expect(average).toBeCloseTo(((all.byTask["good"]?.pairwise ?? 0) + (all.byTask["bad"]?.pairwise ?? 0)) / 2, 12);
+    expect(low).toBeLessThan(average as number);
+    expect(high).toBeGreaterThan(average as number);
     expect(scoreTasks([good, bad], 3)).toEqual(all);
+  });
+});
+
+describe("scores that do not mind", () => {
+  const error = (index: number): number => 0.8 * normalQuantile(keyedUniform("invariant", index));
+  const task = judged(120, error, "invariant");
+  const scores = scoreTask(task, 1);
+
+  function expectSame(other: JudgedTask): void {
+    const rounded = (of: TaskScores): unknown =>
+      Object.entries(of).map(([name, value]) => `${name} ${(value as number).toFixed(9)}`);
+    expect(rounded(scoreTask(other, 1))).toEqual(rounded(scores));
+  }
+
+  it("the order of the kernels", () => {
+    expectSame({ ...task, judged: task.judged.toReversed() });
+  });
+
+  it("the unit of time", () => {
+    const shift = 3.25;
+    expectSame({
+      ...task,
+      judged: task.judged.map((one) => ({
+        ...one,
+        log2Us: one.log2Us === undefined ? undefined : one.log2Us + shift,
+        forecast: { ...one.forecast, m: one.forecast.m + shift },
+      })),
+      log2Us: new Map([...task.log2Us].map(([id, log2Us]) => [id, log2Us + shift])),
+      prior: { ...prior, m: prior.m + shift },
+    });
+  });
+
+  it("for ranks alone, any increasing map of the medians", () => {
+    const warped = task.judged.map((one) => ({ ...one, forecast: { ...one.forecast, m: one.forecast.m ** 3 } }));
+    const { pairwise, spearman, "top tenth within 5 %": top } = scoreTask({ ...task, judged: warped }, 1);
+    expect({ pairwise, spearman, top }).toEqual({
+      pairwise: scores.pairwise,
+      spearman: scores.spearman,
+      top: scores["top tenth within 5 %"],
+    });
+  });
+});
+
+describe("forecasts that are all alike", () => {
+  const task = judged(160, () => 0, "alike");
+  const alike = { ...task, judged: task.judged.map((one) => ({ ...one, forecast: { ...one.forecast, m: 5 } })) };
+
+  it("order half of the pairs, correlate with nothing, and find the best by chance", () => {
+    const scores = scoreTask(alike, 1);
+    expect(scores).toMatchObject({ pairwise: 0.5, spearman: 0, "aurc normalised": expect.closeTo(1, 9) as number });
+    expect(scores["top tenth within 5 %"]).toBeCloseTo(scores["chance of top tenth"] as number, 12);
+  });
+});
+
+describe("the calibration error that chance leaves", () => {
+  it("is what honest forecasts show, more of few kernels than of many, and much less than boastful ones do", () => {
+    const honest = (index: number): number => 0.3 * normalQuantile(keyedUniform("floor", index));
+    const few = scoreTask(judged(200, honest, "floor"), 1);
+    const many = scoreTask(judged(4000, honest, "floor"), 1);
+    expect(few["ece if calibrated"]).toBeGreaterThan(1.5 * (many["ece if calibrated"] ?? 1));
+    expect(many.ece).toBeLessThan(2 * (many["ece if calibrated"] ?? 0) + 0.01);
+    const boastful = scoreTask(
+      judged(4000, (index) => 6 * honest(index), "floor"),
+      1,
+    );
+    expect(boastful.ece).toBeGreaterThan(5 * (boastful["ece if calibrated"] ?? 1));
+  });
+
+  it("does not tear apart probabilities that are equal but for rounding", () => {
+    const task = judged(60, () => 0, "rounding");
+    const likeParent = task.judged.map((one) => {
+      const m = (one.parentId === null ? undefined : task.log2Us.get(one.parentId)) ?? 0;
+      return { ...one, forecast: { ...one.forecast, m } };
+    });
+    expect(new Set(winForecasts({ ...task, judged: likeParent }).map(({ probability }) => probability)).size).toBe(1);
+  });
+});
+
+describe("coverage", () => {
+  it("counts the truths between the quantiles", () => {
+    const task = judged(200, (index) => 0.5 * normalQuantile(keyedUniform("cover", index)), "cover");
+    for (const level of [0.5, 0.8, 0.95] as const) {
+      const inside = workingForecasts(task).map(({ forecast, log2Us }) => {
+        const [low, high] = [(1 - level) / 2, (1 + level) / 2].map((p) => forecastQuantile(forecast, p)) as [
+          number,
+          number,
+        ];
+        return log2Us >= low && log2Us <= high ? 1 : 0;
+      });
+      expect(scoreTask(task, 1)[`coverage ${100 * level}` as "coverage 50"]).toBeCloseTo(mean(inside) as number, 12);
+    }
+  });
+});
+
+describe("the histogram of where truths lie", () => {
+  it("is flat for honest forecasts, and has a share in every task for 1 in all", () => {
+    const error = (index: number): number => 0.3 * normalQuantile(keyedUniform("pit", index));
+    const { pit } = scoreTasks([judged(4000, error, "one"), judged(80, error, "two")], 1);
+    expect(pit).toHaveLength(20);
+    expect(pit.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
+    expect(Math.max(...scoreTasks([judged(4000, error, "one")], 1).pit)).toBeLessThan(0.08);
+  });
+
+  it("leans to one side for forecasts that are too slow", () => {
+    const { pit } = scoreTasks([judged(100, () => 2, "slow")], 1);
+    expect(pit[0]).toBeCloseTo(1, 12);
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { KernelcastError, type Recording } from "../domain/index.ts";
-import { loadRecording, recordingFolder } from "./load-recording.ts";
+import { loadRecording } from "./load-recording.ts";
+import { recordingFolder } from "./recording-folder.ts";
 import { mergeRecordings, requireRoomFor, type MergeReport } from "./merge-recordings.ts";
 import { loadRunTables, mergeRunTables, type RunTables } from "./run-tables.ts";
 import { listFolder, tableFiles } from "./table-files.ts";
@@ -52,8 +53,9 @@ export async function holdsRecording(folder: string): Promise<boolean> {
 /** The one form in which a recording's tables can be replaced: each a whole file, all as Parquet or all as JSON Lines. */
 async function ownFormat(folder: string): Promise<AdditionTarget["format"]> {
   const entries = await listFolder(folder);
-  const whole = (format: string): boolean =>
-    ["tasks", "kernels", "measurements"].every((table) => entries.includes(`${table}.${format}`));
+  const optional = tableFiles(folder, entries, "forecasts").length > 0 ? ["forecasts"] : [];
+  const tables = ["tasks", "kernels", "measurements", ...optional];
+  const whole = (format: string): boolean => tables.every((table) => entries.includes(`${table}.${format}`));
   if (whole("parquet")) return "parquet";
   if (whole("jsonl")) return "jsonl";
   throw new KernelcastError(

@@ -1,5 +1,6 @@
 import type { Recording } from "../domain/index.ts";
 import { checkLeaks, checkNearDuplicates, checkSplits } from "./check-honesty.ts";
+import { checkForecasts } from "./check-forecasts.ts";
 import { checkCounts, type RecordingRequirements } from "./check-requirements.ts";
 import { checkIds, checkMeasurements, checkPasses, checkTree } from "./check-structure.ts";
 
@@ -28,6 +29,7 @@ export function checkRecording(recording: Recording, options: CheckOptions = {})
     ...checkTree(recording),
     ...checkMeasurements(recording),
     ...checkPasses(recording),
+    ...checkForecasts(recording),
     ...checkSplits(recording),
     ...checkNearDuplicates(recording),
     ...checkLeaks(recording),

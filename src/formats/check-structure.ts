@@ -1,4 +1,5 @@
 import {
+  integerDefines,
   makeKernel,
   recordedPasses,
   type RecordedKernel,
@@ -6,7 +7,6 @@ import {
   type Recording,
   type Runtime,
 } from "../domain/index.ts";
-import { integerDefines } from "../measure/worker-messages.ts";
 import type { Finding } from "./check-recording.ts";
 import { passAgreement } from "./recording-info.ts";
 

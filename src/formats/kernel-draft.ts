@@ -1,5 +1,4 @@
-import { KernelcastError, makeKernel, type Kernel, type Launch, type Task } from "../domain/index.ts";
-import { integerDefines } from "../measure/worker-messages.ts";
+import { integerDefines, KernelcastError, makeKernel, type Kernel, type Launch, type Task } from "../domain/index.ts";
 
 export interface ReadKernelsOptions {
   readonly task: Task;

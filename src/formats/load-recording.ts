@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { z } from "zod";
 import {
   bindLaunch,
+  integerDefines,
   KernelcastError,
   suggestion,
   type DeviceInfo,
@@ -11,10 +10,11 @@ import {
   type RecordedKernel,
   type Recording,
 } from "../domain/index.ts";
-import { integerDefines, toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
-import { describeIssue } from "./load-task.ts";
+import { toDeviceInfo, wireDeviceSchema } from "../measure/worker-messages.ts";
+import { convert, located } from "./convert-row.ts";
+import { readForecasts } from "./forecast-table.ts";
 import { makeRecording } from "./make-recording.ts";
-import type { Row } from "./parquet-table.ts";
+import { recordingFolder } from "./recording-folder.ts";
 import { toRecordedKernel, toRecordedMeasurement, toTaskDraft, type TaskDraft } from "./recording-rows.ts";
 import {
   knownColumns,
@@ -23,17 +23,11 @@ import {
   requiredColumns,
   taskRowSchema,
 } from "./recording-schema.ts";
-import { listFolder, readTable, tableFiles, type LocatedRow } from "./table-files.ts";
+import { listFolder, readTable, tableFiles } from "./table-files.ts";
 
 export interface LoadOptions {
   /** Read these tasks only; with our own layout the rest of the files is not even decompressed. */
   readonly tasks?: readonly string[];
-}
-
-/** The folder of a recording: `atlas` is the one that the package ships, anything else a path. */
-export function recordingFolder(nameOrPath: string): string {
-  if (nameOrPath !== "atlas") return nameOrPath;
-  return fileURLToPath(new URL("../../atlas", import.meta.url));
 }
 
 /**
@@ -70,7 +64,11 @@ export async function loadRecording(nameOrPath: string, options: LoadOptions = {
     .filter(({ parsed }) => !otherWorkload(owners.get(parsed.kernel_id) ?? "", parsed.workload_id))
     .map(({ parsed, place }) => at(place, places, () => toRecordedMeasurement(parsed)));
   const devices = await loadDevices(join(folder, "devices.jsonl"));
-  return makeRecording({ name: nameOrPath, tasks, kernels, measurements, devices, places });
+  const forecasts = await readForecasts(
+    tableFiles(folder, entries, "forecasts"),
+    options.tasks ? [{ column: "kernel_id", values: [...owners.keys()] }] : [],
+  );
+  return makeRecording({ name: nameOrPath, tasks, kernels, measurements, devices, forecasts, places });
 }
 
 /** Builds a value of a row and remembers where that stands. */
@@ -137,29 +135,6 @@ async function loadTasks(
   const otherWorkload: LoadedTasks["otherWorkload"] = (taskId, workloadId) =>
     workloadId != null && severalWorkloads.has(taskId) && first.get(taskId) !== workloadId;
   return { tasks, otherWorkload };
-}
-
-function convert<S extends z.ZodType, T>({ row, place }: LocatedRow, schema: S, build: (row: z.output<S>) => T): T {
-  const parsed = schema.safeParse(row);
-  if (parsed.success) return located(place, () => build(parsed.data));
-  throw new KernelcastError("recording", `${place}: ${rowFault(row, parsed.error.issues[0])}`);
-}
-
-function located<T>(place: string, build: () => T): T {
-  try {
-    return build();
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelcastError("recording", `${place}: ${message}`, { cause });
-  }
-}
-
-function rowFault(row: Row, issue: z.core.$ZodIssue | undefined): string {
-  const column = issue?.path[0];
-  if (issue && issue.path.length === 1 && typeof column === "string" && (row[column] ?? null) === null) {
-    return `"${column}" is missing`;
-  }
-  return describeIssue(issue);
 }
 
 async function loadDevices(path: string): Promise<DeviceInfo[]> {

@@ -2,6 +2,7 @@ import {
   canonicalJson,
   KernelcastError,
   type DeviceInfo,
+  type RecordedForecast,
   type RecordedKernel,
   type RecordedMeasurement,
   type RecordedTask,
@@ -18,6 +19,7 @@ export interface RecordingContents {
   readonly kernels: readonly RecordedKernel[];
   readonly measurements: readonly RecordedMeasurement[];
   readonly devices?: readonly DeviceInfo[];
+  readonly forecasts?: readonly RecordedForecast[];
   /** Where a task, kernel or measurement stands in its file, for messages. */
   readonly places?: { get(item: object): string | undefined };
 }
@@ -47,6 +49,7 @@ export function makeRecording(contents: RecordingContents): Recording {
     tasks,
     kernels: (taskId) => kernels.get(taskId) ?? [],
     measurements: (taskId, device) => measurements.get(taskId)?.get(device) ?? new Map(),
+    ...(contents.forecasts && contents.forecasts.length > 0 ? { forecasts: contents.forecasts } : {}),
   };
 }
 
@@ -170,6 +173,7 @@ export function recordingContents(recording: Recording): RecordingContents {
       recording.devices.flatMap((device) => [...recording.measurements(taskId, device).values()]),
     ),
     devices: [...(recording.deviceInfos?.values() ?? [])],
+    forecasts: recording.forecasts ?? [],
   };
 }
 

@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { canonicalJson, KernelcastError, type RecordedKernel, type Recording } from "../domain/index.ts";
 import { addUpMeasurements, type AddedMeasurements } from "./combine-measurements.ts";
-import { loadRecording, recordingFolder } from "./load-recording.ts";
+import { loadRecording } from "./load-recording.ts";
 import { makeRecording, recordingContents } from "./make-recording.ts";
+import { recordingFolder } from "./recording-folder.ts";
 import { fromKernel, fromTask, type TaskDraft } from "./recording-rows.ts";
 import { loadRunTables, mergeRunTables } from "./run-tables.ts";
 import { listFolder, tableFiles } from "./table-files.ts";
@@ -53,7 +54,8 @@ export function mergeRecordings(recordings: readonly Recording[], name: string):
     (device) => device.name,
     () => undefined,
   );
-  const recording = makeRecording({ name, tasks, kernels, measurements, devices });
+  const forecasts = distinct(contents.flatMap((content) => content.forecasts ?? []));
+  const recording = makeRecording({ name, tasks, kernels, measurements, devices, forecasts });
   const counts = { tasks: tasks.length, kernels: kernels.length, measurements: measurements.length };
   return { recording, report: { ...counts, ...found } };
 }
@@ -71,6 +73,10 @@ function union<T>(
     else check(earlier, item, id);
   }
   return [...items.values()];
+}
+
+function distinct<T>(items: readonly T[]): T[] {
+  return [...new Map(items.map((item) => [canonicalJson(item), item])).values()];
 }
 
 function sameTask(first: TaskDraft, second: TaskDraft, id: string): void {
@@ -102,7 +108,7 @@ function differingMember(first: Record<string, unknown>, second: Record<string, 
 export async function requireRoomFor(out: string, format: NonNullable<WriteOptions["format"]>): Promise<void> {
   if (!existsSync(out)) return;
   const entries = await listFolder(out);
-  for (const table of ["tasks", "kernels", "measurements"]) {
+  for (const table of ["tasks", "kernels", "measurements", "forecasts"]) {
     const other = tableFiles(out, entries, table).find((path) => path !== join(out, `${table}.${format}`));
     if (other === undefined) continue;
     const message = `${out}: holds ${basename(other)}, which would stand beside the new ${table}.${format}`;

@@ -1,13 +1,10 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { fileFault, KernelcastError, suggestion, type RecordedKernel } from "../domain/index.ts";
-import { buildKernel, defaultLaunches, type KernelDraft, type ReadKernelsOptions } from "./kernel-draft.ts";
+import { KernelcastError, suggestion, type RecordedKernel } from "../domain/index.ts";
+import type { KernelDraft, ReadKernelsOptions } from "./kernel-draft.ts";
+import { readKernelFolder } from "./read-kernel-files.ts";
 import { readKernelTable } from "./read-kernel-table.ts";
-import { readLaunches } from "./read-launches.ts";
-import { readText } from "./read-text.ts";
 import { readTable } from "./table-files.ts";
-
-const launchesSuffix = ".launches.yaml";
 
 /**
  * The kernels of a task that people made, after its seed kernel: of a folder each `NAME.cu` with its launches in
@@ -69,29 +66,12 @@ function parentOf(
 }
 
 async function readFolder(folder: string, options: ReadKernelsOptions): Promise<KernelDraft[]> {
-  const files = listCuda(folder);
-  const parents = await readParents(join(folder, "parents.jsonl"), files);
-  return Promise.all(
-    files.map(async (file) => {
-      const place = join(folder, file);
-      const own = `${place.slice(0, -".cu".length)}${launchesSuffix}`;
-      const launches = existsSync(own) ? await readLaunches(own) : defaultLaunches(options);
-      const source = await readText(place, { what: "kernel" });
-      return { name: file, place, kernel: buildKernel(place, source, launches, options), ...parents.get(file) };
-    }),
+  const drafts = await readKernelFolder(folder, options);
+  const parents = await readParents(
+    join(folder, "parents.jsonl"),
+    drafts.map(({ name }) => name),
   );
-}
-
-function listCuda(folder: string): string[] {
-  let entries: string[];
-  try {
-    entries = readdirSync(folder);
-  } catch (cause) {
-    throw new KernelcastError("recording", `${folder}: cannot be read: ${fileFault(cause)}`, { cause });
-  }
-  const files = entries.filter((entry) => entry.endsWith(".cu")).sort();
-  if (files.length > 0) return files;
-  throw new KernelcastError("recording", `${folder}: there is no .cu file in it`);
+  return drafts.map((draft) => ({ ...draft, ...parents.get(draft.name) }));
 }
 
 type Family = Pick<KernelDraft, "parent" | "idea" | "templateId">;

@@ -67,6 +67,14 @@ export interface RecordingInfo extends VerdictCounts {
   readonly devices: Readonly<Record<string, DeviceSummary>>;
   readonly splits: Readonly<Record<string, SplitSummary>>;
   readonly byTask: readonly TaskInfo[];
+  /** Kept forecasts by forecaster; empty where there are none. */
+  readonly forecasts: Readonly<Record<string, ForecastCounts>>;
+}
+
+export interface ForecastCounts {
+  readonly forecasts: number;
+  /** Different kernels that they are of. */
+  readonly kernels: number;
 }
 
 export function recordingInfo(recording: Recording): RecordingInfo {
@@ -82,7 +90,18 @@ export function recordingInfo(recording: Recording): RecordingInfo {
     devices: Object.fromEntries(recording.devices.map((device) => [device, summariseDevice(recording, device)])),
     splits: summariseSplits(recording),
     byTask: taskIds.map((taskId) => summariseTask(recording, taskId, main ?? "")),
+    forecasts: countForecasts(recording),
   };
+}
+
+function countForecasts({ forecasts = [] }: Recording): Record<string, ForecastCounts> {
+  const names = [...new Set(forecasts.map(({ forecaster }) => forecaster))];
+  return Object.fromEntries(
+    names.map((name) => {
+      const own = forecasts.filter(({ forecaster }) => forecaster === name);
+      return [name, { forecasts: own.length, kernels: new Set(own.map(({ forecast }) => forecast.kernelId)).size }];
+    }),
+  );
 }
 
 /** By kernel: whether it is ok on every device that measured it. */

@@ -2,7 +2,8 @@
 import {
   evaluateExpression,
   KernelcastError,
-  resolveLaunch,
+  toWireLaunches,
+  toWireTolerance,
   type Dtype,
   type Evidence,
   type Expression,
@@ -19,13 +20,7 @@ import {
   type TunableSpace,
   type Workload,
 } from "../domain/index.ts";
-import {
-  integerDefines,
-  toEvidence,
-  toWireTolerance,
-  toWorkerLaunch,
-  toWorkerTask,
-} from "../measure/worker-messages.ts";
+import { toEvidence, toWorkerTask } from "../measure/worker-messages.ts";
 import { dtypeNamed } from "./dtype-names.ts";
 import { declaredTypes, type DeclaredType } from "./parameter-type.ts";
 import type { Row } from "./parquet-table.ts";
@@ -236,13 +231,12 @@ export function fromTask({ task, split }: RecordedTask): Row {
 /** The row of a kernel, its launches resolved to numbers. */
 export function fromKernel(recorded: RecordedKernel, workload: Workload): Row {
   const { kernel, taskId, parentId, idea, origin, templateId } = recorded;
-  const names = { ...integerDefines(kernel.compileOptions), ...workload.sizes };
   return {
     kernel_id: kernel.kernelId,
     task_id: taskId,
     parent_id: parentId,
     source: kernel.source,
-    launches: kernel.launches.map((launch) => toWorkerLaunch(resolveLaunch(launch, names))),
+    launches: toWireLaunches(kernel, workload),
     compile_options: kernel.compileOptions,
     idea,
     origin,

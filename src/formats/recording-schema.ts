@@ -229,10 +229,30 @@ export const measurementRowSchema = z.preprocess(withoutRuntimeOfFailures, measu
 
 export type MeasurementRow = z.infer<typeof measurementRowSchema>;
 
+const quantiles = z
+  .object({ p10: microseconds, p50: microseconds, p90: microseconds })
+  .refine(({ p10, p50, p90 }) => p10 <= p50 && p50 <= p90, { error: "must rise from p10 to p90" });
+
+/** A row of `forecasts`; `device` is ours, for recordings of several devices. */
+export const forecastRowSchema = z.object({
+  forecaster: z.string().min(1),
+  kernel_id: z.string().min(1),
+  anchor_ids: structured(z.array(z.string())).nullish(),
+  device: z.string().nullish(),
+  p_ok: z.number().min(0).max(1),
+  runtime_us: structured(quantiles),
+  tokens: count.nullish(),
+  usd: count.nullish(),
+  prompt_sha256: z.string().nullish(),
+});
+
+export type ForecastRow = z.infer<typeof forecastRowSchema>;
+
 /** Columns that mean something to us, by table; the rest of a foreign recording need not be read. */
 export const knownColumns = {
   kernels: Object.keys(kernelRowSchema.shape),
   measurements: Object.keys(measurementRow.shape),
+  forecasts: Object.keys(forecastRowSchema.shape),
 } as const;
 
 /** Columns that a foreign recording must have, by table. */
@@ -240,6 +260,7 @@ export const requiredColumns = {
   tasks: ["task_id", "args", "flops", "bytes_min", "tolerance", "reference"],
   kernels: ["kernel_id", "task_id", "source", "launches"],
   measurements: ["kernel_id", "device", "status"],
+  forecasts: ["forecaster", "kernel_id", "p_ok", "runtime_us"],
 } as const;
 
 /** Columns that we write, in order. */
@@ -289,5 +310,16 @@ export const writtenColumns = {
     { name: "machine_code_sha256", type: "STRING" },
     { name: "compile_ms", type: "DOUBLE" },
     { name: "gpu_ms", type: "DOUBLE" },
+  ],
+  forecasts: [
+    { name: "forecaster", type: "STRING" },
+    { name: "kernel_id", type: "STRING" },
+    { name: "anchor_ids", type: "JSON" },
+    { name: "device", type: "STRING" },
+    { name: "p_ok", type: "DOUBLE" },
+    { name: "runtime_us", type: "JSON" },
+    { name: "tokens", type: "DOUBLE" },
+    { name: "usd", type: "DOUBLE" },
+    { name: "prompt_sha256", type: "STRING" },
   ],
 } as const satisfies Record<string, readonly TableColumn[]>;

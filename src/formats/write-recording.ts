@@ -1,13 +1,11 @@
-import { rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileFault, KernelcastError, type Recording } from "../domain/index.ts";
-import { toWireDevice } from "../measure/worker-messages.ts";
+import { toWireDevice, type Recording } from "../domain/index.ts";
+import { fromRecordedForecast } from "./forecast-table.ts";
 import { encodeParquet, type Row, type TableColumn } from "./parquet-table.ts";
 import { fromKernel, fromMeasurement, fromTask } from "./recording-rows.ts";
 import { writtenColumns } from "./recording-schema.ts";
 import type { RunTables } from "./run-tables.ts";
 import { encodeRunTables } from "./run-tables.ts";
-import { makeFolder } from "../store/make-folder.ts";
+import { writeFiles, type EncodedFile } from "./write-files.ts";
 
 export interface WriteOptions {
   /** Parquet by default; JSON Lines for small recordings that people read and edit. */
@@ -29,16 +27,12 @@ export async function writeRecording(folder: string, recording: Recording, optio
     ...encodeTable("tasks", [{ rows: [...recording.tasks.values()].map(fromTask) }], options),
     ...encodeTable("kernels", kernelGroups(recording), options),
     ...encodeTable("measurements", measurementGroups(recording), options),
+    ...forecastFiles(recording, options),
     ...(options.runs ? encodeRunTables(options.runs) : []),
   ];
   const devices = [...(recording.deviceInfos?.values() ?? [])].map(toWireDevice);
   if (devices.length > 0) files.push({ name: "devices.jsonl", content: jsonLines(devices) });
   await writeFiles(folder, files);
-}
-
-interface EncodedFile {
-  readonly name: string;
-  readonly content: Uint8Array | string;
 }
 
 function encodeTable(
@@ -51,6 +45,11 @@ function encodeTable(
   const columns: readonly TableColumn[] = writtenColumns[name];
   const sizes = groups.map((group) => group.rows.length).filter((size) => size > 0);
   return [{ name: `${name}.parquet`, content: encodeParquet(rows, columns, sizes) }];
+}
+
+function forecastFiles({ forecasts = [] }: Recording, options: WriteOptions): EncodedFile[] {
+  if (forecasts.length === 0) return [];
+  return encodeTable("forecasts", [{ rows: forecasts.map(fromRecordedForecast) }], options);
 }
 
 function jsonLines(rows: readonly unknown[]): string {
@@ -69,17 +68,4 @@ function measurementGroups(recording: Recording): Group[] {
       [...recording.measurements(taskId, device).values()].map((measurement) => fromMeasurement(measurement, taskId)),
     ),
   }));
-}
-
-async function writeFiles(folder: string, files: readonly EncodedFile[]): Promise<void> {
-  try {
-    makeFolder(folder);
-    for (const { name, content } of files) {
-      const path = join(folder, name);
-      await writeFile(`${path}.new`, content);
-      await rename(`${path}.new`, path);
-    }
-  } catch (cause) {
-    throw new KernelcastError("recording", `${folder}: cannot be written: ${fileFault(cause)}`, { cause });
-  }
 }

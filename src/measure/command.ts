@@ -1,6 +1,6 @@
 import { KernelcastError } from "../domain/index.ts";
 import { bootstrapWorker } from "./bootstrap.ts";
-import { splitWords } from "./shell-words.ts";
+import { splitWords } from "../process/shell-words.ts";
 import type { WorkerCommand } from "./worker-life.ts";
 import type { WorkerPackage } from "./worker-package.ts";
 

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { KernelcastError } from "../domain/index.ts";
 import { openWorkerDevice, type OpenWorkerDeviceOptions } from "./open-worker-device.ts";
-import { describeExit, startChild } from "./process.ts";
+import { describeExit, startChild } from "../process/child.ts";
 import { sshArgv } from "./ssh.ts";
 import type { Greeting } from "./worker-client.ts";
 import type { Description, WorkerDevice } from "./worker-device.ts";

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { KernelcastError } from "../domain/index.ts";
 import { commandWorker } from "./command.ts";
 import { localWorker } from "./local.ts";
-import { splitWords } from "./shell-words.ts";
+import { splitWords } from "../process/shell-words.ts";
 import { sshWorker } from "./ssh.ts";
 import { WorkerDevice, type WorkerDeviceOptions } from "./worker-device.ts";
 import type { WorkerCommand } from "./worker-life.ts";

@@ -3,7 +3,7 @@ import { userInfo, tmpdir } from "node:os";
 import { join } from "node:path";
 import { KernelcastError } from "../domain/index.ts";
 import { bootstrapWorker } from "./bootstrap.ts";
-import { quoteWord } from "./shell-words.ts";
+import { quoteWord } from "../process/shell-words.ts";
 import type { WorkerCommand } from "./worker-life.ts";
 import type { WorkerPackage } from "./worker-package.ts";
 

@@ -164,26 +164,6 @@ function knownCeilings(flops: Readonly<Record<string, number>>): DeviceInfo["flo
   return Object.fromEntries(Object.entries(flops).filter(([name]) => precisions.some((known) => known === name)));
 }
 
-/** The inverse of `toDeviceInfo`, for recordings. */
-export function toWireDevice(device: DeviceInfo): WireDevice {
-  return {
-    name: device.name,
-    compute_capability: device.computeCapability,
-    multiprocessors: device.multiprocessors,
-    memory_bytes: device.memoryBytes,
-    l2_bytes: device.l2Bytes,
-    max_threads_per_multiprocessor: device.maxThreadsPerMultiprocessor,
-    registers_per_multiprocessor: device.registersPerMultiprocessor,
-    shared_memory_per_multiprocessor: device.sharedMemoryPerMultiprocessor,
-    shared_memory_per_block: device.sharedMemoryPerBlock,
-    bandwidth: device.bandwidth,
-    flops: { ...device.flops },
-    launch_floor_us: device.launchFloorUs,
-    ...(device.driver ? { driver: device.driver } : {}),
-    ...(device.clocks ? { clocks: { ...device.clocks } } : {}),
-  };
-}
-
 /** Compile evidence; members that the worker left out stay absent. */
 export function toEvidence(wire: WireEvidence): Evidence {
   return {

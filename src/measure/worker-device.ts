@@ -47,6 +47,8 @@ export interface WorkerDeviceOptions extends WorkerClientOptions {
   /** Limits of each measurement, see the protocol; the worker's own where absent. */
   readonly limits?: { readonly timeoutS?: number; readonly gpuS?: number };
   readonly timeouts?: Partial<Timeouts>;
+  /** What `compile` builds for, as `sm_90a`; the worker's own choice where absent. */
+  readonly arch?: string;
 }
 
 /** Longest waits for one answer, in milliseconds; queued work ahead of it included. */
@@ -117,8 +119,10 @@ export class WorkerDevice implements Device {
   async compile(task: Task, kernels: readonly Kernel[], signal?: AbortSignal): Promise<readonly CompileOutcome[]> {
     const prepared = kernels.map((kernel) => ({ kernel, wire: this.prepare(kernel, task) }));
     const wires = prepared.flatMap(({ wire }) => (wire.ok ? [wire.value] : []));
+    const { arch } = this.options;
+    const params = { kernels: wires, ...(arch === undefined ? {} : { arch }) };
     const result =
-      wires.length > 0 ? await this.ask("compile", { kernels: wires }, this.timeouts.compile, signal) : { results: [] };
+      wires.length > 0 ? await this.ask("compile", params, this.timeouts.compile, signal) : { results: [] };
     const { results } = this.parse("compile", compileAnswerSchema, result);
     const answered = new Map(results.map((answer) => [answer.kernel_id, toCompileOutcome(answer)]));
     return prepared.map(({ kernel, wire }): CompileOutcome => {

@@ -1,5 +1,6 @@
-import { readJsonLines, type JsonLine } from "./json-lines.ts";
-import { describeExit, startChild, type Child, type ChildExit } from "./process.ts";
+import { lastLine, printable } from "../process/last-words.ts";
+import { readJsonLines, type JsonLine } from "../process/json-lines.ts";
+import { describeExit, startChild, type Child, type ChildExit } from "../process/child.ts";
 import { workerLineSchema, type WorkerRequest } from "./worker-messages.ts";
 
 /** How to start a worker, wherever it runs. */
@@ -182,16 +183,6 @@ class Life implements WorkerLife {
     const how = this.fault === undefined ? describeExit(exit) : `was ended because ${this.fault}`;
     return `${this.where} ${how}${said !== undefined && exit.kind !== "not_started" ? ` (${said})` : ""}`;
   }
-}
-
-function lastLine(text: string): string | undefined {
-  const line = printable(text.trimEnd().split("\n").at(-1) ?? "");
-  return line ? line.slice(0, 300) : undefined;
-}
-
-/** A kernel's printf reaches standard error: what it prints must not steer the user's terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, " ").trim();
 }
 
 function seconds(ms: number): string {

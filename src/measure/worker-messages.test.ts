@@ -1,14 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { makeKernel, type Task } from "../domain/index.ts";
+import { integerDefines, makeKernel, toWireDevice, type Task } from "../domain/index.ts";
 import {
   compileAnswerSchema,
   describeAnswerSchema,
-  integerDefines,
   measureAnswerSchema,
   toCompileOutcome,
   toDeviceInfo,
   toMeasurement,
-  toWireDevice,
   toWorkerKernel,
   toWorkerTask,
   workerLineSchema,

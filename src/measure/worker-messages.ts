@@ -1,13 +1,14 @@
 /** The worker protocol's messages (docs/reference/worker-protocol.md): from domain values to its wire form. Pure. */
 import {
   isSpecialised,
-  resolveLaunch,
   sha256Hex,
+  toWireLaunches,
+  toWireTolerance,
+  toWireWorkload,
   type Kernel,
-  type ResolvedLaunch,
   type Task,
-  type Tolerance,
-  type Workload,
+  type WireLaunch,
+  type WireWorkload,
 } from "../domain/index.ts";
 
 export * from "./worker-answers.ts";
@@ -25,35 +26,20 @@ export interface WorkerRequest {
   readonly params: unknown;
 }
 
-export interface WorkerLaunch {
-  readonly kernel: string;
-  readonly grid: readonly [number, number, number];
-  readonly block: readonly [number, number, number];
-  readonly smem_bytes: number;
-  readonly args: readonly (string | Readonly<Record<string, number>>)[];
-}
-
 /** A kernel with numbers only. `boundary_launches` is null when its launches hold for the timed workload only. */
 export interface WorkerKernel {
   readonly kernel_id: string;
   readonly source: string;
   readonly compile_options: readonly string[];
-  readonly launches: readonly WorkerLaunch[];
-  readonly boundary_launches: readonly (readonly WorkerLaunch[])[] | null;
-}
-
-export interface WorkerWorkload {
-  readonly sizes: Readonly<Record<string, number>>;
-  readonly args: readonly Readonly<Record<string, unknown>>[];
-  readonly flops: number;
-  readonly bytes_min: number;
+  readonly launches: readonly WireLaunch[];
+  readonly boundary_launches: readonly (readonly WireLaunch[])[] | null;
 }
 
 /** What a worker needs of a task: its computation and how to check it. */
 export interface WorkerTask {
   readonly task_id: string;
-  readonly workload: WorkerWorkload;
-  readonly boundary_workloads: readonly WorkerWorkload[];
+  readonly workload: WireWorkload;
+  readonly boundary_workloads: readonly WireWorkload[];
   readonly tolerance: Readonly<Record<string, unknown>>;
   readonly precisions: readonly string[];
   readonly reference: string;
@@ -63,30 +49,12 @@ export interface WorkerTask {
 export function toWorkerTask(task: Task): WorkerTask {
   return {
     task_id: task.taskId,
-    workload: toWorkerWorkload(task.workload),
-    boundary_workloads: task.boundaryWorkloads.map(toWorkerWorkload),
+    workload: toWireWorkload(task.workload),
+    boundary_workloads: task.boundaryWorkloads.map(toWireWorkload),
     tolerance: toWireTolerance(task.tolerance),
     precisions: task.precisions,
     reference: task.reference,
   };
-}
-
-function toWorkerWorkload(workload: Workload): WorkerWorkload {
-  const args = workload.args.map(({ name, dtype, shape, role, draw }) => ({
-    name,
-    dtype,
-    shape,
-    role,
-    ...(draw ? { draw } : {}),
-  }));
-  return { sizes: workload.sizes, args, flops: workload.flops, bytes_min: workload.bytesMin };
-}
-
-/** A tolerance in the spelling of files and of the protocol. */
-export function toWireTolerance(tolerance: Tolerance): Readonly<Record<string, unknown>> {
-  if (tolerance.type !== "mismatch_frac") return tolerance;
-  const { type, rtol, atol, maxFraction } = tolerance;
-  return { type, rtol, atol, max_fraction: maxFraction };
 }
 
 /**
@@ -123,38 +91,10 @@ export function toWorkerKernel(kernel: Kernel, task: Task): WorkerKernel {
     kernel_id: kernel.kernelId,
     source: kernel.source,
     compile_options: kernel.compileOptions,
-    launches: resolveAll(kernel, task.workload),
+    launches: toWireLaunches(kernel, task.workload),
     boundary_launches:
       boundaries.length === 0 || isSpecialised(kernel.launches)
         ? null
-        : boundaries.map((workload) => resolveAll(kernel, workload)),
+        : boundaries.map((workload) => toWireLaunches(kernel, workload)),
   };
-}
-
-function resolveAll(kernel: Kernel, workload: Workload): WorkerLaunch[] {
-  const names = { ...integerDefines(kernel.compileOptions), ...workload.sizes };
-  return kernel.launches.map((launch) => toWorkerLaunch(resolveLaunch(launch, names)));
-}
-
-/** A resolved launch in the protocol's spelling. */
-export function toWorkerLaunch(launch: ResolvedLaunch): WorkerLaunch {
-  return {
-    kernel: launch.kernel,
-    grid: launch.grid,
-    block: launch.block,
-    smem_bytes: launch.smemBytes,
-    args: launch.args.map((argument) =>
-      typeof argument === "string" ? argument : { [argument.dtype]: argument.value },
-    ),
-  };
-}
-
-/** The integer macros among compile options: `-DBLOCK=128` gives `{BLOCK: 128}`. */
-export function integerDefines(compileOptions: readonly string[]): Record<string, number> {
-  const defines: Record<string, number> = {};
-  for (const option of compileOptions) {
-    const match = /^(?:-D|--define-macro=)\s*([A-Za-z_]\w*)=(-?\d+)$/.exec(option);
-    if (match?.[1] && match[2]) defines[match[1]] = Number(match[2]);
-  }
-  return defines;
 }

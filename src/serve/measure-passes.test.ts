@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { makeKernel } from "../domain/index.ts";
 import { collectRuns } from "../formats/worker-responses.ts";
-import { quoteWord } from "../measure/shell-words.ts";
+import { quoteWord } from "../process/shell-words.ts";
 import { scriptedWorker, smallKernel, smallTask, type ScriptedWorker } from "../testing/fake-workers/scripted.ts";
 import { measurePasses, type MeasurePassesOptions } from "./measure-passes.ts";
 

@@ -1,28 +1,56 @@
-import { KernelcastError, type Forecaster } from "../domain/index.ts";
+import { KernelcastError, suggestion, type Forecaster } from "../domain/index.ts";
+import { baselineKinds, createBaseline, type BaselineKind } from "../forecast/baseline/baseline-forecaster.ts";
 import { memberNames, openAuto, openEnsemble } from "./open-ensemble.ts";
 import { packagePath } from "./package-paths.ts";
 import { parseSpecification } from "./specification.ts";
 
-const forecasterKinds: readonly string[] = ["static", "ensemble", "auto"];
+export interface OpenForecasterOptions {
+  /** How long a program may take for one answer, in seconds. */
+  readonly limitSeconds?: number | undefined;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Gives up waiting for a program to greet. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Opener = (detail: string, options: OpenForecasterOptions) => Promise<Forecaster>;
+
+/** What `--forecaster` takes, by kind; the rest is read when it is opened. */
+const openers: Readonly<Record<string, Opener>> = {
+  static: openStatic,
+  command: openCommand,
+  recorded: openRecorded,
+  ensemble: (detail) => openEnsemble(detail),
+  auto: () => openAuto(),
+  baseline: async (detail) => createBaseline(baselineKind(detail)),
+};
+
+const forecasterKinds: readonly string[] = Object.keys(openers);
 
 /** Throws `KernelcastError("usage", …)` for a forecaster that cannot be opened whatever the files. */
 export function checkForecaster(text: string): void {
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
+  if (kind === "baseline") baselineKind(detail);
   if (kind === "ensemble") memberNames(detail);
-  if (kind === "auto" && detail !== "") {
+  if (kind === "auto") {
+    if (detail === "") return;
     throw new KernelcastError("usage", `--forecaster ${text}: auto stands alone; name members with ensemble:static`);
   }
+  if (detail.trim() !== "" || kind === "static") return;
+  const example = kind === "command" ? "command:'python3 my.py'" : "recorded:forecasts.jsonl";
+  throw new KernelcastError("usage", `--forecaster ${text}: write what follows the colon, for example ${example}`);
 }
 
 /**
- * Opens a forecaster by name: `static` with an optional path of a model file, `ensemble:A+B`, or `auto`, the ensemble of all
- * that ship.
+ * Opens `static[:MODEL]`, `ensemble:A+B`, `auto` (the ensemble of all that ship), `recorded:PATH[#NAME]`, `command:PROGRAM` or
+ * `baseline:NAME`. Close it after use where it can be.
  */
-export async function openForecaster(text: string): Promise<Forecaster> {
+export async function openForecaster(text: string, options: OpenForecasterOptions = {}): Promise<Forecaster> {
   checkForecaster(text);
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
-  if (kind === "ensemble") return openEnsemble(detail);
-  if (kind === "auto") return openAuto();
+  return (openers[kind] ?? openStatic)(detail, options);
+}
+
+async function openStatic(detail: string): Promise<Forecaster> {
   const path = detail === "" ? packagePath("models/static-v0.json") : detail;
   try {
     const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
@@ -32,4 +60,33 @@ export async function openForecaster(text: string): Promise<Forecaster> {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new KernelcastError("model", `cannot load the forecaster's model ${path}: ${why}`, { cause });
   }
+}
+
+async function openCommand(command: string, { limitSeconds, env, signal }: OpenForecasterOptions): Promise<Forecaster> {
+  const [{ openCommandForecaster }, { sanitisedForecaster }] = await Promise.all([
+    import("../forecast/command/command-forecaster.ts"),
+    import("./sanitised-forecaster.ts"),
+  ]);
+  const options = { command, ...(limitSeconds === undefined ? {} : { limitSeconds }), ...(env ? { env } : {}) };
+  return sanitisedForecaster(await openCommandForecaster(options, signal));
+}
+
+async function openRecorded(detail: string): Promise<Forecaster> {
+  const [{ recordedForecaster }, { loadForecasts }] = await Promise.all([
+    import("../forecast/recorded/recorded-forecaster.ts"),
+    import("../formats/forecast-table.ts"),
+  ]);
+  const mark = detail.lastIndexOf("#");
+  const where = mark < 0 ? detail : detail.slice(0, mark);
+  const name = mark < 0 ? undefined : detail.slice(mark + 1);
+  return recordedForecaster(await loadForecasts(where), { where, name });
+}
+
+function baselineKind(detail: string): BaselineKind {
+  const kind = baselineKinds.find((one) => one === detail);
+  if (kind) return kind;
+  throw new KernelcastError(
+    "usage",
+    `--forecaster baseline:${detail}: unknown baseline "${detail}" (known: ${baselineKinds.join(", ")})${suggestion(detail, baselineKinds)}`,
+  );
 }

@@ -14,6 +14,7 @@ import {
 import { loadRecording } from "../formats/load-recording.ts";
 import { renderReport } from "../report/render-report.ts";
 import { chooseRun } from "../search/choose-run.ts";
+import type { SearchStages } from "../search/effects.ts";
 import type { SearchConfig } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
 import { runSearch } from "../search/run-search.ts";
@@ -32,6 +33,8 @@ export interface SearchRequest {
   readonly device: string;
   readonly policy: string;
   readonly forecaster: string;
+  /** How long a forecaster of `command:` may take for one answer, in seconds. */
+  readonly forecasterTimeout?: number | undefined;
   readonly proposer?: string | undefined;
   /** A recording to propose from on a live device. */
   readonly proposerRecording?: string | undefined;
@@ -103,9 +106,26 @@ async function searchOn(
     task,
     device: opened.device,
     proposer: openProposer(proposer, task, proposals, opened.recording && (await opened.device.describe()).name),
-    forecaster: policy.needsForecasts ? await openForecaster(request.forecaster) : undefined,
+    forecaster: policy.needsForecasts
+      ? await openForecaster(request.forecaster, { limitSeconds: request.forecasterTimeout, signal: request.signal })
+      : undefined,
   };
+  try {
+    return await runOn(stages, policy, config, workspace, request);
+  } finally {
+    await stages.forecaster?.close?.();
+  }
+}
+
+async function runOn(
+  stages: SearchStages,
+  policy: Policy,
+  config: SearchConfig,
+  workspace: Workspace,
+  request: SearchRequest,
+): Promise<SearchResult> {
   const { store } = workspace;
+  const { task } = stages;
   const { runId } = chooseRun(store, config, {
     createdAt: Date.now() / 1000,
     ...(request.runId === undefined ? {} : { runId: request.runId }),

@@ -4,6 +4,7 @@
  * @module
  */
 export { deviceContract, type DeviceFixture } from "./device-contract.ts";
+export { forecasterContract, type ForecasterFixture } from "./forecaster-contract.ts";
 export { proposerContract, type ProposerFixture } from "./proposer-contract.ts";
 export { runStoreContract, type TestRunner } from "./run-store-contract.ts";
 export {
@@ -13,5 +14,6 @@ export {
   syntheticProposer,
   syntheticTask,
 } from "./synthetic.ts";
+export { syntheticRequest } from "./synthetic-request.ts";
 export { syntheticRecording, type SyntheticRecordingOptions } from "./synthetic-recording.ts";
 export { createMemoryRunStore } from "../store/memory-run-store.ts";

@@ -115,8 +115,9 @@ function syntheticLog2Us(kernelId: string): number {
 export function syntheticForecaster(): Forecaster {
   return {
     name: "synthetic",
-    forecast: ({ candidates }) =>
-      Promise.resolve({
+    async forecast({ candidates }, signal) {
+      signal?.throwIfAborted();
+      return {
         forecasts: candidates.map(({ kernelId }) => ({
           kernelId,
           pOk: 0.95,
@@ -125,6 +126,7 @@ export function syntheticForecaster(): Forecaster {
           sigmaHigh: 0.25,
         })),
         cost: { cpuSeconds: 0, tokens: 0, usd: 0 },
-      }),
+      };
+    },
   };
 }

@@ -21,6 +21,8 @@ export interface Example {
   readonly taskId: string;
   readonly family: string;
   readonly kernelId: string;
+  readonly parentId: string | null;
+  readonly templateId: string | undefined;
   readonly features: Float64Array;
   readonly ok: boolean;
   /** log2(runtime / seed kernel's runtime); NaN for a kernel that failed. */
@@ -62,6 +64,8 @@ export function taskExamples(recording: Recording, taskId: string, device: Devic
       taskId,
       family: task.family,
       kernelId: one.recorded.kernel.kernelId,
+      parentId: one.recorded.parentId,
+      templateId: one.recorded.templateId,
       ok: one.measurement.status === "ok",
       target: one.log2Us === undefined ? Number.NaN : one.log2Us - context.seed.log2Us,
       weight,

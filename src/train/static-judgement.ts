@@ -1,8 +1,18 @@
+import type { RuntimeDistribution } from "../domain/index.ts";
+import type { JudgedTask } from "../evaluate/judged-task.ts";
+import { scoreTasks, type ForecastScores } from "../evaluate/score-tasks.ts";
 import { correct, type AnchorError } from "../forecast/static/anchor-correction.ts";
 import { sigmoid } from "../forecast/static/gbdt/model.ts";
 import type { StaticModel } from "../forecast/static/static-model.ts";
 import type { Example } from "./static-dataset.ts";
-import { reportOn, type Judged, type StaticReport } from "./static-report.ts";
+
+/** A forecast beside the truth, both over log2(runtime / seed's runtime). */
+export interface Judged {
+  readonly ok: boolean;
+  readonly target: number;
+  readonly pOk: number;
+  readonly forecast: RuntimeDistribution;
+}
 
 /** What a model says of examples, row by row, before calibration and anchors. */
 export interface Predictions {
@@ -39,7 +49,6 @@ export function judgeExamples(
     const { shift, narrowing } = correct(calibration.anchors, anchorErrors(example, errors, choice));
     const sigma = narrowing * (predictions.sigma[row] as number);
     return {
-      taskId: example.taskId,
       ok: example.ok,
       target: example.target,
       pOk: sigmoid(calibration.okSlope * (predictions.logOdds[row] as number) + calibration.okShift),
@@ -69,20 +78,48 @@ function anchorErrors(
 /** Scores in the two situations of a search: at its start, and with some kernels measured and compiled. */
 export interface StaticScores {
   /** The seed kernel as only anchor, no compile evidence. */
-  readonly seedOnly: StaticReport;
+  readonly seedOnly: ForecastScores;
   /** Eight other anchors, with compile evidence. */
-  readonly anchors: StaticReport;
+  readonly anchors: ForecastScores;
 }
+
+/** Draws the kernels that stand for templates, and the bootstrap. */
+const scoreSeed = 1;
 
 export function scoreExamples(
   examples: readonly Example[],
   predictions: Predictions,
   { calibration, prior }: Pick<StaticModel, "calibration" | "prior">,
 ): StaticScores {
-  const report = (view: Example["view"], choice: AnchorChoice): StaticReport =>
-    reportOn(
-      judgeExamples(examples, predictions, calibration, choice).filter((_, row) => examples[row]?.view === view),
-      { m: prior.median, sigmaLow: prior.sigmaLow, sigmaHigh: prior.sigmaHigh },
-    );
-  return { seedOnly: report("bare", "seed"), anchors: report("compiled", "others") };
+  const distribution = { m: prior.median, sigmaLow: prior.sigmaLow, sigmaHigh: prior.sigmaHigh };
+  const score = (view: Example["view"], choice: AnchorChoice): ForecastScores => {
+    const judged = judgeExamples(examples, predictions, calibration, choice);
+    return scoreTasks(toTasks(examples, judged, view, distribution), scoreSeed);
+  };
+  return { seedOnly: score("bare", "seed"), anchors: score("compiled", "others") };
+}
+
+/** Judged examples of one view, by task. Their log2 runtimes are relative to the seed's, which no score minds. */
+function toTasks(
+  examples: readonly Example[],
+  judged: readonly Judged[],
+  view: Example["view"],
+  prior: RuntimeDistribution,
+): JudgedTask[] {
+  return [...new Set(examples.map(({ taskId }) => taskId))].map((taskId) => {
+    const rows = examples.flatMap((example, row) => (example.taskId === taskId ? [{ example, row }] : []));
+    const working = rows.filter(({ example }) => example.ok);
+    return {
+      taskId,
+      judged: rows
+        .filter(({ example }) => example.view === view)
+        .map(({ example: { kernelId, parentId, templateId, ok, target }, row }) => {
+          const { forecast, pOk } = judged[row] as Judged;
+          const log2Us = ok ? target : undefined;
+          return { kernelId, parentId, templateId, forecast: { kernelId, pOk, ...forecast }, log2Us };
+        }),
+      log2Us: new Map(working.map(({ example }) => [example.kernelId, example.target])),
+      prior,
+    };
+  });
 }

@@ -4,10 +4,10 @@ import { compact, predict, type BoostedTrees } from "../forecast/static/gbdt/mod
 import { meanLogNormal } from "../forecast/static/static-forecaster.ts";
 import { predictRatio, type StaticModel } from "../forecast/static/static-model.ts";
 import { calibrateStatic } from "./calibrate-static.ts";
+import { constantPrior } from "./constant-prior.ts";
 import { fitOk, fitRuntime, fitSpread } from "./fit-static.ts";
 import { taskExamples, type Example } from "./static-dataset.ts";
 import { scoreExamples, type Predictions, type StaticScores } from "./static-judgement.ts";
-import { constantPrior } from "./static-report.ts";
 
 export interface TrainStaticOptions {
   readonly device: DeviceInfo;

@@ -275,7 +275,11 @@ describe.concurrent("wrong flags", () => {
       ["search", "softmax-f32", "--workspace", ""],
       /"" for workspace: it must not be empty/,
     ],
-    ["a forecaster with a typing error", recorded("--forecaster", "sttic"), /\(known: static\); did you mean static\?/],
+    [
+      "a forecaster with a typing error",
+      recorded("--forecaster", "sttic"),
+      /\(known: static, .*\); did you mean static\?/,
+    ],
     ["a policy with a typing error", recorded("--policy", "topk"), /did you mean top-k\?/],
     ["a run outside the workspace", recorded("--run", "../../x"), /a run's name has letters, digits/],
   ];

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { makeKernel, type MeasurementStatus, type StoredEvent, type Task } from "../../src/domain/index.ts";
 import { loadTask } from "../../src/formats/load-task.ts";
 import { fromKernel, fromTask } from "../../src/formats/recording-rows.ts";
-import { quoteWord } from "../../src/measure/shell-words.ts";
+import { quoteWord } from "../../src/process/shell-words.ts";
 import { openRunStore } from "../../src/store/sqlite-run-store.ts";
 import { scriptedWorker, type ScriptedWorker } from "../../src/testing/fake-workers/scripted.ts";
 import { copyTask, faultLines, hasWorkerPython, replaceIn, runCli, scratchFolder, type CliResult } from "./run-cli.ts";

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadTask } from "../../src/formats/load-task.ts";
+import { writeRecording } from "../../src/formats/write-recording.ts";
+import { syntheticRecording } from "../../src/testing/synthetic-recording.ts";
 import { cli } from "./run-cli.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -40,8 +42,35 @@ describe("the guide to a first search", () => {
   });
 });
 
+describe("the guide to judging forecasters", () => {
+  const page = readFileSync(join(root, "docs/guide/judging-forecasters.md"), "utf8");
+  const judging = [...page.matchAll(/^```sh\n([^`]*)```$/gm)].flatMap(([, block = ""]) => block.trim().split("\n"));
+  beforeAll(() => writeRecording(join(folder, "my-recording"), syntheticRecording(), { format: "jsonl" }));
+
+  it("has commands", () => {
+    expect(judging.length).toBeGreaterThan(4);
+  });
+
+  it.each(judging)("%s", async (command) => {
+    const words = command.replace(/^npx kernelcast /, `"${process.execPath}" "${cli}" `);
+    expect(words).not.toBe(command);
+    await shell("sh", ["-c", words], { cwd: folder });
+  });
+
+  it("wrote pages", () => {
+    expect(existsSync(join(folder, "scores/evaluate.html"))).toBe(true);
+    expect(existsSync(join(folder, "my-scores/evaluate.json"))).toBe(true);
+  });
+});
+
 describe("links in the documents", () => {
-  const pages = ["README.md", "atlas/README.md", "docs/guide/first-search.md", "docs/guide/measuring.md"];
+  const pages = [
+    "README.md",
+    "atlas/README.md",
+    "docs/guide/first-search.md",
+    "docs/guide/measuring.md",
+    "docs/guide/judging-forecasters.md",
+  ];
 
   it.each(pages)("%s points at files that are there", (page) => {
     const text = readFileSync(join(root, page), "utf8");

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { calibrationError, debiasedCalibrationError, reliabilityBins } from "./calibration-error.ts";
+import { brierScore, calibrationError, debiasedCalibrationError, reliabilityBins } from "./calibration-error.ts";
 
 /** A small linear congruential generator: tests here need uniforms, not quality. */
 function uniforms(seed: number): () => number {
@@ -61,4 +61,20 @@ test("debiasing removes most of the error that a perfect forecaster seems to hav
   expect(debiased).toBeLessThan(0.75 * plain);
   expect(biased).toBeGreaterThan(0.13);
   expect(biased).toBeLessThan(0.17);
+});
+
+test("the Brier score is 0 for the truth, 1/4 for not knowing, and falls apart into calibration and variance", () => {
+  expect(brierScore([1, 0], [true, false])).toBe(0);
+  expect(brierScore([0.5, 0.5, 0.5], [true, false, true])).toBe(0.25);
+  expect(brierScore([0, 1], [true, false])).toBe(1);
+  expect(brierScore([], [])).toBeUndefined();
+  expect(() => brierScore([0.5], [])).toThrow(RangeError);
+  // Of one probability p where the share s comes true: s (1 − s) + (p − s)².
+  const hits = Array.from({ length: 10 }, (_, index) => index < 3);
+  expect(
+    brierScore(
+      hits.map(() => 0.8),
+      hits,
+    ),
+  ).toBeCloseTo(0.3 * 0.7 + 0.5 ** 2, 12);
 });

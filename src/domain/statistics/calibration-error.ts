@@ -1,4 +1,5 @@
 import { normalCdf } from "./normal.ts";
+import { mean } from "./summary.ts";
 
 /** One bin of a reliability diagram: `count` forecasts, their mean probability and the share that came true. */
 export interface ReliabilityBin {
@@ -63,4 +64,11 @@ function foldedNormalMean(centre: number, deviation: number): number {
 function weighted(bins: readonly ReliabilityBin[], value: (bin: ReliabilityBin) => number): number | undefined {
   const total = bins.reduce((sum, { count }) => sum + count, 0);
   return total === 0 ? undefined : bins.reduce((sum, bin) => sum + bin.count * value(bin), 0) / total;
+}
+
+/** Brier score: mean squared difference of probability and outcome (1 or 0). Lower is better; undefined without forecasts. */
+export function brierScore(probabilities: readonly number[], outcomes: readonly boolean[]): number | undefined {
+  if (probabilities.length !== outcomes.length)
+    throw new RangeError(`brierScore: ${probabilities.length} forecasts against ${outcomes.length} outcomes`);
+  return mean(probabilities.map((probability, index) => (probability - (outcomes[index] ? 1 : 0)) ** 2));
 }

@@ -6,3 +6,4 @@ export * from "./paired-tests.ts";
 export * from "./rank.ts";
 export * from "./student-t.ts";
 export * from "./summary.ts";
+export * from "./selective-risk.ts";

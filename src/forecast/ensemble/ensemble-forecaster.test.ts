@@ -7,7 +7,9 @@ import {
   type ForecastRequest,
   type Kernel,
 } from "../../domain/index.ts";
-import { syntheticDeviceInfo, syntheticTask } from "../../testing/synthetic.ts";
+import { forecasterContract } from "../../testing/forecaster-contract.ts";
+import { syntheticRequest } from "../../testing/synthetic-request.ts";
+import { syntheticDeviceInfo, syntheticForecaster, syntheticTask } from "../../testing/synthetic.ts";
 import { plainRecipe } from "../calibrate/recipe.ts";
 import { createEnsembleForecaster, learn, type EnsembleMember } from "./ensemble-forecaster.ts";
 import { untaught } from "./weights.ts";
@@ -65,6 +67,23 @@ async function outcomesOf(members: readonly EnsembleMember[], count: number): Pr
     return { basis: one, log2Us: 5 };
   });
 }
+
+forecasterContract(
+  "ensemble",
+  {
+    request: syntheticRequest(),
+    open: () => {
+      const members = ["a", "b"].map((name) => ({
+        name,
+        forecaster: syntheticForecaster(),
+        recipe: plainRecipe,
+        weight: 0.5,
+      }));
+      return createEnsembleForecaster({ name: "ensemble:a+b", members });
+    },
+  },
+  { describe, it, expect },
+);
 
 describe("the ensemble", () => {
   it("of one member that is believed is that member", async () => {
@@ -136,6 +155,24 @@ describe("the ensemble", () => {
     const elsewhere = await ask(members, outcomes, "another");
     expect(here.forecasts[0]?.m).toBeLessThan(6);
     expect(elsewhere.forecasts[0]?.m).toBeLessThan(here.forecasts[0]?.m as number);
+  });
+
+  it("closes its members, and gives the reasons of one that has any", async () => {
+    let closed = 0;
+    const reasons = new Map([["k", [{ what: "loads", effect: 1 }]]]);
+    const forecaster: Forecaster = {
+      ...constant("a", 5),
+      close: () => Promise.resolve(void closed++),
+      explain: () => Promise.resolve(reasons as never),
+    };
+    const ensemble = createEnsembleForecaster({
+      name: "e",
+      members: [member("b", 6), { ...member("a", 5), forecaster }],
+    });
+    expect(await ensemble.explain?.(request)).toBe(reasons);
+    await ensemble.close?.();
+    expect(closed).toBe(1);
+    expect("explain" in createEnsembleForecaster({ name: "e", members: [member("b", 6)] })).toBe(false);
   });
 
   it("stops when it is told to", async () => {

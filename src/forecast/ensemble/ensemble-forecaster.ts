@@ -50,12 +50,17 @@ const elsewhere = 0.25;
 /**
  * Asks its members, calibrates each by its recipe and by what the run has measured, and pools them. With one member it is that one,
  * calibrated. An answer is a function of the request alone: what the run has taught comes with it, so that a run
- * that is continued or replayed from its log forecasts the same.
+ * that is continued or replayed from its log forecasts the same. Reasons are those of the first member that gives any.
  */
 export function createEnsembleForecaster({ name, members, device }: EnsembleOptions): Forecaster {
   const finder = new ReferenceFinder();
+  const explaining = members.find(({ forecaster }) => "explain" in forecaster)?.forecaster;
   return {
     name,
+    ...(explaining?.explain ? { explain: explaining.explain.bind(explaining) } : {}),
+    close: async () => {
+      await Promise.all(members.map(async ({ forecaster }) => forecaster.close?.()));
+    },
     async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
       const answers = await Promise.all(members.map(({ forecaster }) => forecaster.forecast(request, signal)));
       const started = performance.now();

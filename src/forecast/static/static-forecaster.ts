@@ -6,11 +6,13 @@ import {
   type Forecast,
   type Forecaster,
   type ForecastAnswer,
+  type ForecastReason,
   type ForecastRequest,
   type Kernel,
   type Task,
 } from "../../domain/index.ts";
 import { correct } from "./anchor-correction.ts";
+import { explainForecast } from "./explain.ts";
 import { factsDistance, featureVector, type AnchorFacts, type FeatureContext } from "./features.ts";
 import { predict, sigmoid } from "./gbdt/model.ts";
 import { kernelFacts, type KernelFacts } from "./kernel-facts.ts";
@@ -46,6 +48,16 @@ export function createStaticForecaster(model: StaticModel): Forecaster {
       }
       const cpuSeconds = (performance.now() - started) / 1000;
       return { forecasts, cost: { cpuSeconds, tokens: 0, usd: 0 } };
+    },
+    async explain(request: ForecastRequest, signal?: AbortSignal) {
+      const context = makeContext(model, request, facts);
+      const reasons = new Map<string, readonly ForecastReason[]>();
+      for (const kernel of request.candidates) {
+        signal?.throwIfAborted();
+        const own = facts.get(kernel, request.task, request.device, request.evidence?.get(kernel.kernelId));
+        if (context && isReadable(own, context)) reasons.set(kernel.kernelId, explainForecast(model, own, context));
+      }
+      return reasons;
     },
   };
 }
@@ -93,6 +105,11 @@ function withError(
   return { facts, error: log2Us - context.seed.log2Us - predictRatio(model, row) };
 }
 
+/** Whether there is anything to go by beside the prior. */
+function isReadable(facts: KernelFacts, context: ForecastContext): boolean {
+  return facts.heaviest !== undefined && context.seed.facts.heaviest !== undefined;
+}
+
 /** Forecast of one kernel from its facts. Without an anchor there is no scale: the prior around 100 µs. */
 function forecastKernel(
   model: StaticModel,
@@ -101,7 +118,7 @@ function forecastKernel(
   context: ForecastContext | undefined,
 ): Forecast {
   const { prior, calibration } = model;
-  if (!context || !facts.heaviest || !context.seed.facts.heaviest) {
+  if (!context || !isReadable(facts, context)) {
     const scale = context?.seed.log2Us ?? Math.log2(100);
     const pOk = facts.heaviest ? prior.pOk : prior.pOk / 2;
     return { kernelId, pOk, m: scale + prior.median, sigmaLow: prior.sigmaLow, sigmaHigh: prior.sigmaHigh };

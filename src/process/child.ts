@@ -1,4 +1,5 @@
 import { spawn, type ChildProcessByStdio } from "node:child_process";
+import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 
 export interface ChildOptions {
@@ -33,6 +34,8 @@ export interface Child {
   readonly exited: Promise<ChildExit>;
   /** SIGTERM to the group, SIGKILL after the grace period; resolves as `exited`. Idempotent. */
   readonly terminate: () => Promise<ChildExit>;
+  /** Lets this program end while the child idles; the child then ends with it. */
+  readonly unref: () => void;
 }
 
 type Spawned = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -73,6 +76,10 @@ export function startChild(options: ChildOptions): Child {
     stderrTail,
     exited,
     terminate,
+    unref: () => {
+      child.unref();
+      for (const pipe of child.stdio) if (pipe && "unref" in pipe) (pipe as Socket).unref();
+    },
   };
 }
 

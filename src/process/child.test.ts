@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { describeExit, startChild, type Child } from "./process.ts";
+import { describeExit, startChild, type Child } from "./child.ts";
 
 const node = process.execPath;
 

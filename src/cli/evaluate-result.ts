@@ -1,0 +1,90 @@
+import { kernelsPerSecond, type EvaluationResult } from "../evaluate/evaluation-document.ts";
+import type { Evaluation } from "../evaluate/evaluate-forecasters.ts";
+import { comparedScores } from "../evaluate/paired-differences.ts";
+import type { ScoreName } from "../evaluate/score-task.ts";
+import type { MeanScore } from "../evaluate/score-tasks.ts";
+
+/** Columns of the table. */
+const columns: readonly (readonly [header: string, name: ScoreName])[] = [
+  ["pairwise", "pairwise"],
+  ["Spearman", "spearman"],
+  ["top 10 %", "top tenth within 5 %"],
+  ["CRPS", "crps"],
+  ["log score", "log score"],
+  ["ECE", "ece"],
+  ["Brier", "brier"],
+  ["cover 80", "coverage 80"],
+  ["AURC", "aurc"],
+  ["AUROC ok", "auroc of p_ok"],
+];
+
+/** The answer for people: a table of all forecasters, then intervals and paired differences. */
+export function evaluationLines({ evaluations, setting }: EvaluationResult): string[] {
+  const [first] = evaluations;
+  if (!first) return [];
+  const { tasks, kernels, pairs, scores } = first.scores;
+  const evidence = first.judged.some(({ withEvidence }) => withEvidence > 0)
+    ? "compile evidence"
+    : "no compile evidence";
+  const chance = scores["chance of top tenth"];
+  return [
+    `${setting.recording}, split ${setting.split}: ${count(tasks, "task")}, ${count(kernels, "kernel")}, ${count(pairs, "pair")}; ${setting.device}; view ${setting.view}, ${evidence}`,
+    "",
+    ...table([
+      ["", ...columns.map(([header]) => header), "kernels/s"],
+      ...evaluations.map((one) => [
+        one.label,
+        ...columns.map(([, name]) => figure(one.scores.scores[name].mean)),
+        kernelsPerSecond(one)?.toPrecision(3) ?? "–",
+      ]),
+    ]),
+    `Chance of the top 10 %: ${figure(chance.mean)} on the ${count(chance.tasks, "task")} that it is asked of; the prior's CRPS: ${figure(scores["crps of prior"].mean)}.`,
+    ...evaluations.filter(({ isBaseline }) => !isBaseline).flatMap(intervalLines),
+    ...evaluations.filter(({ isBaseline }) => !isBaseline).flatMap((one) => pairedLines(one, first)),
+  ];
+}
+
+function intervalLines({ label, scores: { scores, pooledEce, pooledEceIfCalibrated } }: Evaluation): string[] {
+  const all: readonly (readonly [string, MeanScore])[] = [
+    ...columns.map(([header, name]) => [header, scores[name]] as const),
+    ["pairwise of parent and child", scores["pairwise parent-child"]],
+    ["ECE of all tasks together", pooledEce],
+  ];
+  return [
+    "",
+    `${label}, means over tasks and their 95 % intervals:`,
+    ...all.map(([header, score]) => `  ${header} ${withInterval(score)}`),
+    `  The ECE would be ${figure(scores["ece if calibrated"].mean)} if all probabilities were right, and ${figure(pooledEceIfCalibrated)} of all tasks together.`,
+  ];
+}
+
+function pairedLines({ label, paired }: Evaluation, first: Evaluation): string[] {
+  if (!paired) return [];
+  const lines = comparedScores.map((name) => `  ${name} ${withInterval(paired[name], true)}`);
+  return ["", `${label} less ${first.label}, paired by task:`, ...lines];
+}
+
+function withInterval({ mean, low, high, tasks }: MeanScore, signed = false): string {
+  if (mean === undefined) return "–";
+  const sign = (value: number): string => (signed && value > 0 ? `+${value.toFixed(3)}` : value.toFixed(3));
+  const interval = low === undefined || high === undefined ? "" : `${sign(low)} to ${sign(high)}, `;
+  return `${sign(mean)} (${interval}${count(tasks, "task")})`;
+}
+
+function figure(value: number | undefined): string {
+  return value === undefined ? "–" : value.toFixed(3);
+}
+
+function count(number: number, noun: string): string {
+  return `${String(number).replace(/\B(?=(\d{3})+$)/g, " ")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** The first column to the left, the others to the right. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  "),
+  );
+}
