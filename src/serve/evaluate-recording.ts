@@ -71,7 +71,7 @@ async function withForecasters<T>(
     }
     return await use(named);
   } finally {
-    await Promise.all(named.map(({ forecaster }) => forecaster.close?.()));
+    for (const { forecaster } of named) await forecaster.close?.();
   }
 }
 
