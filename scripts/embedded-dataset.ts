@@ -6,7 +6,13 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { KernelcastError } from "../src/domain/index.ts";
-import { magnitudeBins, nameSlots, reservedWords, Tokenizer, type Vocabulary } from "../src/forecast/embedded/tokenizer.ts";
+import {
+  magnitudeBins,
+  nameSlots,
+  reservedWords,
+  Tokenizer,
+  type Vocabulary,
+} from "../src/forecast/embedded/tokenizer.ts";
 import { featureNames } from "../src/forecast/static/features.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { embeddedTask } from "../src/train/embedded-dataset.ts";

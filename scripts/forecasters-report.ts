@@ -39,7 +39,14 @@ for (const view of ["start", "search"] as const) {
   for (const split of ["validation", "test"] as const) {
     console.error(`${view}, ${split}`);
     const forecasters = values.forecasters.split(",");
-    const result = await evaluateRecording({ forecasters, recording: values.recording, split, view, evidence: true, seed });
+    const result = await evaluateRecording({
+      forecasters,
+      recording: values.recording,
+      split,
+      view,
+      evidence: true,
+      seed,
+    });
     documents.push(...evaluationDocuments(result));
     sections.push(section(result));
   }

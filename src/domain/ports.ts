@@ -40,6 +40,23 @@ export interface Device {
   close(): Promise<void>;
 }
 
+/**
+ * What an answer that was pooled or calibrated was made of, so that a run can teach it: each member's own forecast, and
+ * the anchor that the candidate is most like. Plain data, kept with the run.
+ */
+export interface ForecastBasis {
+  readonly kernelId: string;
+  /** `log2Us`: the anchor's runtime in log2 µs; `likeness`: 0–1. */
+  readonly reference?: { readonly log2Us: number; readonly likeness: number };
+  readonly members: Readonly<Record<string, Omit<Forecast, "kernelId">>>;
+}
+
+/** A forecast's basis beside what the device said: log2 of the runtime in µs, null for a failure. */
+export interface ForecastOutcome {
+  readonly basis: ForecastBasis;
+  readonly log2Us: number | null;
+}
+
 export interface ForecastRequest {
   readonly task: Task;
   readonly device: DeviceInfo;
@@ -48,12 +65,16 @@ export interface ForecastRequest {
   readonly candidates: readonly Kernel[];
   /** Compile evidence by kernel id, where a compiler was asked. */
   readonly evidence?: ReadonlyMap<string, Evidence>;
+  /** What the run has measured of forecasts with a basis, oldest first; the latest ones where there are many. */
+  readonly outcomes?: readonly ForecastOutcome[];
 }
 
 export interface ForecastAnswer {
   /** One per candidate that could be forecast, in any order. */
   readonly forecasts: readonly Forecast[];
   readonly cost: ForecastCost;
+  /** By a forecaster that learns within a run: one for each forecast. */
+  readonly basis?: readonly ForecastBasis[];
 }
 
 export interface Forecaster {

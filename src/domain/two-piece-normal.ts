@@ -1,5 +1,5 @@
 import type { Forecast } from "./forecast.ts";
-import { normalCdf, normalLogPdf, normalPdf } from "./statistics/normal.ts";
+import { normalCdf, normalLogPdf, normalPdf, normalQuantile } from "./statistics/normal.ts";
 
 /**
  * The runtime's distribution, given ok: over y = log2(runtime in µs), 98 % a two-piece normal and 2 % a broad normal.
@@ -78,6 +78,15 @@ function quantileDistance(sigma: number, p: number): number {
     distance = next;
   }
   return distance;
+}
+
+/**
+ * The width with which the mass beyond `distance` from the median, on one side, is `p` < ½: the inverse of
+ * {@link forecastQuantile} in the width. At least {@link smallestSigma}; where even that leaves more mass, it is that.
+ */
+export function widthOfQuantile(distance: number, p: number): number {
+  const narrow = (p - broadWeight * normalCdf(-distance / broadSigma)) / twoPieceWeight;
+  return narrow > 0 && narrow < 0.5 ? Math.max(smallestSigma, distance / -normalQuantile(narrow)) : smallestSigma;
 }
 
 /**

@@ -74,11 +74,19 @@ async function forecast(command: Command<"forecast">, context: EffectContext): P
   // Read before anything is awaited: the state moves on meanwhile.
   const anchors = anchorIds.map((id) => loadAnchor(store, state, id));
   const candidates = kernelIds.map((id) => loadKernel(store, state, id));
+  const outcomes = state.outcomes.slice(-taughtOutcomes);
   const device = await context.deviceInfo();
-  const answer = await forecaster.forecast({ task, device, anchors, candidates }, signal);
+  const answer = await forecaster.forecast({ task, device, anchors, candidates, outcomes }, signal);
   const spent = costIn(stages.device, answer.cost);
-  return { input: { type: "forecast-end", commandId, forecasts: answer.forecasts, spent }, seconds: 0 };
+  const { forecasts, basis } = answer;
+  return {
+    input: { type: "forecast-end", commandId, forecasts, ...(basis ? { basis } : {}), spent },
+    seconds: 0,
+  };
 }
+
+/** Latest outcomes that a forecaster is taught by: more would say little and make the work of a long run quadratic. */
+const taughtOutcomes = 512;
 
 /** In virtual time only recorded durations count: this machine's own would make equal runs differ. */
 function costIn(device: Device, cost: Partial<Spending>): Partial<Spending> {

@@ -1,4 +1,13 @@
-import type { Budget, CompileOutcome, Decision, Forecast, Launch, Measurement, Spending } from "../domain/index.ts";
+import type {
+  Budget,
+  CompileOutcome,
+  Decision,
+  Forecast,
+  ForecastBasis,
+  Launch,
+  Measurement,
+  Spending,
+} from "../domain/index.ts";
 
 /** Configuration of a run: everything that decides what it does. Equal configurations make equal decisions on recorded devices. */
 export interface SearchConfig {
@@ -49,6 +58,8 @@ export type SearchInput =
       readonly type: "forecast-end";
       readonly commandId: string;
       readonly forecasts: readonly Forecast[];
+      /** Of a forecaster that learns within the run; logs of others lack it. */
+      readonly basis?: readonly ForecastBasis[];
       readonly spent: Partial<Spending>;
     }
   | {

@@ -6,6 +6,7 @@ import {
   incumbentOf,
   isSpent,
   machineCodeKey,
+  rememberOutcome,
   type Batch,
   type CandidateState,
   type SearchState,
@@ -126,6 +127,10 @@ export function receiveForecasts(state: SearchState, step: StepBuilder, input: I
     const candidate = state.candidates.get(forecast.kernelId);
     if (candidate) candidate.forecast = forecast;
   }
+  for (const basis of input.basis ?? []) {
+    const candidate = state.candidates.get(basis.kernelId);
+    if (candidate) candidate.basis = basis;
+  }
   decideBatch(state, step, batch);
 }
 
@@ -197,6 +202,7 @@ function admitCompiled(
 ): boolean {
   const { kernelId } = candidate.record;
   if (!outcome?.ok) {
+    rememberOutcome(state, candidate, null);
     candidate.status = "failed";
     state.counts.failed++;
     return false;

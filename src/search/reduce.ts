@@ -16,6 +16,7 @@ import {
   incumbentOf,
   isSpent,
   machineCodeKey,
+  rememberOutcome,
   type CandidateState,
   type SearchState,
 } from "./state.ts";
@@ -39,6 +40,7 @@ export function startSearch(
     byMachineCode: new Map(),
     okIds: [],
     contenders: new Set(),
+    outcomes: [],
     proposalsOf: new Map(),
     batches: new Map(),
     waiting: [],
@@ -141,6 +143,7 @@ function receiveScreening(
   const batch = candidate.batchId === null ? undefined : state.batches.get(candidate.batchId);
   if (batch) batch.unmeasured--;
   rememberMachineCode(state, candidate);
+  rememberOutcome(state, candidate, measurement.status === "ok" ? Math.log2(measurement.runtime.medianUs) : null);
   if (measurement.status !== "ok") {
     candidate.status = "failed";
     state.counts.failed++;

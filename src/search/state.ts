@@ -4,6 +4,8 @@ import {
   type Decision,
   type Evidence,
   type Forecast,
+  type ForecastBasis,
+  type ForecastOutcome,
   type OkMeasurement,
   type Policy,
   type Spending,
@@ -19,6 +21,8 @@ export interface CandidateState {
   batchId: string | null;
   status: CandidateStatus;
   forecast?: Forecast;
+  /** What its forecast was made of, until its outcome is known. */
+  basis?: ForecastBasis;
   decision?: Decision;
   evidence?: Evidence;
   measurement?: OkMeasurement;
@@ -59,6 +63,8 @@ export interface SearchState {
   readonly okIds: string[];
   /** Kernels whose screening beat the incumbent of its time and that wait for a confirmation. */
   readonly contenders: Set<string>;
+  /** Outcomes of forecasts with a basis, in the order known: what a forecaster learns from. */
+  readonly outcomes: ForecastOutcome[];
   readonly proposalsOf: Map<string, number>;
   readonly batches: Map<string, Batch>;
   /** Kernels chosen for measuring, in the order chosen. */
@@ -88,6 +94,13 @@ export function incumbentOf(state: SearchState): CandidateState & { readonly mea
   const incumbent = state.incumbentId === undefined ? undefined : state.candidates.get(state.incumbentId);
   if (!incumbent?.measurement) throw new Error("the run has no incumbent yet");
   return { ...incumbent, measurement: incumbent.measurement };
+}
+
+/** Notes what came of a candidate whose forecast has a basis; a second outcome of it (a confirmation) is not another one. */
+export function rememberOutcome(state: SearchState, candidate: CandidateState, log2Us: number | null): void {
+  if (!candidate.basis) return;
+  state.outcomes.push({ basis: candidate.basis, log2Us });
+  delete candidate.basis;
 }
 
 /** Screenings under way, waiting, or chosen and being compiled: what the budget of measurements must still cover. */

@@ -1,5 +1,6 @@
 import { KernelcastError, suggestion, type Forecaster } from "../domain/index.ts";
 import { baselineKinds, createBaseline, type BaselineKind } from "../forecast/baseline/baseline-forecaster.ts";
+import { memberNames, openAuto, openEnsemble } from "./open-ensemble.ts";
 import { packagePath } from "./package-paths.ts";
 import { parseSpecification } from "./specification.ts";
 
@@ -19,6 +20,8 @@ const openers: Readonly<Record<string, Opener>> = {
   compare: openCompare,
   command: openCommand,
   recorded: openRecorded,
+  ensemble: (detail) => openEnsemble(detail),
+  auto: () => openAuto(),
   baseline: async (detail) => createBaseline(baselineKind(detail)),
 };
 
@@ -28,12 +31,20 @@ const forecasterKinds: readonly string[] = Object.keys(openers);
 export function checkForecaster(text: string): void {
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
   if (kind === "baseline") baselineKind(detail);
+  if (kind === "ensemble") memberNames(detail);
+  if (kind === "auto") {
+    if (detail === "") return;
+    throw new KernelcastError("usage", `--forecaster ${text}: auto stands alone; name members with ensemble:static`);
+  }
   if (detail.trim() !== "" || kind === "static" || kind === "compare") return;
   const example = kind === "command" ? "command:'python3 my.py'" : "recorded:forecasts.jsonl";
   throw new KernelcastError("usage", `--forecaster ${text}: write what follows the colon, for example ${example}`);
 }
 
-/** Opens `static[:MODEL]`, `compare[:MODEL]`, `recorded:PATH[#NAME]`, `command:PROGRAM` or `baseline:NAME`. Close it after use where it can be. */
+/**
+ * Opens `static[:MODEL]`, `compare[:MODEL]`, `ensemble:A+B`, `auto` (the ensemble of all that ship), `recorded:PATH[#NAME]`, `command:PROGRAM` or
+ * `baseline:NAME`. Close it after use where it can be.
+ */
 export async function openForecaster(text: string, options: OpenForecasterOptions = {}): Promise<Forecaster> {
   checkForecaster(text);
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);

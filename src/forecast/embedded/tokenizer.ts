@@ -87,7 +87,7 @@ export class Tokenizer {
 }
 
 /** Two bins per factor of two; 0 stands for "no number". */
-export function magnitudeBin(text: string): number {
+function magnitudeBin(text: string): number {
   const value = Math.abs(
     Number(text.replace(/'/g, "").replace(/[ulfz]+$/i, (suffix) => (/^0x/i.test(text) ? suffix : ""))),
   );
