@@ -1,5 +1,5 @@
 /**
- * `npm run results:forecasters [-- --forecasters static,compare --recording atlas --seed 1]`: scores forecasters beside the
+ * `npm run results:forecasters [-- --forecasters static,compare,auto --recording atlas --seed 1]`: scores forecasters beside the
  * baselines, at the start of a search and within one, on the splits validation and test, and writes
  * docs/results/forecasters.md and .json. The same figures, kernel by kernel: `kernelcast evaluate`.
  */
@@ -14,7 +14,7 @@ import { markdownTable } from "./markdown.ts";
 
 const { values } = parseArgs({
   options: {
-    forecasters: { type: "string", default: "static,compare" },
+    forecasters: { type: "string", default: "static,compare,auto" },
     recording: { type: "string", default: "atlas" },
     out: { type: "string", default: "docs/results/forecasters" },
     seed: { type: "string", default: "1" },

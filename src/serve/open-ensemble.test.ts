@@ -103,16 +103,19 @@ describe("ensembles by name", () => {
 
 describe("the forecasters that ship", () => {
   it("have recipes fitted to the models that ship", async () => {
-    for (const [name, { model }] of Object.entries(shippedMembers)) {
-      const path = join(model, "..", `ensemble-${name}.json`);
+    const all = Object.keys(shippedMembers);
+    for (const names of [...all.map((name) => [name]), all]) {
+      const path = join(shippedMembers["static"]!.model, "..", `ensemble-${names.join("+")}.json`);
       const { members, fittedOn } = parseEnsembleRecipe(await readFile(path, "utf8"), path);
-      expect(members[0]?.modelSha256).toBe(sha256Hex(await readFile(model, "utf8")));
+      expect(members.map(({ name }) => name)).toEqual(names);
+      for (const { name, modelSha256 } of members)
+        expect(modelSha256).toBe(sha256Hex(await readFile(shippedMembers[name]!.model, "utf8")));
       expect(fittedOn.split).toBe("validation");
     }
   });
 
   it("open as auto and by their names, and nothing else does", async () => {
-    expect((await openForecaster("auto")).name).toMatch(/^ensemble:static/);
+    expect((await openForecaster("auto")).name).toBe("ensemble:static+compare");
     expect((await openForecaster("ensemble:static")).name).toBe("ensemble:static");
     expect(() => checkForecaster("auto:static")).toThrow(/auto stands alone/);
     expect(() => checkForecaster("ensemble:oracle")).toThrow(/no member "oracle"/);
