@@ -1,0 +1,44 @@
+import type { Lineup } from "./machine.ts";
+
+export type Three = readonly [number, number, number];
+
+/** Block or thread `index` of a shape, x fastest. */
+export function positionOf(index: number, [x, y]: Three): Three {
+  return [index % x, Math.floor(index / x) % y, Math.floor(index / (x * y))];
+}
+
+export function sizeOf([x, y, z]: Three): number {
+  return x * y * z;
+}
+
+/** All threads of some blocks of a launch, given by their linear numbers. */
+export function wholeBlocks(grid: Three, block: Three, numbers: readonly number[]): Lineup {
+  const size = sizeOf(block);
+  const width = size * numbers.length;
+  const blockOf = new Int32Array(width);
+  const blocks: Three[] = [];
+  const threads: Three[] = [];
+  numbers.forEach((number, index) => {
+    const position = positionOf(number, grid);
+    for (let thread = 0; thread < size; thread++) {
+      blockOf[index * size + thread] = index;
+      blocks.push(position);
+      threads.push(positionOf(thread, block));
+    }
+  });
+  return { grid, block, blocks, threads, blockOf, blockCount: numbers.length, whole: true };
+}
+
+/** Single threads of a launch, given by their linear numbers over all blocks; each counts as a block of its own. */
+export function singleThreads(grid: Three, block: Three, numbers: readonly number[]): Lineup {
+  const size = sizeOf(block);
+  return {
+    grid,
+    block,
+    blocks: numbers.map((number) => positionOf(Math.floor(number / size), grid)),
+    threads: numbers.map((number) => positionOf(number % size, block)),
+    blockOf: Int32Array.from(numbers, (_, index) => index),
+    blockCount: numbers.length,
+    whole: false,
+  };
+}
