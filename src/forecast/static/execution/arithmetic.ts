@@ -1,5 +1,5 @@
 import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
-import { cutToInteger, fit, Unsupported } from "./rounding.ts";
+import { cutToInteger, fit, Mistyped, Unsupported } from "./rounding.ts";
 import { isFloating, isUnsigned, scalarType, type ScalarName, type ScalarType } from "./types.ts";
 
 const floatingRanks: readonly ScalarName[] = ["f16", "bf16", "f32", "f64"];
@@ -103,7 +103,7 @@ function floatOperation(operator: string, name: ScalarName): Operation {
   if (operator === "-") return (x, y) => round(x - y);
   if (operator === "*") return (x, y) => round(x * y);
   if (operator === "/") return (x, y) => round(x / y);
-  throw new Unsupported(`${operator} of floating numbers`);
+  throw new Mistyped(`${operator} of floating numbers`);
 }
 
 function integerOperation(operator: string, name: ScalarName): Operation {

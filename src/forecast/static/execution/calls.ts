@@ -4,7 +4,7 @@ import { callIntrinsic } from "./intrinsics.ts";
 import { none } from "./lanes.ts";
 import { convert, placeOf } from "./places.ts";
 import { parseTokens, parseTypeTokens } from "./resolve-type.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { builtInType, type Type } from "./types.ts";
 import { noValue, Scope, type FunctionValue, type Value } from "./values.ts";
@@ -24,7 +24,7 @@ export function evaluateCall(run: Run, call: Call, scope: Scope): Value {
   }
   if (callee.kind === "member") throw new Unsupported(`the method ${callee.name}`);
   const value = run.evaluate(callee, scope);
-  if (value.kind !== "function") throw new Unsupported("a call of what is no function");
+  if (value.kind !== "function") throw new Mistyped("a call of what is no function");
   return callFunction(run, value, call, scope);
 }
 
@@ -58,7 +58,8 @@ function chooseOverload(definitions: readonly FunctionDefinition[], count: numbe
     const needed = parameters.filter(({ initial }) => !initial).length;
     return count >= needed && count <= parameters.length;
   });
-  if (fitting.length !== 1) throw new Unsupported(fitting.length === 0 ? "a call that fits no function" : "overloads");
+  if (fitting.length === 0) throw new Mistyped("a call that fits no function");
+  if (fitting.length > 1) throw new Unsupported("overloads");
   return fitting[0] as FunctionDefinition;
 }
 

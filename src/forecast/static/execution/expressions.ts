@@ -3,8 +3,8 @@ import { commonType, compare, convertLanes, isComparison, operate, promoted } fr
 import { evaluateCall } from "./calls.ts";
 import { blend, mapLanes, where, without, zipLanes, type Lanes } from "./lanes.ts";
 import { builtInName } from "./names.ts";
-import { assign, blendValues, convert, fieldIndex, load, placeOf, placeType } from "./places.ts";
-import { Unsupported } from "./rounding.ts";
+import { assign, blendValues, castTo, convert, fieldIndex, load, placeOf, placeType } from "./places.ts";
+import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { isFloating, pointerTo, scalarType, type PointerType, type ScalarType } from "./types.ts";
 import {
@@ -51,7 +51,7 @@ function evaluateOther(run: Run, expression: Expression, scope: Scope): Value {
       if (expression.reinterprets && expression.type.reference) return loadPlace(run, expression, scope);
       const type = run.type(expression.type, scope);
       const value = evaluate(run, expression.operand, scope);
-      return type === scalarType("void") ? noValue : castTo(run, value, type);
+      return type === scalarType("void") ? noValue : explicit(run, value, type);
     }
     case "sizeof":
       return scalarValue(run.type(expression.type, scope).bytes, "u64");
@@ -67,12 +67,12 @@ function evaluateOther(run: Run, expression: Expression, scope: Scope): Value {
   }
 }
 
-function castTo(run: Run, value: Value, type: ReturnType<Run["type"]>): Value {
+function explicit(run: Run, value: Value, type: ReturnType<Run["type"]>): Value {
   if (type.kind === "record" && value.kind === "scalar" && /half2|bfloat162/.test(type.name)) {
     const part = convert(run, value, scalarType(type.name.includes("half") ? "f16" : "bf16"));
     return { kind: "record", type, fields: [part, part] };
   }
-  return convert(run, value, type);
+  return castTo(run, value, type);
 }
 
 function literal(value: number, floating: boolean, text: string): ScalarValue {
@@ -110,7 +110,7 @@ function evaluateMember(run: Run, expression: Expression & { kind: "member" }, s
   if (place) return load(run, place);
   const value = evaluate(run, object, scope);
   if (value.kind === "record") return value.fields[fieldIndex(value.type, name)] as Value;
-  throw new Unsupported(`the member ${name}`);
+  throw new Mistyped(`the member ${name}`);
 }
 
 function evaluateUnary(run: Run, expression: Expression & { kind: "unary" }, scope: Scope): Value {
@@ -130,7 +130,7 @@ function unary(run: Run, operator: string, value: ScalarValue): ScalarValue {
       mapLanes(value.lanes, (x) => (x === 0 ? 1 : 0)),
       "bool",
     );
-  if (value.type.kind === "pointer") throw new Unsupported(`${operator} of a pointer`);
+  if (value.type.kind === "pointer") throw new Mistyped(`${operator} of a pointer`);
   const type = promoted(value.type);
   const lanes = convertLanes(value.lanes, value.type, type);
   if (operator === "+") return { kind: "scalar", type, lanes };
@@ -154,7 +154,7 @@ function addressOf(run: Run, operand: Expression, scope: Scope): Value {
 
 function increment(run: Run, expression: Expression & { kind: "unary" }, scope: Scope): Value {
   const place = placeOf(run, expression.operand, scope);
-  if (!place) throw new Unsupported("++ of a value");
+  if (!place) throw new Mistyped("++ of a value");
   const before = load(run, place);
   const after = binary(run, expression.operator === "++" ? "+" : "-", before, scalarValue(1, "i32"));
   const converted = convert(run, after, placeType(place));
@@ -206,7 +206,7 @@ function compareScalars(operator: string, a: ScalarValue, b: ScalarValue): Lanes
 
 function movePointer(operator: string, a: ScalarValue, b: ScalarValue): ScalarValue {
   if (a.type.kind === "pointer" && b.type.kind === "pointer") {
-    if (operator !== "-") throw new Unsupported(`${operator} of pointers`);
+    if (operator !== "-") throw new Mistyped(`${operator} of pointers`);
     const { bytes } = a.type.to;
     return scalarValue(
       zipLanes(a.lanes, b.lanes, (x, y) => (x - y) / bytes),
@@ -217,14 +217,14 @@ function movePointer(operator: string, a: ScalarValue, b: ScalarValue): ScalarVa
   const { bytes } = (pointer.type as PointerType).to;
   if (operator === "+") return { ...pointer, lanes: zipLanes(pointer.lanes, index.lanes, (x, y) => x + y * bytes) };
   if (operator === "-") return { ...pointer, lanes: zipLanes(pointer.lanes, index.lanes, (x, y) => x - y * bytes) };
-  throw new Unsupported(`${operator} of a pointer`);
+  throw new Mistyped(`${operator} of a pointer`);
 }
 
 /** Operators of pairs of halves, part by part. */
 function binaryRecords(run: Run, operator: string, left: Value, right: Value): Value {
   const record = left.kind === "record" ? left : right;
   if (record.kind !== "record" || !/half2|bfloat162/.test(record.type.name))
-    throw new Unsupported(`${operator} of structures`);
+    throw new Mistyped(`${operator} of structures`);
   if (isComparison(operator)) throw new Unsupported("pairs compared");
   const part = (value: Value, index: number): Value =>
     value.kind === "record" ? (value.fields[index] as Value) : value;
@@ -236,7 +236,7 @@ function evaluateAssign(run: Run, expression: Expression & { kind: "assign" }, s
   const { operator, target, value } = expression;
   if (operator !== "") {
     const place = placeOf(run, target, scope);
-    if (!place) throw new Unsupported("an assignment to a value");
+    if (!place) throw new Mistyped("an assignment to a value");
     const before = load(run, place);
     const result = convert(run, binary(run, operator, before, evaluate(run, value, scope)), placeType(place));
     assign(run, place, result);
@@ -244,7 +244,7 @@ function evaluateAssign(run: Run, expression: Expression & { kind: "assign" }, s
   }
   const given = evaluate(run, value, scope);
   const place = placeOf(run, target, scope);
-  if (!place) throw new Unsupported("an assignment to a value");
+  if (!place) throw new Mistyped("an assignment to a value");
   if (given.kind === "function") throw new Unsupported("a function assigned");
   const converted = convert(run, given, placeType(place));
   assign(run, place, converted);

@@ -10,7 +10,7 @@ export function scalarOf(dtype: Dtype): ScalarName {
 
 /** A number in [0, 1) that depends on a buffer and an index alone. */
 function hash(buffer: number, index: number): number {
-  let x = Math.imul(index ^ (buffer * 0x9e3779b1), 0x85ebca6b);
+  let x = Math.imul((index + 0x3c6ef372) ^ Math.imul(buffer + 1, 0x9e3779b1), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 15), 0xc2b2ae35);
   x = Math.imul(x ^ (x >>> 13), 0x27d4eb2f);
   return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32;

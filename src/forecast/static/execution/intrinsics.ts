@@ -5,7 +5,7 @@ import { halfIntrinsics } from "./half-intrinsics.ts";
 import { integerIntrinsics } from "./integer-intrinsics.ts";
 import { matrixIntrinsics } from "./matrix-intrinsics.ts";
 import { memoryIntrinsics } from "./memory-intrinsics.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { builtInType } from "./types.ts";
 import { noValue, scalarOfValue, type RecordValue, type Scope, type Value } from "./values.ts";
@@ -38,7 +38,13 @@ export function callIntrinsic(run: Run, name: string, call: Expression & { kind:
     const intrinsic = table.get(name);
     if (intrinsic) return intrinsic(run, given, name);
   }
-  throw new Unsupported(`the function ${name}`);
+  throw unknownFunction(name);
+}
+
+/** Names like those of CUDA may be one that is not modelled; others do not exist. */
+function unknownFunction(name: string): Error {
+  const known = /^(__|h2?|atomic|cuda|cub|thrust)/.test(name) && !/^__(shfl|ballot|any|all|syncthread)\w*$/.test(name);
+  return known ? new Unsupported(`the function ${name}`) : new Mistyped(`the function ${name}`);
 }
 
 function make(run: Run, name: string, given: readonly Value[]): Value {

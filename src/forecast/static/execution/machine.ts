@@ -11,6 +11,7 @@ import {
   type FaultKind,
   type GlobalBuffer,
   type Region,
+  type Watcher,
 } from "./regions.ts";
 import { Unsupported } from "./rounding.ts";
 import type { PointerType, ScalarType } from "./types.ts";
@@ -60,6 +61,7 @@ export class Machine implements Accessor {
   readonly warpStart: Int32Array;
   readonly launch: number;
   readonly dynamicSharedBytes: number;
+  readonly watcher: Watcher | undefined;
   readonly faults = new Map<FaultKind, { count: number; text: string }>();
   readonly all: Mask;
   /** Lanes that are running now, and those whose kernel has returned. */
@@ -80,6 +82,7 @@ export class Machine implements Accessor {
       readonly launch: number;
       readonly dynamicSharedBytes: number;
       readonly budget: Budget;
+      readonly watcher?: Watcher | undefined;
     },
   ) {
     this.program = program;
@@ -94,6 +97,7 @@ export class Machine implements Accessor {
     const threads = lineup.block[0] * lineup.block[1] * lineup.block[2];
     this.warpStart = Int32Array.from({ length: this.width }, (_, lane) => lane - ((lane % threads) % 32));
     this.launch = options.launch;
+    this.watcher = options.watcher;
     this.dynamicSharedBytes = options.dynamicSharedBytes;
     this.#budget = options.budget;
     this.#globals = options.buffers;

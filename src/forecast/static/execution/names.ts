@@ -1,6 +1,6 @@
 import type { Lanes } from "./lanes.ts";
 import type { Machine } from "./machine.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { builtInType, type RecordType } from "./types.ts";
 import { scalarValue, type ScalarValue, type Value } from "./values.ts";
@@ -36,7 +36,7 @@ export function builtInName(run: Run, name: string): Value {
   if (name === "blockDim") return triple(lineup.block);
   if (name === "gridDim") return triple(lineup.grid);
   if (/(^|::)mem_(row|col)_major$/.test(name)) return scalarValue(name.endsWith("row_major") ? 0 : 1, "i32");
-  throw new Unsupported(`the name ${name}`);
+  throw new Mistyped(`the name ${name}`);
 }
 
 function triple(values: readonly [Lanes, Lanes, Lanes]): Value {

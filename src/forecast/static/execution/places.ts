@@ -1,9 +1,9 @@
 import type { Expression } from "../analysis/ast.ts";
 import { convertLanes } from "./arithmetic.ts";
 import { blend, zipLanes, type Lanes, type Mask } from "./lanes.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
-import { pointerTo, scalarType, type RecordType, type Type } from "./types.ts";
+import { pointerTo, scalarType, type ArrayType, type RecordType, type Type } from "./types.ts";
 import { scalarOfValue, type Place, type ScalarValue, type Scope, type Value } from "./values.ts";
 
 /** Where an expression's value lives; undefined where it is only a value. */
@@ -33,7 +33,7 @@ export function placeOf(run: Run, expression: Expression, scope: Scope): Place |
 }
 
 function indexed(type: Type): Type {
-  if (type.kind !== "pointer") throw new Unsupported("an index into what is no array");
+  if (type.kind !== "pointer") throw new Mistyped("an index into what is no array");
   return type.to;
 }
 
@@ -73,7 +73,7 @@ function followed(
 
 export function fieldIndex(type: RecordType, name: string): number {
   const index = type.fields.findIndex((field) => field.name === name);
-  if (index < 0) throw new Unsupported(`the member ${name}`);
+  if (index < 0) throw new Mistyped(`the member ${name}`);
   return index;
 }
 
@@ -90,7 +90,7 @@ function placeOfUnary(run: Run, expression: Expression & { kind: "unary" }, scop
   const { operator, operand, postfix } = expression;
   if (operator === "*") {
     const pointer = scalarOfValue(run.evaluate(operand, scope));
-    if (pointer.type.kind !== "pointer") throw new Unsupported("what is no pointer followed");
+    if (pointer.type.kind !== "pointer") throw new Mistyped("what is no pointer followed");
     return { kind: "memory", type: pointer.type.to, address: pointer.lanes };
   }
   if (postfix || !/^(\+\+|--)$/.test(operator)) return undefined;
@@ -124,7 +124,7 @@ export function load(run: Run, place: Place): Value {
   if (place.kind === "memory") return loadFrom(run, place.type, place.address);
   let { value } = place.variable;
   for (const index of place.path) {
-    if (value.kind !== "record") throw new Unsupported("a member of what is no structure");
+    if (value.kind !== "record") throw new Mistyped("a member of what is no structure");
     value = value.fields[index] as Value;
   }
   return value;
@@ -135,10 +135,19 @@ function loadFrom(run: Run, type: Type, address: Lanes): Value {
   if (type.kind !== "record") return { kind: "scalar", type, lanes: run.machine.load(type, address) };
   if (type.align > 4) run.machine.checkAlignment(address, type.align);
   const fields = type.fields.map((field) => {
-    if (field.type.kind === "array") throw new Unsupported("a structure with an array copied");
+    if (field.type.kind === "array") return loadArray(run, field.type, zipLanes(address, field.offset, add));
     return loadFrom(run, field.type, zipLanes(address, field.offset, add));
   });
   return { kind: "record", type, fields };
+}
+
+/** All elements of an array inside a structure that is copied. */
+function loadArray(run: Run, type: ArrayType, address: Lanes): Value {
+  const items = Array.from({ length: type.count }, (_, index) => {
+    const at = zipLanes(address, index * type.of.bytes, add);
+    return type.of.kind === "array" ? loadArray(run, type.of, at) : loadFrom(run, type.of, at);
+  });
+  return { kind: "list", items };
 }
 
 /** Assigns a value to a place, in the lanes that are running. */
@@ -157,7 +166,7 @@ export function assign(run: Run, place: Place, value: Value): void {
 function replaceAt(before: Value, path: readonly number[], level: number, now: Value, mask: Mask | undefined): Value {
   const index = path[level];
   if (index === undefined) return mask ? blendValues(before, now, mask) : now;
-  if (before.kind !== "record") throw new Unsupported("a member of what is no structure");
+  if (before.kind !== "record") throw new Mistyped("a member of what is no structure");
   const fields = before.fields.slice();
   fields[index] = replaceAt(fields[index] as Value, path, level + 1, now, mask);
   return { ...before, fields };
@@ -185,6 +194,8 @@ function storeTo(run: Run, type: Type, address: Lanes, value: Value): void {
     });
   } else if (type.kind === "scalar" || type.kind === "pointer") {
     run.machine.store(type, address, scalarOfValue(value).lanes);
+  } else if (type.kind === "array" && value.kind === "list") {
+    value.items.forEach((item, index) => storeTo(run, type.of, zipLanes(address, index * type.of.bytes, add), item));
   } else throw new Unsupported("an array assigned");
 }
 
@@ -193,17 +204,38 @@ export function convert(run: Run, value: Value, type: Type): Value {
   if (value.kind === "list") return convertList(run, value.items, type);
   if (value.kind === "record") {
     if (type.kind !== "record" || type.fields.length !== value.fields.length)
-      throw new Unsupported("a structure converted");
+      throw new Mistyped("a structure converted");
     return type === value.type ? value : { ...value, type };
   }
   if (value.kind === "function" || type.kind === "array") throw new Unsupported(`a ${value.kind} converted`);
-  if (type.kind === "record") throw new Unsupported("a number made a structure");
+  if (type.kind === "record") throw new Mistyped("a number made a structure");
   if (value.type === type) return value;
   if (value.type.kind === "pointer" || type.kind === "pointer") return convertPointer(value, type);
   return { kind: "scalar", type, lanes: convertLanes(value.lanes, value.type, type) };
 }
 
+/** A value as an explicit cast turns it into another type: pointers become anything. */
+export function castTo(run: Run, value: Value, type: Type): Value {
+  if (value.kind !== "scalar" || type.kind === "record" || type.kind === "array") return convert(run, value, type);
+  return value.type.kind === "pointer" || type.kind === "pointer" ? castPointer(value, type) : convert(run, value, type);
+}
+
+/** Without a cast, a pointer turns into a pointer to the same or to `void`, or into a truth. */
 function convertPointer(value: ScalarValue, to: Type): Value {
+  const from = value.type;
+  const same =
+    from.kind === "pointer" && to.kind === "pointer"
+      ? from.to === to.to || isVoid(to.to) || from.to.kind === "array" || to.to.kind === "array"
+      : to.kind === "scalar" ? to.name === "bool" : value.lanes === 0;
+  if (!same) throw new Mistyped("a pointer converted without a cast");
+  return castPointer(value, to);
+}
+
+function isVoid(type: Type): boolean {
+  return type.kind === "scalar" && type.name === "void";
+}
+
+function castPointer(value: ScalarValue, to: Type): Value {
   if (to.kind === "pointer") return { ...value, type: to };
   if (to.kind !== "scalar") throw new Unsupported("a pointer converted");
   if (to.name === "bool")
@@ -213,12 +245,13 @@ function convertPointer(value: ScalarValue, to: Type): Value {
 
 function convertList(run: Run, items: readonly Value[], type: Type): Value {
   if (type.kind === "record") {
-    const fields = type.fields.map((field, index) =>
-      convert(run, items[index] ?? { kind: "list", items: [] }, field.type),
-    );
+    const fields = type.fields.map((field, index) => {
+      const item = items[index] ?? { kind: "list", items: [] };
+      return field.type.kind === "array" ? item : convert(run, item, field.type);
+    });
     return { kind: "record", type, fields };
   }
-  if (type.kind === "array") throw new Unsupported("an array of braces");
+  if (type.kind === "array") throw new Mistyped("an array of braces");
   const [first] = items;
   return first ? convert(run, first, type) : { kind: "scalar", type, lanes: 0 };
 }

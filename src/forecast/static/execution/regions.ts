@@ -31,8 +31,13 @@ export interface Accessor {
   readonly warpOf: Int32Array;
   readonly epochs: Int32Array;
   readonly launch: number;
+  /** Told of every element of a buffer that is read or written, where set. */
+  readonly watcher?: Watcher | undefined;
+  step(work: number): void;
   fault(kind: FaultKind, lane: number, text: () => string): void;
 }
+
+export type Watcher = (buffer: GlobalBuffer, offset: number, lane: number, write: boolean) => void;
 
 /** A piece of memory: a buffer, a shared array of each block, or an array of each thread. */
 export interface Region {
@@ -43,7 +48,7 @@ export interface Region {
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void;
 }
 
-export const pageBytes = 2048;
+export const pageBytes = 512;
 
 interface Page {
   readonly bytes: Bytes;
@@ -54,7 +59,7 @@ interface Page {
 }
 
 /** Pages of inputs, which all runs on a task share. */
-export type InputPages = Map<string, (Bytes | undefined)[]>;
+export type InputPages = Map<number, Bytes>;
 
 /** A task argument in device memory, made page by page as it is touched. */
 export class GlobalBuffer implements Region {
@@ -65,17 +70,17 @@ export class GlobalBuffer implements Region {
   /** Set once an atomic has touched it: other blocks would have, too. */
   atomic = false;
   readonly #index: number;
-  readonly #elementBytes: number;
-  readonly #inputs: (Bytes | undefined)[];
+  readonly elementBytes: number;
+  readonly #inputs: InputPages;
   readonly pages = new Map<number, Page>();
   #last: Page | undefined;
   #lastIndex = -1;
 
-  constructor(argument: TaskArgument, index: number, elementBytes: number, inputs: (Bytes | undefined)[]) {
+  constructor(argument: TaskArgument, index: number, elementBytes: number, inputs: InputPages) {
     this.argument = argument;
     this.name = argument.name;
     this.#index = index;
-    this.#elementBytes = elementBytes;
+    this.elementBytes = elementBytes;
     this.bytes = argument.shape.reduce((product, extent) => product * extent, elementBytes);
     this.#inputs = inputs;
   }
@@ -86,14 +91,15 @@ export class GlobalBuffer implements Region {
       return 0;
     }
     const index = Math.floor(offset / pageBytes);
-    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index);
+    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
     const at = offset - index * pageBytes;
+    by.watcher?.(this, offset, lane, false);
     const writer = page.writers[at] as number;
     if (writer === 0 && !page.drawn) {
       by.fault(
         "unwrittenGlobal",
         lane,
-        () => `reads ${this.name}[${offset / this.#elementBytes}], which holds nothing`,
+        () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`,
       );
     }
     return access.read(page.bytes, at, at + 4);
@@ -105,33 +111,42 @@ export class GlobalBuffer implements Region {
       return;
     }
     if (atomic) this.atomic = true;
+    by.watcher?.(this, offset, lane, true);
     const index = Math.floor(offset / pageBytes);
-    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index);
+    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
     const at = offset - index * pageBytes;
     access.write(page.bytes, at, value, at + 4);
     for (let byte = at; byte < at + access.bytes; byte++) page.writers[byte] = by.launch + 1;
   }
 
+  /** What an element holds. */
+  valueOf(element: number, access: Access): number {
+    const offset = element * this.elementBytes;
+    const page = this.pages.get(Math.floor(offset / pageBytes));
+    return page ? access.read(page.bytes, offset % pageBytes, (offset % pageBytes) + 4) : Number.NaN;
+  }
+
   /** True where a launch has written an element. */
   isWritten(element: number): boolean {
-    const offset = element * this.#elementBytes;
+    const offset = element * this.elementBytes;
     const page = this.pages.get(Math.floor(offset / pageBytes));
     return page !== undefined && page.writers[offset % pageBytes] !== 0;
   }
 
   #place(offset: number): string {
-    const last = this.bytes / this.#elementBytes - 1;
-    return `${this.name}[${Math.floor(offset / this.#elementBytes)}], whose last element is ${last}`;
+    const last = this.bytes / this.elementBytes - 1;
+    return `${this.name}[${Math.floor(offset / this.elementBytes)}], whose last element is ${last}`;
   }
 
-  #page(index: number): Page {
-    const page = this.pages.get(index) ?? this.#makePage(index);
+  #page(index: number, by: Accessor): Page {
+    const page = this.pages.get(index) ?? this.#makePage(index, by);
     this.#last = page;
     this.#lastIndex = index;
     return page;
   }
 
-  #makePage(index: number): Page {
+  #makePage(index: number, by: Accessor): Page {
+    by.step(pageBytes);
     const drawn = this.argument.role === "in" || this.argument.role === "inout";
     const bytes = new Bytes(pageBytes);
     if (drawn) bytes.u8.set(this.#input(index).u8);
@@ -142,13 +157,13 @@ export class GlobalBuffer implements Region {
   }
 
   #input(index: number): Bytes {
-    let bytes = this.#inputs[index];
+    let bytes = this.#inputs.get(index);
     if (!bytes) {
       bytes = new Bytes(pageBytes);
-      const first = (index * pageBytes) / this.#elementBytes;
-      const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.#elementBytes;
+      const first = (index * pageBytes) / this.elementBytes;
+      const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.elementBytes;
       fillInput(this.argument, this.#index, bytes, first, count);
-      this.#inputs[index] = bytes;
+      this.#inputs.set(index, bytes);
     }
     return bytes;
   }

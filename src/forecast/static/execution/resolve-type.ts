@@ -4,7 +4,7 @@ import { parseExpression, type ParserContext } from "../analysis/parse-expressio
 import { StatementParser } from "../analysis/parse-statement.ts";
 import { parseType } from "../analysis/parse-type.ts";
 import { TokenCursor } from "../analysis/token-cursor.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import {
   arrayOf,
@@ -40,7 +40,7 @@ function namedType(run: Run, name: TypeName, scope: Scope): Type {
 
 function structureType(run: Run, name: string): RecordType {
   const layout = run.program.layouts.get(name);
-  if (!layout) throw new Unsupported(`the type ${name}`);
+  if (!layout) throw new Mistyped(`the type ${name}`);
   if (!layout.plain) throw new Unsupported("a structure with more than data");
   const known = run.globals.lookUp(`struct ${name}`);
   if (known?.kind === "type" && known.type.kind === "record") return known.type;

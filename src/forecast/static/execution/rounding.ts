@@ -24,6 +24,9 @@ export function roundBrain(x: number): number {
 /** Raised where a source uses what is not modelled; it yields no verdict. */
 export class Unsupported extends Error {}
 
+/** Raised where a source does not fit the language: an unknown name, a type that does not convert. */
+export class Mistyped extends Unsupported {}
+
 const exact = 2 ** 53;
 
 function whole64(x: number): number {

@@ -5,15 +5,15 @@ import { convertLanes } from "./arithmetic.ts";
 import { moveToMemory } from "./calls.ts";
 import { scalarOf } from "./inputs.ts";
 import { Machine, OutOfSteps, type Budget, type Fault, type Lineup } from "./machine.ts";
-import type { GlobalBuffer } from "./regions.ts";
-import { fit, Unsupported } from "./rounding.ts";
+import type { GlobalBuffer, Watcher } from "./regions.ts";
+import { fit, Mistyped, Unsupported } from "./rounding.ts";
 import { Run } from "./run.ts";
 import { Endless } from "./statements.ts";
 import { scalarType, type Type } from "./types.ts";
 import { noValue, Scope, scalarValue, type Value } from "./values.ts";
 
 /** How a run of some threads ended. */
-export type Ending = "done" | "steps" | "endless" | "unsupported";
+export type Ending = "done" | "steps" | "endless" | "unsupported" | "mistyped";
 
 export interface LaunchRun {
   readonly ending: Ending;
@@ -38,12 +38,14 @@ export function runLaunch(
   index: number,
   lineup: Lineup,
   budget: Budget,
+  watcher?: Watcher,
 ): LaunchRun {
   const machine = new Machine(bench.program, lineup, {
     buffers: bench.buffers,
     launch: index,
     dynamicSharedBytes: launch.smemBytes,
     budget,
+    watcher,
   });
   let ending: Ending = "done";
   let reason = "";
@@ -53,7 +55,7 @@ export function runLaunch(
     if (error instanceof OutOfSteps) ending = "steps";
     else if (error instanceof Endless) ending = "endless";
     else {
-      ending = "unsupported";
+      ending = error instanceof Mistyped && bench.program.skipped === 0 ? "mistyped" : "unsupported";
       reason = error instanceof Unsupported ? error.message : `failure: ${String(error)}`;
     }
   }

@@ -3,6 +3,7 @@ import { declare } from "./declarations.ts";
 import { evaluate } from "./expressions.ts";
 import { none, type Mask } from "./lanes.ts";
 import type { Machine } from "./machine.ts";
+import { Unsupported } from "./rounding.ts";
 import { resolveType } from "./resolve-type.ts";
 import { visit } from "./statements.ts";
 import type { Type } from "./types.ts";
@@ -45,14 +46,29 @@ export class Run {
     this.program = machine.program;
     this.frame = { depth: 0, outermost: true, addressed: new Set(), returns: undefined, value: noValue };
     this.loop = { broken: none(machine.mask), continued: none(machine.mask) };
-    for (const [name, type] of this.program.aliases) {
-      this.globals.declare(name, { kind: "type", type: resolveType(this, type, this.globals) });
-    }
+    for (const [name, type] of this.program.aliases) this.#declareAlias(name, type);
     for (const { declarators, shared } of this.program.globals) {
-      for (const declarator of declarators) declare(this, declarator, shared, this.globals);
+      for (const declarator of declarators) this.#declareGlobal(declarator, shared);
     }
     for (const [name, definitions] of this.program.overloads) {
       this.globals.declare(name, { kind: "function", definitions, scope: this.globals });
+    }
+  }
+
+  /** What cannot be declared is missing where it is used. */
+  #declareGlobal(declarator: Declarator, shared: boolean): void {
+    try {
+      declare(this, declarator, shared, this.globals);
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+    }
+  }
+
+  #declareAlias(name: string, type: TypeName): void {
+    try {
+      this.globals.declare(name, { kind: "type", type: resolveType(this, type, this.globals) });
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 import type { FunctionDefinition } from "../analysis/ast.ts";
 import type { Lanes, Mask } from "./lanes.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped } from "./rounding.ts";
 import { scalarType, type PointerType, type RecordType, type ScalarName, type ScalarType, type Type } from "./types.ts";
 
 export interface ScalarValue {
@@ -86,5 +86,5 @@ export function scalarOfValue(value: Value): ScalarValue {
   if (value.kind === "scalar") return value;
   if (value.kind === "list" && value.items.length === 1) return scalarOfValue(value.items[0] as Value);
   if (value.kind === "list" && value.items.length === 0) return scalarValue(0, "i32");
-  throw new Unsupported(`a ${value.kind} where a number is needed`);
+  throw new Mistyped(`a ${value.kind} where a number is needed`);
 }
