@@ -88,10 +88,13 @@ const floats: Readonly<Record<string, (x: number) => number>> = {
 function runPlain({ name, read, write, run }: Instruction): void {
   const operation = floats[name.split(".")[0] ?? ""];
   if (operation && name.endsWith(".f32")) {
-    write(0, mapLanes(read(1), (x) => Math.fround(operation(x))), "f32");
+    write(
+      0,
+      mapLanes(read(1), (x) => Math.fround(operation(x))),
+      "f32",
+    );
   } else if (name === "cvt.rna.tf32.f32") write(0, read(1), "f32");
   else if (/^mov\.[bu]32$/.test(name)) write(0, read(1), "u32");
   else if (/^(bar|barrier)\.(sync|cta)/.test(name)) run.machine.barrier();
   else throw new Unsupported(`the instruction ${name}`);
 }
-

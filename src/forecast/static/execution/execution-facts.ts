@@ -1,11 +1,12 @@
 import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
 import { launchFault } from "./launch-faults.ts";
-import { sizeOf, wholeBlocks, type Three } from "./lineup.ts";
+import { sampleBlocks, wholeBlocks } from "./lineup.ts";
 import type { Budget, Fault } from "./machine.ts";
-import type { FaultKind } from "./regions.ts";
+import { planBlocks } from "./plan-blocks.ts";
+import type { FaultKind, GlobalBuffer, Watcher } from "./regions.ts";
 import { runLaunch, type LaunchRun } from "./run-launch.ts";
-import { prepare, SeedOracle } from "./seed-oracle.ts";
+import { makeBuffers, prepare, SeedOracle, type PreparedKernel } from "./seed-oracle.ts";
 
 /** What running some of a kernel's blocks showed. */
 export interface ExecutionFacts {
@@ -29,8 +30,9 @@ export interface ExecutionFacts {
 }
 
 /** Steps for one kernel: some tens of milliseconds. */
-const steps = 6e6;
-const mostLanes = 768;
+const steps = 1e7;
+/** Kernels of more launches are not followed from one to the next. */
+const mostLaunches = 8;
 
 const oracles = new WeakMap<Task, SeedOracle>();
 
@@ -43,36 +45,35 @@ function oracleOf(task: Task): SeedOracle {
 /** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
 export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | undefined): ExecutionFacts {
   const guessed = task.workload.args.some(({ role, draw }) => (role === "in" || role === "inout") && !draw);
-  const nothing = { refused: false, faults: {}, endless: false, mistyped: false, compared: 0, differing: 0, guessed };
+  const nothing: ExecutionFacts = {
+    refused: false,
+    faults: {},
+    endless: false,
+    mistyped: false,
+    ending: "done",
+    compared: 0,
+    differing: 0,
+    guessed,
+    reason: "",
+  };
   const oracle = oracleOf(task);
-  const bench = prepare(kernel, task, oracle.inputs);
-  for (const launch of bench.launches) {
-    const refusal = launchFault(bench.program, launch, task, evidence);
+  const prepared = prepare(kernel, task, oracle.inputs);
+  for (const launch of prepared.launches) {
+    const refusal = launchFault(prepared.program, launch, task, evidence);
     if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
   }
-  const budget: Budget = { left: steps };
-  const faults: Fault[] = [];
-  let last: LaunchRun | undefined;
-  for (const [index, launch] of bench.launches.entries()) {
-    last = runLaunch(bench, launch, index, wholeBlocks(launch.grid, launch.block, sampleBlocks(launch.grid, launch.block)), budget);
-    faults.push(...last.faults);
-    if (last.ending !== "done") break;
-  }
-  const ending = last?.ending ?? "done";
-  const single = bench.launches.length === 1;
-  const agreement: Agreement =
-    single && oracle.reason === "" && ending !== "unsupported"
-      ? compareOutputs(bench.buffers, oracle, task.tolerance)
-      : { compared: 0, differing: 0, text: "" };
+  const trial = runPrepared(prepared, oracle);
+  const { ending, faults, agreement } = trial;
+  const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
   return {
     ...nothing,
-    faults: count(single ? faults : faults.filter(({ kind }) => kind !== "unwrittenGlobal")),
+    faults: count(faults),
     endless: ending === "endless",
     mistyped: ending === "mistyped",
     ending,
     compared: agreement.compared,
     differing: agreement.differing,
-    reason: [...faults.map(({ text }) => text), agreement.text, last?.reason ?? ""].find((text) => text !== "") ?? "",
+    reason: texts.find((text) => text !== "") ?? "",
   };
 }
 
@@ -82,9 +83,80 @@ function count(faults: readonly Fault[]): Partial<Record<FaultKind, number>> {
   return counts;
 }
 
-/** The first block, the last, and one from the middle, as far as they may run together. */
-function sampleBlocks(grid: Three, block: Three): number[] {
-  const blocks = sizeOf(grid);
-  const room = Math.max(1, Math.floor(mostLanes / sizeOf(block)));
-  return [...new Set([0, blocks - 1, Math.floor(blocks / 2)])].slice(0, room);
+interface Trial {
+  readonly ending: LaunchRun["ending"];
+  readonly faults: readonly Fault[];
+  readonly agreement: Agreement;
+  readonly reason: string;
+}
+
+const notCompared: Agreement = { compared: 0, differing: 0, text: "" };
+
+function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
+  const budget: Budget = { left: steps };
+  const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
+  const first = runBlocks(kernel, kernel.buffers, samples, budget);
+  const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
+  if (kernel.launches.length === 1 && !adds) return judge(kernel, kernel.buffers, first, oracle);
+  if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
+  const plan = planBlocks(kernel, oracle.inputs, { left: steps });
+  if (plan.kind === "none") return unplanned(first, plan.reason);
+  const buffers = makeBuffers(kernel.task, oracle.inputs);
+  const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
+  if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
+  return judge(kernel, buffers, run, oracle, true);
+}
+
+/** What is certain where the launches' blocks do not belong together: faults of the first launch. */
+function unplanned(run: BlocksRun, reason: string): Trial {
+  return { ending: run.ending, faults: run.firstFaults, agreement: notCompared, reason: run.reason || reason };
+}
+
+function judge(
+  kernel: PreparedKernel,
+  buffers: readonly GlobalBuffer[],
+  run: BlocksRun,
+  oracle: SeedOracle,
+  sumsComplete = false,
+): Trial {
+  const known = oracle.reason === "" && (run.ending === "done" || run.ending === "steps");
+  const agreement = known ? compareOutputs(buffers, oracle, kernel.task.tolerance, sumsComplete) : notCompared;
+  return { ...run, agreement };
+}
+
+interface BlocksRun {
+  readonly ending: LaunchRun["ending"];
+  readonly reason: string;
+  readonly faults: readonly Fault[];
+  readonly firstFaults: readonly Fault[];
+  /** False where something was read that an earlier launch should have written, by a block that did not run. */
+  readonly complete: boolean;
+}
+
+function runBlocks(
+  kernel: PreparedKernel,
+  buffers: readonly GlobalBuffer[],
+  blocks: readonly (readonly number[])[],
+  budget: Budget,
+  made: readonly ReadonlySet<string>[] = [],
+): BlocksRun {
+  const faults: Fault[] = [];
+  const written = new Set<string>();
+  let firstFaults: readonly Fault[] = [];
+  let complete = true;
+  const watcher: Watcher = (buffer, offset, _lane, write) => {
+    if (!write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes)))
+      complete = false;
+  };
+  for (const [index, launch] of kernel.launches.entries()) {
+    const numbers = blocks[index] ?? [];
+    if (numbers.length === 0) continue;
+    const lineup = wholeBlocks(launch.grid, launch.block, numbers);
+    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, made.length > 0 ? watcher : undefined);
+    faults.push(...run.faults);
+    if (index === 0) firstFaults = run.faults;
+    if (run.ending !== "done") return { ...run, faults, firstFaults, complete };
+    for (const name of made[index] ?? []) written.add(name);
+  }
+  return { ending: "done", reason: "", faults, firstFaults, complete };
 }

@@ -43,7 +43,9 @@ export function callIntrinsic(run: Run, name: string, call: Expression & { kind:
 
 /** Names like those of CUDA may be one that is not modelled; others do not exist. */
 function unknownFunction(name: string): Error {
-  const known = /^(__|h2?|atomic|cuda|cub|thrust)/.test(name) && !/^__(shfl|ballot|any|all|syncthread)\w*$/.test(name);
+  const known =
+    /^(__|h2?|atomic|cuda|cub|thrust|this_|tiled_|coalesced_)/.test(name) &&
+    !/^__(shfl|ballot|any|all|syncthread)\w*$/.test(name);
   return known ? new Unsupported(`the function ${name}`) : new Mistyped(`the function ${name}`);
 }
 

@@ -220,9 +220,9 @@ export class Machine implements Accessor {
     if (region.space === "global") return region.read(this, access, at, lane);
     const result = new Float64Array(this.width);
     const { active } = this.mask;
-    if (region instanceof LocalArray && type.kind === "scalar" && type.name === "f32" && at + 4 <= region.bytes) {
-      const first = (at >>> 2) * this.width;
-      result.set(region.words.f32.subarray(first, first + this.width));
+    const row = region instanceof LocalArray ? rowOf(region, type, at, this.width) : undefined;
+    if (row) {
+      result.set(row);
       return result;
     }
     for (let other = lane; other < this.width; other++) {
@@ -234,17 +234,34 @@ export class Machine implements Accessor {
   /** Writes a scalar to addresses, for the lanes that are running. */
   store(type: ScalarType | PointerType, address: Lanes, value: Lanes, atomic = false): void {
     this.step(2 * this.width);
+    if (typeof address === "number" && this.mask.count === this.width && this.#storeRow(type, address, value)) return;
     const access = accessOf(type);
     const { active } = this.mask;
+    let region: Region | undefined;
+    let start = 0;
     for (let lane = 0; lane < this.width; lane++) {
       if (active[lane] === 0) continue;
       const place = laneOf(address, lane);
-      const region = this.#find(place, lane);
+      if (region === undefined || Math.abs(place - start) >= regionSpan / 2) {
+        region = this.#find(place, lane);
+        start = regionStart(place);
+      }
       if (!region) continue;
-      const at = place - regionStart(place);
+      const at = place - start;
       if (at % access.bytes !== 0) this.#misaligned(region, at, access.bytes, lane);
       else region.write(this, access, at, lane, laneOf(value, lane), atomic);
     }
+  }
+
+  /** Writes one word of every lane's array at once, where that is what a store does. */
+  #storeRow(type: ScalarType | PointerType, address: number, value: Lanes): boolean {
+    const region = this.region(address);
+    if (!(region instanceof LocalArray)) return false;
+    const row = rowOf(region, type, address - regionStart(address), this.width);
+    if (!row) return false;
+    if (typeof value === "number") row.fill(value);
+    else row.set(value);
+    return true;
   }
 
   /** One lane's read-modify-write; returns what was there. */
@@ -308,4 +325,18 @@ export class Machine implements Accessor {
     if (value === undefined) throw new Unsupported(`${what} differs between threads`);
     return value;
   }
+}
+
+/** All lanes' words at an offset of their arrays; undefined for types of other widths. */
+function rowOf(
+  region: LocalArray,
+  type: ScalarType | PointerType,
+  at: number,
+  width: number,
+): Float32Array | Int32Array | Uint32Array | undefined {
+  if (type.kind === "pointer" || type.bytes !== 4 || at < 0 || at + 4 > region.bytes || at % 4 !== 0) return undefined;
+  const first = (at >>> 2) * width;
+  const { words } = region;
+  const view = type.name === "f32" ? words.f32 : type.name === "i32" ? words.i32 : words.u32;
+  return view.subarray(first, first + width);
 }

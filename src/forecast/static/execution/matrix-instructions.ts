@@ -116,4 +116,3 @@ function spread(run: Run, registers: readonly Lanes[], packing: Packing, k: numb
   }
   return result;
 }
-

@@ -217,7 +217,9 @@ export function convert(run: Run, value: Value, type: Type): Value {
 /** A value as an explicit cast turns it into another type: pointers become anything. */
 export function castTo(run: Run, value: Value, type: Type): Value {
   if (value.kind !== "scalar" || type.kind === "record" || type.kind === "array") return convert(run, value, type);
-  return value.type.kind === "pointer" || type.kind === "pointer" ? castPointer(value, type) : convert(run, value, type);
+  return value.type.kind === "pointer" || type.kind === "pointer"
+    ? castPointer(value, type)
+    : convert(run, value, type);
 }
 
 /** Without a cast, a pointer turns into a pointer to the same or to `void`, or into a truth. */
@@ -226,7 +228,9 @@ function convertPointer(value: ScalarValue, to: Type): Value {
   const same =
     from.kind === "pointer" && to.kind === "pointer"
       ? from.to === to.to || isVoid(to.to) || from.to.kind === "array" || to.to.kind === "array"
-      : to.kind === "scalar" ? to.name === "bool" : value.lanes === 0;
+      : to.kind === "scalar"
+        ? to.name === "bool"
+        : value.lanes === 0;
   if (!same) throw new Mistyped("a pointer converted without a cast");
   return castPointer(value, to);
 }

@@ -96,11 +96,7 @@ export class GlobalBuffer implements Region {
     by.watcher?.(this, offset, lane, false);
     const writer = page.writers[at] as number;
     if (writer === 0 && !page.drawn) {
-      by.fault(
-        "unwrittenGlobal",
-        lane,
-        () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`,
-      );
+      by.fault("unwrittenGlobal", lane, () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`);
     }
     return access.read(page.bytes, at, at + 4);
   }
