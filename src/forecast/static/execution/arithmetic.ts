@@ -1,3 +1,4 @@
+import { fastOperation } from "./fast-arithmetic.ts";
 import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
 import { cutToInteger, fit, Mistyped, Unsupported } from "./rounding.ts";
 import { isFloating, isUnsigned, scalarType, type ScalarName, type ScalarType } from "./types.ts";
@@ -64,23 +65,11 @@ function toFloats(lanes: Float64Array): Float64Array {
 
 /** Result of `+ - * / % & | ^ << >>` on two values of one type. */
 export function operate(operator: string, type: ScalarType, a: Lanes, b: Lanes): Lanes {
-  if (typeof a !== "number" && typeof b !== "number" && type.name === "f32") {
-    const fast = operateFloats(operator, a, b);
-    if (fast) return fast;
+  if (typeof a !== "number" || typeof b !== "number") {
+    const fast = fastOperation(operator, type.name);
+    if (fast) return fast(a, b);
   }
   return zipLanes(a, b, operationOf(operator, type.name));
-}
-
-function operateFloats(operator: string, a: Float64Array, b: Float64Array): Float64Array | undefined {
-  const result = new Float64Array(a.length);
-  if (operator === "*") {
-    for (let lane = 0; lane < a.length; lane++) result[lane] = Math.fround((a[lane] as number) * (b[lane] as number));
-  } else if (operator === "+") {
-    for (let lane = 0; lane < a.length; lane++) result[lane] = Math.fround((a[lane] as number) + (b[lane] as number));
-  } else if (operator === "-") {
-    for (let lane = 0; lane < a.length; lane++) result[lane] = Math.fround((a[lane] as number) - (b[lane] as number));
-  } else return undefined;
-  return result;
 }
 
 type Operation = (x: number, y: number) => number;

@@ -1,7 +1,7 @@
 import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
 import { launchFault } from "./launch-faults.ts";
-import { sampleBlocks, wholeBlocks } from "./lineup.ts";
+import { sampleBlocks, sampleThreads, singleThreads, wholeBlocks } from "./lineup.ts";
 import type { Budget, Fault } from "./machine.ts";
 import { planBlocks } from "./plan-blocks.ts";
 import type { FaultKind, GlobalBuffer, Watcher } from "./regions.ts";
@@ -93,11 +93,14 @@ interface Trial {
 const notCompared: Agreement = { compared: 0, differing: 0, text: "" };
 
 function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
-  const budget: Budget = { left: steps };
+  if (kernel.launches.length === 1) {
+    const alone = runAlone(kernel, oracle);
+    if (alone) return alone;
+  }
   const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
-  const first = runBlocks(kernel, kernel.buffers, samples, budget);
+  const first = runBlocks(kernel, kernel.buffers, samples, { left: steps });
   const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
-  if (kernel.launches.length === 1 && !adds) return judge(kernel, kernel.buffers, first, oracle);
+  if (kernel.launches.length === 1 && !adds) return judgeOrRepeat(kernel, first, samples, oracle);
   if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
   const plan = planBlocks(kernel, oracle.inputs, { left: steps });
   if (plan.kind === "none") return unplanned(first, plan.reason);
@@ -105,6 +108,32 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
   const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
   if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
   return judge(kernel, buffers, run, oracle, true);
+}
+
+/** Runs some single threads, which is cheaper; undefined for kernels whose threads work together. */
+function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined {
+  const [launch] = kernel.launches;
+  if (!launch) return undefined;
+  const buffers = makeBuffers(kernel.task, oracle.inputs);
+  const lineup = singleThreads(launch.grid, launch.block, sampleThreads(launch.grid, launch.block));
+  const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps });
+  const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
+  if (together) return undefined;
+  return judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true }, oracle);
+}
+
+/** Blocks that do not end in time are run once more, one alone, if nothing could be compared. */
+function judgeOrRepeat(
+  kernel: PreparedKernel,
+  run: BlocksRun,
+  samples: readonly (readonly number[])[],
+  oracle: SeedOracle,
+): Trial {
+  const trial = judge(kernel, kernel.buffers, run, oracle);
+  if (run.ending !== "steps" || trial.agreement.compared > 0 || samples[0]?.length === 1) return trial;
+  const buffers = makeBuffers(kernel.task, oracle.inputs);
+  const again = runBlocks(kernel, buffers, [[0]], { left: steps });
+  return judge(kernel, buffers, { ...again, faults: [...run.faults, ...again.faults] }, oracle);
 }
 
 /** What is certain where the launches' blocks do not belong together: faults of the first launch. */

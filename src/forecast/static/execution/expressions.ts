@@ -1,6 +1,7 @@
 import type { Expression } from "../analysis/ast.ts";
 import { commonType, compare, convertLanes, isComparison, operate, promoted } from "./arithmetic.ts";
 import { evaluateCall } from "./calls.ts";
+import { elementAddresses } from "./fast-arithmetic.ts";
 import { blend, mapLanes, where, without, zipLanes, type Lanes } from "./lanes.ts";
 import { builtInName } from "./names.ts";
 import { assign, blendValues, castTo, convert, fieldIndex, load, placeOf, placeType } from "./places.ts";
@@ -215,8 +216,8 @@ function movePointer(operator: string, a: ScalarValue, b: ScalarValue): ScalarVa
   }
   const [pointer, index] = a.type.kind === "pointer" ? [a, b] : [b, a];
   const { bytes } = (pointer.type as PointerType).to;
-  if (operator === "+") return { ...pointer, lanes: zipLanes(pointer.lanes, index.lanes, (x, y) => x + y * bytes) };
-  if (operator === "-") return { ...pointer, lanes: zipLanes(pointer.lanes, index.lanes, (x, y) => x - y * bytes) };
+  if (operator === "+") return { ...pointer, lanes: elementAddresses(pointer.lanes, index.lanes, bytes) };
+  if (operator === "-") return { ...pointer, lanes: elementAddresses(pointer.lanes, index.lanes, -bytes) };
   throw new Mistyped(`${operator} of a pointer`);
 }
 

@@ -16,9 +16,27 @@ function hash(buffer: number, index: number): number {
   return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32;
 }
 
-/** What stands in for an input that the task's own program draws. */
-const guessedFloats: InputDraw = { uniform: { low: 0.1, high: 1 } };
-const guessedIntegers: InputDraw = { integers: { low: 0, high: 4 } };
+/**
+ * What stands in for an input that the task's own program draws: small whole numbers for what may be an index, all bit
+ * patterns for bytes and words without sign.
+ */
+function guess(name: ScalarName): InputDraw {
+  if (name === "u8") return { integers: { low: 0, high: 256 } };
+  if (name === "u32") return { integers: { low: 0, high: 2 ** 32 } };
+  return /^(f|bf)/.test(name) ? { uniform: { low: 0.1, high: 1 } } : { integers: { low: 0, high: 4 } };
+}
+
+/** Square matrices are guessed symmetric with a strong diagonal, so that what solves or factors them succeeds. */
+function drawMatrixElement(size: number, buffer: number, index: number): number {
+  const within = index % (size * size);
+  const [row, column] = [Math.floor(within / size), within % size];
+  const mirrored = index - within + Math.min(row, column) * size + Math.max(row, column);
+  return hash(buffer, mirrored) + (row === column ? size : 0);
+}
+
+function isSquare({ shape, draw }: TaskArgument): boolean {
+  return !draw && shape.length > 1 && shape.at(-1) === shape.at(-2);
+}
 
 /** Draws element `index` of an argument. */
 function drawElement(draw: InputDraw, buffer: number, index: number): number {
@@ -34,10 +52,12 @@ function drawElement(draw: InputDraw, buffer: number, index: number): number {
 export function fillInput(argument: TaskArgument, buffer: number, target: Bytes, first: number, count: number): void {
   const name = scalarOf(argument.dtype);
   const floating = /^(f|bf)/.test(name);
-  const draw = argument.draw ?? (floating ? guessedFloats : guessedIntegers);
+  const draw = argument.draw ?? guess(name);
+  const matrix = floating && isSquare(argument) ? (argument.shape.at(-1) as number) : 0;
   const access = accessOf(scalarType(name));
   for (let element = 0; element < count; element++) {
-    const value = drawElement(draw, buffer, first + element);
+    const index = first + element;
+    const value = matrix > 0 ? drawMatrixElement(matrix, buffer, index) : drawElement(draw, buffer, index);
     const fitted = floating ? fit[name](value) : cutToInteger(value, name);
     access.write(target, element * access.bytes, fitted, element * access.bytes + 4);
   }

@@ -44,8 +44,9 @@ export function callIntrinsic(run: Run, name: string, call: Expression & { kind:
 /** Names like those of CUDA may be one that is not modelled; others do not exist. */
 function unknownFunction(name: string): Error {
   const known =
-    /^(__|h2?|atomic|cuda|cub|thrust|this_|tiled_|coalesced_)/.test(name) &&
-    !/^__(shfl|ballot|any|all|syncthread)\w*$/.test(name);
+    /^(this_|tiled_|coalesced_|__brevll|__v(abs|neg|hadd|sad)\w+[24]|__vi\w+_[su]|__nv_cvt|__dp2a|__u?mul64hi|clock)/.test(
+      name,
+    );
   return known ? new Unsupported(`the function ${name}`) : new Mistyped(`the function ${name}`);
 }
 

@@ -51,3 +51,20 @@ export function sampleBlocks(grid: Three, block: Three): number[] {
   const room = Math.max(1, Math.floor(sampledLanes / sizeOf(block)));
   return [...new Set([0, blocks - 1, Math.floor(blocks / 2)])].slice(0, room);
 }
+
+const sampledBlocks = 4;
+const sampledThreads = 32;
+
+/** Threads from the first blocks to the last, by linear numbers: of each block some from the first to the last. */
+export function sampleThreads(grid: Three, block: Three): number[] {
+  const size = sizeOf(block);
+  return spread(sizeOf(grid), sampledBlocks).flatMap((number) =>
+    spread(size, sampledThreads).map((thread) => number * size + thread),
+  );
+}
+
+/** Some of the numbers from 0 to `end` − 1, the first and the last among them. */
+function spread(end: number, count: number): number[] {
+  if (end <= count) return Array.from({ length: end }, (_, index) => index);
+  return Array.from({ length: count }, (_, index) => Math.floor((index * (end - 1)) / (count - 1)));
+}

@@ -71,8 +71,8 @@ export class Machine implements Accessor {
   readonly #regions: Region[] = [];
   readonly #shared: number[] = [];
   readonly #globals: readonly GlobalBuffer[];
-  /** Bytes of static shared arrays per block. */
-  staticSharedBytes = 0;
+  /** Bytes of shared arrays per block. */
+  sharedBytes = 0;
 
   constructor(
     program: Program,
@@ -137,6 +137,7 @@ export class Machine implements Accessor {
   allocateShared(name: string, bytes: number): number {
     const address = this.#allocate(new SharedArray(name, bytes, this.lineup.blockCount));
     this.#shared.push(address);
+    this.sharedBytes += bytes;
     return address;
   }
 

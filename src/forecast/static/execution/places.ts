@@ -1,5 +1,6 @@
 import type { Expression } from "../analysis/ast.ts";
 import { convertLanes } from "./arithmetic.ts";
+import { elementAddresses } from "./fast-arithmetic.ts";
 import { blend, zipLanes, type Lanes, type Mask } from "./lanes.ts";
 import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
@@ -79,11 +80,7 @@ export function fieldIndex(type: RecordType, name: string): number {
 
 function fieldAt(type: RecordType, address: Lanes, name: string): Place {
   const field = type.fields[fieldIndex(type, name)] as RecordType["fields"][number];
-  return { kind: "memory", type: field.type, address: zipLanes(address, field.offset, add) };
-}
-
-function add(x: number, y: number): number {
-  return x + y;
+  return { kind: "memory", type: field.type, address: elementAddresses(address, field.offset, 1) };
 }
 
 function placeOfUnary(run: Run, expression: Expression & { kind: "unary" }, scope: Scope): Place | undefined {
@@ -108,8 +105,7 @@ function placeOfCast(run: Run, expression: Expression & { kind: "cast" }, scope:
 
 /** Element `index` of an array that starts at an address. */
 function atOffset(type: Type, address: Lanes, index: Lanes): Place {
-  const { bytes } = type;
-  return { kind: "memory", type, address: zipLanes(address, index, (start, step) => start + step * bytes) };
+  return { kind: "memory", type, address: elementAddresses(address, index, type.bytes) };
 }
 
 export function placeType(place: Place): Type {
@@ -135,8 +131,8 @@ function loadFrom(run: Run, type: Type, address: Lanes): Value {
   if (type.kind !== "record") return { kind: "scalar", type, lanes: run.machine.load(type, address) };
   if (type.align > 4) run.machine.checkAlignment(address, type.align);
   const fields = type.fields.map((field) => {
-    if (field.type.kind === "array") return loadArray(run, field.type, zipLanes(address, field.offset, add));
-    return loadFrom(run, field.type, zipLanes(address, field.offset, add));
+    if (field.type.kind === "array") return loadArray(run, field.type, elementAddresses(address, field.offset, 1));
+    return loadFrom(run, field.type, elementAddresses(address, field.offset, 1));
   });
   return { kind: "record", type, fields };
 }
@@ -144,7 +140,7 @@ function loadFrom(run: Run, type: Type, address: Lanes): Value {
 /** All elements of an array inside a structure that is copied. */
 function loadArray(run: Run, type: ArrayType, address: Lanes): Value {
   const items = Array.from({ length: type.count }, (_, index) => {
-    const at = zipLanes(address, index * type.of.bytes, add);
+    const at = elementAddresses(address, index, type.of.bytes);
     return type.of.kind === "array" ? loadArray(run, type.of, at) : loadFrom(run, type.of, at);
   });
   return { kind: "list", items };
@@ -190,12 +186,12 @@ function storeTo(run: Run, type: Type, address: Lanes, value: Value): void {
   if (type.kind === "record" && value.kind === "record") {
     if (type.align > 4) run.machine.checkAlignment(address, type.align);
     type.fields.forEach((field, index) => {
-      storeTo(run, field.type, zipLanes(address, field.offset, add), value.fields[index] as Value);
+      storeTo(run, field.type, elementAddresses(address, field.offset, 1), value.fields[index] as Value);
     });
   } else if (type.kind === "scalar" || type.kind === "pointer") {
     run.machine.store(type, address, scalarOfValue(value).lanes);
   } else if (type.kind === "array" && value.kind === "list") {
-    value.items.forEach((item, index) => storeTo(run, type.of, zipLanes(address, index * type.of.bytes, add), item));
+    value.items.forEach((item, index) => storeTo(run, type.of, elementAddresses(address, index, type.of.bytes), item));
   } else throw new Unsupported("an array assigned");
 }
 

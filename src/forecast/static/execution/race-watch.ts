@@ -56,10 +56,11 @@ export class RaceWatch {
     return writer !== manyWarps || this.#atomics[word] === 1;
   }
 
+  /** An atomic after another warp's read is common and harmless: a look whether it is worth it. */
   #writeRaces(word: number, part: number, epoch: number, warp: number, atomic: boolean): boolean {
     const bothAtomic = atomic && this.#atomics[word] === 1;
     if (this.#epochs[word] === epoch && !bothAtomic && this.#conflicts(word, part, warp)) return true;
-    if (this.#readEpochs[word] !== epoch) return false;
+    if (atomic || this.#readEpochs[word] !== epoch) return false;
     const reader = this.#readers[word] as number;
     return reader !== warp && ((this.#readBytes[word] as number) & part) !== 0;
   }

@@ -20,8 +20,8 @@ export interface LaunchRun {
   /** What was not modelled; empty otherwise. */
   readonly reason: string;
   readonly faults: readonly Fault[];
-  /** Bytes of static shared memory that the run came upon. */
-  readonly staticSharedBytes: number;
+  /** Bytes of shared memory that the run came upon. */
+  readonly sharedBytes: number;
 }
 
 /** A kernel's program with the memory its launches share. */
@@ -60,7 +60,7 @@ export function runLaunch(
     }
   }
   const faults = [...machine.faults].map(([kind, fault]) => ({ kind, ...fault }));
-  return { ending, reason, faults, staticSharedBytes: machine.staticSharedBytes };
+  return { ending, reason, faults, sharedBytes: machine.sharedBytes };
 }
 
 function start(run: Run, bench: Bench, launch: ResolvedLaunch): void {

@@ -50,6 +50,9 @@ export class Run {
     for (const { declarators, shared } of this.program.globals) {
       for (const declarator of declarators) this.#declareGlobal(declarator, shared);
     }
+    for (const [name, type] of this.program.aliases) {
+      if (!this.globals.lookUp(name)) this.#declareAlias(name, type);
+    }
     for (const [name, definitions] of this.program.overloads) {
       this.globals.declare(name, { kind: "function", definitions, scope: this.globals });
     }

@@ -82,7 +82,8 @@ export class Scope {
 }
 
 /** The scalar of a value; a failure for anything else. */
-export function scalarOfValue(value: Value): ScalarValue {
+export function scalarOfValue(value: Value | undefined): ScalarValue {
+  if (!value) throw new Mistyped("an argument is missing");
   if (value.kind === "scalar") return value;
   if (value.kind === "list" && value.items.length === 1) return scalarOfValue(value.items[0] as Value);
   if (value.kind === "list" && value.items.length === 0) return scalarValue(0, "i32");
