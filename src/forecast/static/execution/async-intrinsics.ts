@@ -2,7 +2,7 @@ import type { Intrinsic } from "./intrinsics.ts";
 import { laneOf, type Lanes, type Mask } from "./lanes.ts";
 import type { Run } from "./run.ts";
 import { scalarType } from "./types.ts";
-import { noValue, scalarOfValue, type Value } from "./values.ts";
+import { noValue, scalarOfValue } from "./values.ts";
 
 /**
  * Copies words from global to shared memory; they arrive only when waited for. Bytes from `filled` on arrive as zeros.
@@ -76,7 +76,7 @@ export const asyncIntrinsics: ReadonlyMap<string, Intrinsic> = new Map<string, I
   [
     "__pipeline_wait_prior",
     (run, given) => {
-      awaitCopies(run, run.machine.uniform(scalarOfValue(given[0] as Value).lanes, "a wait"));
+      awaitCopies(run, run.machine.uniform(scalarOfValue(given[0]).lanes, "a wait"));
       return noValue;
     },
   ],

@@ -1,13 +1,13 @@
-import type { Expression, FunctionDefinition, Parameter, Statement } from "../analysis/ast.ts";
+import type { Expression, FunctionDefinition, Parameter, Statement, TemplateParameter } from "../analysis/ast.ts";
 import { addressedNames } from "./addressed-names.ts";
 import { callIntrinsic } from "./intrinsics.ts";
 import { none } from "./lanes.ts";
-import { convert, placeOf } from "./places.ts";
+import { convert, placeOf, placeType } from "./places.ts";
 import { parseTokens, parseTypeTokens } from "./resolve-type.ts";
 import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { builtInType, type Type } from "./types.ts";
-import { noValue, Scope, type FunctionValue, type Value } from "./values.ts";
+import { noValue, Scope, type FunctionValue, type Place, type Value } from "./values.ts";
 
 const deepestCall = 24;
 
@@ -51,7 +51,8 @@ export function callFunction(run: Run, callee: FunctionValue, call: Call, scope:
   return enter(run, definition, inner);
 }
 
-type Given = Value | NonNullable<ReturnType<typeof placeOf>>;
+/** An argument: its value, or for a reference its place. */
+type Given = Value | Place;
 
 function chooseOverload(definitions: readonly FunctionDefinition[], count: number): FunctionDefinition {
   const fitting = definitions.filter(({ parameters }) => {
@@ -72,63 +73,71 @@ function bindTemplate(
   inner: Scope,
   scope: Scope,
 ): void {
-  (definition.template ?? []).forEach(({ name, isType, initial }, index) => {
+  (definition.template ?? []).forEach((parameter, index) => {
     const written = call.templateArguments[index];
-    if (isType) {
-      const type =
-        written?.kind === "sizeof"
-          ? run.type(written.type, scope)
-          : written?.kind === "name"
-            ? run.type({ name: written.name, pointers: 0 }, scope)
-            : deduce(definition, name, given);
-      const fallback = type ? undefined : parseTypeTokens(initial);
+    if (parameter.isType) {
+      const type = writtenType(run, written, scope) ?? deduce(definition, parameter.name, given);
+      const fallback = type ? undefined : parseTypeTokens(parameter.initial);
       const bound = type ?? (fallback && run.type(fallback, inner));
       if (!bound) throw new Unsupported("a template's type");
-      inner.declare(name, { kind: "type", type: bound });
-      return;
-    }
-    const expression = written ?? (initial.length > 0 ? parseTokens(initial) : undefined);
-    if (!expression) throw new Unsupported("a template's number");
-    const value = run.evaluate(expression, written ? scope : inner);
-    if (value.kind === "function") inner.declare(name, value);
-    else if (value.kind === "list") throw new Unsupported("braces as a template's argument");
-    else inner.declare(name, { kind: "variable", type: value.type, mask: run.machine.mask, value });
+      inner.declare(parameter.name, { kind: "type", type: bound });
+    } else bindNumber(run, parameter, written, { inner, scope });
   });
+}
+
+function writtenType(run: Run, written: Expression | undefined, scope: Scope): Type | undefined {
+  if (written?.kind === "sizeof") return run.type(written.type, scope);
+  return written?.kind === "name" ? run.type({ name: written.name, pointers: 0 }, scope) : undefined;
+}
+
+function bindNumber(
+  run: Run,
+  { name, initial }: TemplateParameter,
+  written: Expression | undefined,
+  { inner, scope }: { readonly inner: Scope; readonly scope: Scope },
+): void {
+  const expression = written ?? (initial.length > 0 ? parseTokens(initial) : undefined);
+  if (!expression) throw new Unsupported("a template's number");
+  const value = run.evaluate(expression, written ? scope : inner);
+  if (value.kind === "function") inner.declare(name, value);
+  else if (value.kind === "list") throw new Unsupported("braces as a template's argument");
+  else inner.declare(name, { kind: "variable", type: value.type, mask: run.machine.mask, value });
 }
 
 function deduce(definition: FunctionDefinition, name: string, given: readonly Given[]): Type | undefined {
   const index = definition.parameters.findIndex(({ type }) => type.name === name);
-  const parameter = definition.parameters[index];
+  const pointers = definition.parameters[index]?.type.pointers ?? 0;
   const value = given[index];
-  if (!parameter || !value) return undefined;
-  let type: Type | undefined;
-  if (value.kind === "memory") ({ type } = value);
-  else if (value.kind === "variable") ({ type } = value.variable.value as { readonly type?: Type });
-  else if (value.kind === "scalar" || value.kind === "record") ({ type } = value);
-  for (let level = 0; level < parameter.type.pointers; level++) type = type?.kind === "pointer" ? type.to : undefined;
+  let type = value && typeOf(value);
+  for (let level = 0; level < pointers; level++) type = type?.kind === "pointer" ? type.to : undefined;
   return type;
+}
+
+function typeOf(given: Given): Type | undefined {
+  if (given.kind === "memory" || given.kind === "variable") return placeType(given);
+  return given.kind === "scalar" || given.kind === "record" ? given.type : undefined;
 }
 
 function bindParameter(run: Run, parameter: Parameter, given: Given, inner: Scope): void {
   const { name } = parameter;
-  if (given.kind === "memory" || (given.kind === "variable" && "path" in given)) {
-    inner.declare(name, { kind: "place", place: given });
-    return;
+  if (given.kind === "memory" || given.kind === "variable") inner.declare(name, { kind: "place", place: given });
+  else if (given.kind === "function") inner.declare(name, given);
+  else {
+    const type = parameter.type.name === "auto" ? undefined : run.type(parameter.type, inner);
+    const converted = type && !isRows(given, type) ? convert(run, given, type) : given;
+    if (converted.kind === "list" || converted.kind === "function") throw new Unsupported("braces as an argument");
+    inner.declare(name, { kind: "variable", type: converted.type, mask: run.machine.mask, value: converted });
   }
-  const value = given as Value;
-  if (value.kind === "function") {
-    inner.declare(name, value);
-    return;
-  }
-  const type = parameter.type.name === "auto" ? undefined : run.type(parameter.type, inner);
-  const keepsRows =
-    type?.kind === "pointer" &&
-    value.kind === "scalar" &&
-    value.type.kind === "pointer" &&
-    value.type.to.kind === "array";
-  const converted = type && !keepsRows ? convert(run, value, type) : value;
-  if (converted.kind === "list" || converted.kind === "function") throw new Unsupported("braces as an argument");
-  inner.declare(name, { kind: "variable", type: converted.type, mask: run.machine.mask, value: converted });
+}
+
+/** A parameter such as `float tile[][33]` is read as a pointer; the argument knows its rows. */
+function isRows(given: Value, type: Type): boolean {
+  return (
+    type.kind === "pointer" &&
+    given.kind === "scalar" &&
+    given.type.kind === "pointer" &&
+    given.type.to.kind === "array"
+  );
 }
 
 /** Carries out a function's body, its parameters bound. */

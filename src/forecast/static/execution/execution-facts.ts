@@ -14,7 +14,7 @@ export interface ExecutionFacts {
   readonly refused: boolean;
   /** Faults by kind; how often each was met. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
-  /** True where a loop goes round without changing anything. */
+  /** True where a loop goes round without changing anything or looking at memory. */
   readonly endless: boolean;
   /** True where a name is unknown or a type does not fit: it would not compile. */
   readonly mistyped: boolean;
@@ -34,12 +34,28 @@ const steps = 1e7;
 /** Kernels of more launches are not followed from one to the next. */
 const mostLaunches = 8;
 
-const oracles = new WeakMap<Task, SeedOracle>();
+/** What is kept of a task: its seed kernel's outputs, and what its kernels' runs showed. */
+interface Kept {
+  readonly oracle: SeedOracle;
+  readonly trials: Map<string, Trial>;
+}
 
-function oracleOf(task: Task): SeedOracle {
-  const oracle = oracles.get(task) ?? new SeedOracle(task);
-  oracles.set(task, oracle);
-  return oracle;
+const kept = new WeakMap<Task, Kept>();
+const keptTrials = 4096;
+
+function keptOf(task: Task): Kept {
+  const known = kept.get(task) ?? { oracle: new SeedOracle(task), trials: new Map<string, Trial>() };
+  kept.set(task, known);
+  return known;
+}
+
+function trialOf(kernel: Kernel, prepared: PreparedKernel, { oracle, trials }: Kept): Trial {
+  const known = trials.get(kernel.kernelId);
+  if (known) return known;
+  const trial = runPrepared(prepared, oracle);
+  if (trials.size >= keptTrials) trials.delete(trials.keys().next().value ?? "");
+  trials.set(kernel.kernelId, trial);
+  return trial;
 }
 
 /** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
@@ -56,13 +72,13 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
     guessed,
     reason: "",
   };
-  const oracle = oracleOf(task);
-  const prepared = prepare(kernel, task, oracle.inputs);
+  const known = keptOf(task);
+  const prepared = prepare(kernel, task, known.oracle.inputs);
   for (const launch of prepared.launches) {
     const refusal = launchFault(prepared.program, launch, task, evidence);
     if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
   }
-  const trial = runPrepared(prepared, oracle);
+  const trial = trialOf(kernel, prepared, known);
   const { ending, faults, agreement } = trial;
   const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
   return {
@@ -110,16 +126,27 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
   return judge(kernel, buffers, run, oracle, true);
 }
 
+/** How many blocks, and threads of each, are run where threads do not work together: fewer where these take long. */
+const aloneSamples = [
+  [4, 32],
+  [3, 4],
+] as const;
+
 /** Runs some single threads, which is cheaper; undefined for kernels whose threads work together. */
 function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined {
   const [launch] = kernel.launches;
   if (!launch) return undefined;
-  const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const lineup = singleThreads(launch.grid, launch.block, sampleThreads(launch.grid, launch.block));
-  const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps });
-  const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
-  if (together) return undefined;
-  return judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true }, oracle);
+  let trial: Trial | undefined;
+  for (const [blocks, threads] of aloneSamples) {
+    const buffers = makeBuffers(kernel.task, oracle.inputs);
+    const lineup = singleThreads(launch.grid, launch.block, sampleThreads(launch.grid, launch.block, blocks, threads));
+    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps });
+    const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
+    if (together) return undefined;
+    trial = judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true }, oracle);
+    if (run.ending !== "steps" || trial.agreement.compared > 0) break;
+  }
+  return trial;
 }
 
 /** Blocks that do not end in time are run once more, one alone, if nothing could be compared. */
@@ -130,9 +157,9 @@ function judgeOrRepeat(
   oracle: SeedOracle,
 ): Trial {
   const trial = judge(kernel, kernel.buffers, run, oracle);
-  if (run.ending !== "steps" || trial.agreement.compared > 0 || samples[0]?.length === 1) return trial;
+  if (run.ending !== "steps" || trial.agreement.compared > 0 || oracle.reason !== "") return trial;
   const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const again = runBlocks(kernel, buffers, [[0]], { left: steps });
+  const again = runBlocks(kernel, buffers, [[0]], { left: 2 * steps });
   return judge(kernel, buffers, { ...again, faults: [...run.faults, ...again.faults] }, oracle);
 }
 

@@ -7,7 +7,7 @@ import { builtInName } from "./names.ts";
 import { assign, blendValues, castTo, convert, fieldIndex, load, placeOf, placeType } from "./places.ts";
 import { Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
-import { isFloating, pointerTo, scalarType, type PointerType, type ScalarType } from "./types.ts";
+import { isFloating, pointerTo, scalarType, type PointerType, type ScalarName } from "./types.ts";
 import {
   noValue,
   scalarOfValue,
@@ -21,7 +21,7 @@ import {
 
 /** Value of an expression for the lanes that are running; what it does is done. */
 export function evaluate(run: Run, expression: Expression, scope: Scope): Value {
-  run.machine.step(4);
+  run.machine.step(10);
   switch (expression.kind) {
     case "number":
       return literal(expression.value, expression.floating, expression.text ?? "");
@@ -77,12 +77,18 @@ function explicit(run: Run, value: Value, type: ReturnType<Run["type"]>): Value 
 }
 
 function literal(value: number, floating: boolean, text: string): ScalarValue {
-  if (floating) return scalarValue(/[fF]$/.test(text) ? Math.fround(value) : value, /[fF]$/.test(text) ? "f32" : "f64");
+  if (floating) return /[fF]$/.test(text) ? scalarValue(Math.fround(value), "f32") : scalarValue(value, "f64");
   if (!Number.isSafeInteger(value)) throw new Unsupported("a number beyond 53 bits");
-  const unsigned = /u/i.test(text) && !/^0x/i.test(text) ? true : /u[lL]*$/i.test(text);
-  const wide = /l/i.test(text) || value > 0xffffffff || (value > 0x7fffffff && !unsigned && !/^0[xb]/i.test(text));
-  if (wide) return scalarValue(value, unsigned ? "u64" : "i64");
-  return scalarValue(value, unsigned || value > 0x7fffffff ? "u32" : "i32");
+  const [suffix] = /[ul]*$/i.exec(text) ?? [""];
+  return scalarValue(value, integerType(value, suffix.toLowerCase(), /^0[xb]/i.test(text)));
+}
+
+/** Decimal numbers without suffix are signed; others take the first type that holds them. */
+function integerType(value: number, suffix: string, hexadecimal: boolean): ScalarName {
+  const unsigned = suffix.includes("u");
+  const widest = unsigned || hexadecimal ? 0xffffffff : 0x7fffffff;
+  if (suffix.includes("l") || value > widest) return unsigned ? "u64" : "i64";
+  return unsigned || value > 0x7fffffff ? "u32" : "i32";
 }
 
 function evaluateName(run: Run, name: string, scope: Scope): Value {
@@ -195,7 +201,7 @@ export function binary(run: Run, operator: string, left: Value, right: Value): V
   if (a.type.kind === "pointer" || b.type.kind === "pointer") return movePointer(operator, a, b);
   const type = operator === "<<" || operator === ">>" ? promoted(a.type) : commonType(a.type, b.type);
   const x = convertLanes(a.lanes, a.type, type);
-  const y = operator === "<<" || operator === ">>" ? b.lanes : convertLanes(b.lanes, b.type as ScalarType, type);
+  const y = operator === "<<" || operator === ">>" ? b.lanes : convertLanes(b.lanes, b.type, type);
   return { kind: "scalar", type, lanes: operate(operator, type, x, y) };
 }
 

@@ -1,7 +1,7 @@
 import { commonType, convertLanes } from "./arithmetic.ts";
 import type { Intrinsic } from "./intrinsics.ts";
 import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
-import { fit } from "./rounding.ts";
+import { fit, Mistyped } from "./rounding.ts";
 import { isFloating, scalarType, type ScalarName, type ScalarType } from "./types.ts";
 import { scalarOfValue, scalarValue, type ScalarValue, type Value } from "./values.ts";
 
@@ -100,8 +100,9 @@ const binary: Readonly<Record<string, (x: number, y: number) => number>> = {
 
 /** Lanes of an argument as a floating type. */
 export function argument(given: readonly Value[], index: number, type: ScalarType): Lanes {
-  const value = scalarOfValue(given[index] as Value);
-  return value.type.kind === "pointer" ? value.lanes : convertLanes(value.lanes, value.type, type);
+  const value = scalarOfValue(given[index]);
+  if (value.type.kind === "pointer") throw new Mistyped("a pointer where a number is needed");
+  return convertLanes(value.lanes, value.type, type);
 }
 
 function floatingOf(given: readonly Value[]): ScalarName {
@@ -147,8 +148,8 @@ function fusedOn(fixed?: ScalarName): Intrinsic {
 /** `min`, `max`, `abs` of any arithmetic type. */
 function generic(operation: (x: number, y: number) => number): Intrinsic {
   return (_run, given) => {
-    const [a, b] = [scalarOfValue(given[0] as Value), scalarOfValue(given[1] as Value)];
-    if (a.type.kind === "pointer" || b.type.kind === "pointer") return a;
+    const [a, b] = [scalarOfValue(given[0]), scalarOfValue(given[1])];
+    if (a.type.kind === "pointer" || b.type.kind === "pointer") throw new Mistyped("the smaller of pointers");
     const type = commonType(a.type, b.type);
     const lanes = zipLanes(convertLanes(a.lanes, a.type, type), convertLanes(b.lanes, b.type, type), operation);
     return { kind: "scalar", type, lanes };
@@ -156,14 +157,14 @@ function generic(operation: (x: number, y: number) => number): Intrinsic {
 }
 
 function absolute(_run: unknown, given: readonly Value[]): ScalarValue {
-  const value = scalarOfValue(given[0] as Value);
+  const value = scalarOfValue(given[0]);
   return { ...value, lanes: mapLanes(value.lanes, Math.abs) };
 }
 
 function sineAndCosine(turn: number): Intrinsic {
   return (run, given) => {
     const angle = argument(given, 0, scalarType("f32"));
-    const [sine, cosine] = [given[1], given[2]].map((pointer) => scalarOfValue(pointer as Value).lanes);
+    const [sine, cosine] = [given[1], given[2]].map((pointer) => scalarOfValue(pointer).lanes);
     run.machine.store(
       scalarType("f32"),
       sine as Lanes,
@@ -212,7 +213,7 @@ export const floatIntrinsics: ReadonlyMap<string, Intrinsic> = new Map<string, I
     "isnan",
     (_run, given) =>
       scalarValue(
-        mapLanes(scalarOfValue(given[0] as Value).lanes, (x) => (Number.isNaN(x) ? 1 : 0)),
+        mapLanes(scalarOfValue(given[0]).lanes, (x) => (Number.isNaN(x) ? 1 : 0)),
         "bool",
       ),
   ],
@@ -220,7 +221,7 @@ export const floatIntrinsics: ReadonlyMap<string, Intrinsic> = new Map<string, I
     "isinf",
     (_run, given) =>
       scalarValue(
-        mapLanes(scalarOfValue(given[0] as Value).lanes, (x) => (Math.abs(x) === Number.POSITIVE_INFINITY ? 1 : 0)),
+        mapLanes(scalarOfValue(given[0]).lanes, (x) => (Math.abs(x) === Number.POSITIVE_INFINITY ? 1 : 0)),
         "bool",
       ),
   ],

@@ -11,6 +11,7 @@ import {
   floatOf,
   halfBits,
   halfOf,
+  Mistyped,
   Unsupported,
 } from "./rounding.ts";
 import { builtInType, scalarType, type RecordType, type ScalarName } from "./types.ts";
@@ -23,13 +24,13 @@ function pairOf(low: Value, high: Value, element: ScalarName): RecordValue {
 
 function to(value: Value, name: ScalarName): ScalarValue {
   const { lanes, type } = scalarOfValue(value);
-  if (type.kind === "pointer") throw new Unsupported("a pointer as a number");
+  if (type.kind === "pointer") throw new Mistyped("a pointer where a number is needed");
   return scalarValue(convertLanes(lanes, type, scalarType(name)), name);
 }
 
 function part(value: Value | undefined, index: 0 | 1): ScalarValue {
-  if (value?.kind !== "record") throw new Unsupported("a pair is missing");
-  return scalarOfValue(value.fields[index] as Value);
+  if (value?.kind !== "record") throw new Mistyped("a pair is missing");
+  return scalarOfValue(value.fields[index]);
 }
 
 /** Conversions of one number: `[name, from, to]`. */
@@ -77,7 +78,7 @@ function convertsByName(name: string): Intrinsic | undefined {
 }
 
 function reads(operation: (x: number) => number, name: ScalarName): Intrinsic {
-  return (_run, given) => scalarValue(mapLanes(scalarOfValue(given[0] as Value).lanes, operation), name);
+  return (_run, given) => scalarValue(mapLanes(scalarOfValue(given[0]).lanes, operation), name);
 }
 
 /** Builds and takes apart pairs; `half` is either kind of half. */

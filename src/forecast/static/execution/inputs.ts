@@ -5,7 +5,7 @@ import { scalarType, type ScalarName } from "./types.ts";
 
 /** The scalar type of a task argument's elements. */
 export function scalarOf(dtype: Dtype): ScalarName {
-  return dtype as ScalarName;
+  return dtype;
 }
 
 /** A number in [0, 1) that depends on a buffer and an index alone. */

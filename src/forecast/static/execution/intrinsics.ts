@@ -53,7 +53,7 @@ function unknownFunction(name: string): Error {
 function make(run: Run, name: string, given: readonly Value[]): Value {
   const type = builtInType(name.slice("make_".length));
   if (type?.kind !== "record") throw new Unsupported(`the function ${name}`);
-  const fields = type.fields.map((field, index) => convert(run, scalarOfValue(given[index] as Value), field.type));
+  const fields = type.fields.map((field, index) => convert(run, scalarOfValue(given[index]), field.type));
   const value: RecordValue = { kind: "record", type, fields };
   return value;
 }

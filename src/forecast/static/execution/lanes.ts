@@ -44,8 +44,16 @@ export function where(mask: Mask, condition: Lanes): Mask {
   return count === mask.count ? mask : { active, count };
 }
 
-export function none(mask: Mask): Mask {
-  return { active: new Uint8Array(mask.active.length), count: 0 };
+const empty = new Map<number, Mask>();
+
+/** The mask of no lanes. */
+export function none({ active }: Mask): Mask {
+  let mask = empty.get(active.length);
+  if (!mask) {
+    mask = { active: new Uint8Array(active.length), count: 0 };
+    empty.set(active.length, mask);
+  }
+  return mask;
 }
 
 export function without(mask: Mask, other: Mask): Mask {

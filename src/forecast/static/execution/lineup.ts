@@ -52,14 +52,11 @@ export function sampleBlocks(grid: Three, block: Three): number[] {
   return [...new Set([0, blocks - 1, Math.floor(blocks / 2)])].slice(0, room);
 }
 
-const sampledBlocks = 4;
-const sampledThreads = 32;
-
 /** Threads from the first blocks to the last, by linear numbers: of each block some from the first to the last. */
-export function sampleThreads(grid: Three, block: Three): number[] {
+export function sampleThreads(grid: Three, block: Three, blocks: number, threads: number): number[] {
   const size = sizeOf(block);
-  return spread(sizeOf(grid), sampledBlocks).flatMap((number) =>
-    spread(size, sampledThreads).map((thread) => number * size + thread),
+  return spread(sizeOf(grid), blocks).flatMap((number) =>
+    spread(size, threads).map((thread) => number * size + thread),
   );
 }
 

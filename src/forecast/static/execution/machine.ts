@@ -71,6 +71,8 @@ export class Machine implements Accessor {
   readonly #regions: Region[] = [];
   readonly #shared: number[] = [];
   readonly #globals: readonly GlobalBuffer[];
+  /** Reads of shared and global memory so far. */
+  loads = 0;
   /** Bytes of shared arrays per block. */
   sharedBytes = 0;
 
@@ -189,6 +191,7 @@ export class Machine implements Accessor {
     this.step(2 * this.width);
     const access = accessOf(type);
     if (typeof address === "number") return this.#loadAtOne(type, address);
+    this.loads++;
     const result = new Float64Array(this.width);
     const { active } = this.mask;
     let region: Region | undefined;
@@ -218,6 +221,7 @@ export class Machine implements Accessor {
       this.#misaligned(region, at, access.bytes, lane);
       return 0;
     }
+    if (region.space !== "local") this.loads++;
     if (region.space === "global") return region.read(this, access, at, lane);
     const result = new Float64Array(this.width);
     const { active } = this.mask;

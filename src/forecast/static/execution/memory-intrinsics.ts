@@ -2,14 +2,14 @@ import { convertLanes } from "./arithmetic.ts";
 import type { Intrinsic } from "./intrinsics.ts";
 import { laneOf, type Lanes } from "./lanes.ts";
 import { assign, load } from "./places.ts";
-import { fit, Unsupported } from "./rounding.ts";
+import { fit, Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import type { Place, Value } from "./values.ts";
 import { noValue, scalarOfValue, scalarValue } from "./values.ts";
 import type { ScalarType } from "./types.ts";
 
 function pointedTo(value: Value | undefined): Place & { kind: "memory" } {
-  if (value?.kind !== "scalar" || value.type.kind !== "pointer") throw new Unsupported("a pointer is missing");
+  if (value?.kind !== "scalar" || value.type.kind !== "pointer") throw new Mistyped("a pointer is missing");
   return { kind: "memory", type: value.type.to, address: value.lanes };
 }
 
@@ -62,7 +62,7 @@ function atomicPair(run: Run, given: readonly Value[], change: Change): Value {
   if (type.kind !== "record" || added?.kind !== "record") throw new Unsupported("an atomic on a structure");
   const fields = type.fields.map((field, index) => {
     if (field.type.kind !== "scalar") throw new Unsupported("an atomic on a structure");
-    const operand = scalarOfValue(added.fields[index] as Value).lanes;
+    const operand = scalarOfValue(added.fields[index]).lanes;
     const at = typeof address === "number" ? address + field.offset : address.map((place) => place + field.offset);
     const old = exchangeAll(run, field.type, at, (before, lane) => change(before, laneOf(operand, lane), 0));
     return scalarValue(old, field.type.name);
@@ -94,9 +94,6 @@ export const memoryIntrinsics: ReadonlyMap<string, Intrinsic> = new Map<string, 
   ...["ldg", "ldcs", "ldcg", "ldca", "ldlu", "ldcv"].map((name): readonly [string, Intrinsic] => [`__${name}`, loads]),
   ...["stcs", "stcg", "stwb", "stwt"].map((name): readonly [string, Intrinsic] => [`__${name}`, stores]),
   ...atomicEntries(),
-  [
-    "__cvta_generic_to_shared",
-    (run, given) => scalarValue(run.machine.toShared(scalarOfValue(given[0] as Value).lanes), "u64"),
-  ],
-  ["__cvta_generic_to_global", (_run, given) => scalarValue(scalarOfValue(given[0] as Value).lanes, "u64")],
+  ["__cvta_generic_to_shared", (run, given) => scalarValue(run.machine.toShared(scalarOfValue(given[0]).lanes), "u64")],
+  ["__cvta_generic_to_global", (_run, given) => scalarValue(scalarOfValue(given[0]).lanes, "u64")],
 ]);

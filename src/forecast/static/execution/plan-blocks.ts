@@ -67,7 +67,7 @@ function exploreAll(kernel: PreparedKernel, inputs: readonly InputPages[], budge
 function widen(numbers: Set<number>, explored: Explored | undefined, name: string, atomics: ReadonlySet<string>): void {
   const map = explored?.maps.get(name);
   if (!map || !atomics.has(name)) return;
-  for (const number of [...numbers]) {
+  for (const number of Array.from(numbers)) {
     if (numbers.size > mostThreads) return;
     for (const other of alongStill(map, number)) numbers.add(other);
   }

@@ -1,4 +1,4 @@
-import { lexCuda, type CudaToken } from "../../../domain/index.ts";
+import type { CudaToken } from "../../../domain/index.ts";
 import type { Expression, TypeName } from "../analysis/ast.ts";
 import { parseExpression, type ParserContext } from "../analysis/parse-expression.ts";
 import { StatementParser } from "../analysis/parse-statement.ts";
@@ -90,23 +90,23 @@ export function splitTokens(tokens: readonly CudaToken[]): CudaToken[][] {
 
 /** `fragment<use, m, n, k, type, layout>`: each lane holds an equal share of the matrix. */
 function fragmentType(run: Run, { template = [] }: TypeName, scope: Scope): RecordType {
-  const [use = [], m = [], n = [], k = [], elements = [], layout = []] = splitTokens(template);
-  const size = (tokens: readonly CudaToken[]): number => constant(run, parseTokens(tokens), scope);
-  const elementName = elements.at(-1)?.text === "tf32" ? "float" : undefined;
-  const written = parseTypeTokens(elements);
-  if (!written) throw new Unsupported("a fragment's type");
-  const element = elementName ? scalarType("f32") : resolveType(run, written, scope);
-  const role = use.at(-1)?.text ?? "";
-  const [rows, columns] =
-    role === "matrix_a" ? [size(m), size(k)] : role === "matrix_b" ? [size(k), size(n)] : [size(m), size(n)];
+  const parts = splitTokens(template);
+  const size = (index: number): number => constant(run, parseTokens(parts[index] ?? []), scope);
+  const last = (index: number): string => parts[index]?.at(-1)?.text ?? "";
+  const use = last(0) === "matrix_a" ? "a" : last(0) === "matrix_b" ? "b" : "c";
   const fragment: Fragment = {
-    use: role === "matrix_a" ? "a" : role === "matrix_b" ? "b" : "c",
-    rows,
-    columns,
-    columnMajor: layout.at(-1)?.text === "col_major",
+    use,
+    rows: size(use === "b" ? 3 : 1),
+    columns: size(use === "a" ? 3 : 2),
+    columnMajor: last(5) === "col_major",
   };
-  const share = arrayOf(element, Math.ceil((rows * columns) / 32));
+  const element = last(4) === "tf32" ? scalarType("f32") : elementOf(run, parts[4] ?? [], scope);
+  const share = arrayOf(element, Math.ceil((fragment.rows * fragment.columns) / 32));
   return { ...recordType("fragment", [{ name: "x", type: share }]), fragment };
 }
 
-export { lexCuda };
+function elementOf(run: Run, tokens: readonly CudaToken[], scope: Scope): Type {
+  const written = parseTypeTokens(tokens);
+  if (!written) throw new Unsupported("a fragment's type");
+  return resolveType(run, written, scope);
+}

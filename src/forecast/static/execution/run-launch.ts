@@ -8,12 +8,12 @@ import { Machine, OutOfSteps, type Budget, type Fault, type Lineup } from "./mac
 import type { GlobalBuffer, Watcher } from "./regions.ts";
 import { fit, Mistyped, Unsupported } from "./rounding.ts";
 import { Run } from "./run.ts";
-import { Endless } from "./statements.ts";
+import { Endless, Waiting } from "./statements.ts";
 import { scalarType, type Type } from "./types.ts";
 import { noValue, Scope, scalarValue, type Value } from "./values.ts";
 
 /** How a run of some threads ended. */
-export type Ending = "done" | "steps" | "endless" | "unsupported" | "mistyped";
+export type Ending = "done" | "steps" | "endless" | "waiting" | "unsupported" | "mistyped";
 
 export interface LaunchRun {
   readonly ending: Ending;
@@ -54,6 +54,7 @@ export function runLaunch(
   } catch (error) {
     if (error instanceof OutOfSteps) ending = "steps";
     else if (error instanceof Endless) ending = "endless";
+    else if (error instanceof Waiting) ending = "waiting";
     else {
       ending = error instanceof Mistyped && bench.program.skipped === 0 ? "mistyped" : "unsupported";
       reason = error instanceof Unsupported ? error.message : `failure: ${String(error)}`;

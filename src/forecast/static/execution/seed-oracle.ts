@@ -92,26 +92,31 @@ export class SeedOracle {
   /** Runs of each launch the threads that write the elements, or what lies at the same place in another buffer. */
   #run(name: string, missing: readonly number[]): void {
     const buffers = makeBuffers(this.#task, this.inputs);
+    const buffer = buffers.find((candidate) => candidate.name === name);
+    if (!this.#runLaunches(buffers, name, missing) || !buffer || buffer.atomic) return;
+    const access = accessOf(scalarType(scalarOf(buffer.argument.dtype)));
+    for (const element of missing) {
+      if (buffer.isWritten(element)) this.#known.set(`${name} ${element}`, buffer.valueOf(element, access));
+    }
+  }
+
+  /** False where a launch reads what a thread would have written that did not run. */
+  #runLaunches(buffers: readonly GlobalBuffer[], name: string, elements: readonly number[]): boolean {
     const made = new Set<string>();
     let complete = true;
     const watcher: Watcher = (buffer, offset, _lane, write) => {
       if (!write && made.has(buffer.name) && !buffer.isWritten(offset / buffer.elementBytes)) complete = false;
     };
     for (const [index, launch] of this.#bench.launches.entries()) {
-      const numbers = this.#threads(index, name, missing);
-      if (numbers.length === 0) return;
+      const numbers = this.#threads(index, name, elements);
+      if (numbers.length === 0) return false;
       const { grid, block } = launch;
       const lineup = this.#whole ? wholeBlocks(grid, block, numbers) : singleThreads(grid, block, numbers);
       const run = runLaunch({ ...this.#bench, buffers }, launch, index, lineup, this.#budget, watcher);
-      if (run.ending !== "done") return;
+      if (run.ending !== "done") return false;
       for (const written of this.#explored[index]?.maps.keys() ?? []) made.add(written);
     }
-    const buffer = buffers.find((candidate) => candidate.name === name);
-    if (!complete || !buffer || buffer.atomic) return;
-    const access = accessOf(scalarType(scalarOf(buffer.argument.dtype)));
-    for (const element of missing) {
-      if (buffer.isWritten(element)) this.#known.set(`${name} ${element}`, buffer.valueOf(element, access));
-    }
+    return complete;
   }
 
   #threads(index: number, name: string, elements: readonly number[]): number[] {

@@ -10,6 +10,9 @@ import { noValue, scalarOfValue, Scope } from "./values.ts";
 /** Raised at a loop that goes round without changing anything. */
 export class Endless extends Error {}
 
+/** Raised at such a loop that looks at memory: others may change what it waits for. */
+export class Waiting extends Error {}
+
 /** Carries out a statement; afterwards the machine's mask holds the lanes that go on to the next. */
 export function visit(run: Run, statement: Statement, scope: Scope): void {
   run.machine.step(8);
@@ -125,6 +128,8 @@ function visitLoop(run: Run, loop: Statement & { kind: "loop" }, scope: Scope): 
   let first = true;
   while (machine.mask.count > 0) {
     machine.step(machine.width);
+    const { changes } = run;
+    const { loads } = machine;
     if (loop.condition && !(first && loop.bodyFirst)) {
       const staying = where(machine.mask, truth(run, run.evaluate(loop.condition, inner)));
       if (staying !== machine.mask) done = union(done, without(machine.mask, staying));
@@ -132,16 +137,23 @@ function visitLoop(run: Run, loop: Statement & { kind: "loop" }, scope: Scope): 
       if (staying.count === 0) break;
     }
     first = false;
-    const changes = run.changes;
-    run.loop = { broken: none(before), continued: none(before) };
-    visit(run, loop.body, inner);
-    machine.mask = union(machine.mask, run.loop.continued);
-    done = union(done, run.loop.broken);
-    if (loop.step && machine.mask.count > 0) run.evaluate(loop.step, inner);
-    if (run.changes === changes && machine.mask.count > 0) throw new Endless();
+    done = union(done, goRound(run, loop, inner));
+    const stands = run.changes === changes && machine.mask.count > 0;
+    if (stands) throw machine.loads === loads ? new Endless() : new Waiting();
   }
   run.loop = outer;
   machine.mask = done.count === before.count ? before : done;
+}
+
+/** Carries out a loop's body and step once; returns the lanes that have left it by `break`. */
+function goRound(run: Run, loop: Statement & { kind: "loop" }, inner: Scope): Mask {
+  const { machine } = run;
+  run.loop = { broken: none(machine.mask), continued: none(machine.mask) };
+  visit(run, loop.body, inner);
+  const { broken, continued } = run.loop;
+  machine.mask = union(machine.mask, continued);
+  if (loop.step && machine.mask.count > 0) run.evaluate(loop.step, inner);
+  return broken;
 }
 
 /** Labels in turn: lanes join at theirs and stay until `break`. */

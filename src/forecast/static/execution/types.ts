@@ -177,8 +177,12 @@ function makeBuiltIn(name: string): Type | undefined {
   const pair = Object.hasOwn(pairs, name) ? pairs[name] : undefined;
   if (pair) return vectorType(name, scalarType(pair), 2, 4);
   if (name === "dim3") return vectorType(name, scalarType("u32"), 3, 4);
+  return numberedVector(name);
+}
+
+function numberedVector(name: string): RecordType | undefined {
   const vector = /^(u?(?:char|short|int|longlong|long)|float|double)([1-4])$/.exec(name);
-  const element = vector && namedScalars[vector[1] ?? ""];
+  const element = namedScalars[vector?.[1] ?? ""];
   if (!vector || !element) return undefined;
   const count = Number(vector[2]);
   const { bytes } = scalarType(element);

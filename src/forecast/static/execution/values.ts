@@ -71,13 +71,9 @@ export class Scope {
   }
 
   lookUp(name: string): Entry | undefined {
-    let scope: Scope | undefined = this;
-    while (scope) {
-      const entry = scope.#entries.get(name);
-      if (entry) return entry;
-      scope = scope.parent;
-    }
-    return undefined;
+    let entry = this.#entries.get(name);
+    for (let scope = this.parent; !entry && scope; scope = scope.parent) entry = scope.#entries.get(name);
+    return entry;
   }
 }
 
@@ -85,7 +81,7 @@ export class Scope {
 export function scalarOfValue(value: Value | undefined): ScalarValue {
   if (!value) throw new Mistyped("an argument is missing");
   if (value.kind === "scalar") return value;
-  if (value.kind === "list" && value.items.length === 1) return scalarOfValue(value.items[0] as Value);
+  if (value.kind === "list" && value.items.length === 1) return scalarOfValue(value.items[0]);
   if (value.kind === "list" && value.items.length === 0) return scalarValue(0, "i32");
   throw new Mistyped(`a ${value.kind} where a number is needed`);
 }

@@ -29,7 +29,7 @@ function shuffle(source: Source): Intrinsic {
   return (run, given) => {
     needWarps(run);
     const value = given[1] as Value;
-    const argument = scalarOfValue(given[2] as Value).lanes;
+    const argument = scalarOfValue(given[2]).lanes;
     const width = given[3] ? run.machine.uniform(scalarOfValue(given[3]).lanes, "a shuffle's width") : lanesPerWarp;
     return shuffled(run, value, argument, width, source);
   };
@@ -75,8 +75,8 @@ function together(
   result: ScalarValue["type"] & { kind: "scalar" },
   figure: (values: readonly number[], places: readonly number[]) => number,
 ): ScalarValue {
-  const value = scalarOfValue(given.at(-1) as Value).lanes;
-  const mask = given.length > 1 ? scalarOfValue(given[0] as Value).lanes : 0xffffffff;
+  const value = scalarOfValue(given.at(-1)).lanes;
+  const mask = given.length > 1 ? scalarOfValue(given[0]).lanes : 0xffffffff;
   const lanes = new Float64Array(run.machine.width);
   byWarp(run, (members, start) => {
     const named = members.filter((lane) => (laneOf(mask, members[0] as number) >>> (lane - start)) & 1);
@@ -106,7 +106,7 @@ const all: Intrinsic = (run, given) =>
 
 function reduce(operation: (x: number, y: number) => number): Intrinsic {
   return (run, given) => {
-    const { type } = scalarOfValue(given[1] as Value);
+    const { type } = scalarOfValue(given[1]);
     if (type.kind !== "scalar") throw new Unsupported("a reduction of pointers");
     const result = type.bytes < 4 ? unsigned : type;
     const signed = result.name === "i32";
@@ -118,7 +118,7 @@ function reduce(operation: (x: number, y: number) => number): Intrinsic {
 }
 
 const matches: Intrinsic = (run, given) => {
-  const value = scalarOfValue(given[1] as Value).lanes;
+  const value = scalarOfValue(given[1]).lanes;
   const lanes = new Float64Array(run.machine.width);
   byWarp(run, (members, start) => {
     const places = members.map((lane) => lane - start);
@@ -147,7 +147,7 @@ function votingBarrier(figure: (count: number, threads: number) => number): Intr
   return (run, given) => {
     barrier(run);
     const { machine } = run;
-    const value = scalarOfValue(given[0] as Value).lanes;
+    const value = scalarOfValue(given[0]).lanes;
     const counts = new Float64Array(machine.epochs.length);
     const threads = new Float64Array(machine.epochs.length);
     for (let lane = 0; lane < machine.width; lane++) {
