@@ -138,9 +138,21 @@ describe("executionFacts", () => {
     expect(facts(body("__pipeline_wait_prior(1);")).faults).toHaveProperty("unwrittenShared");
   });
 
-  it("sees loops that go round without an end", () => {
-    expect(facts("int d = 1; while (d < 32) { y[i] = 2.0f * x[i]; d += 0; }").endless).toBe(false);
-    expect(facts("int d = 1; while (d < n) { if (d < 0) d *= 2; } y[i] = 2.0f * x[i];").endless).toBe(true);
+  it.each([
+    ["the condition's variable stays", "while (d < 32) { y[i] = 2.0f * x[i]; d += 0; }", { endless: true }],
+    ["nothing changes", "while (d < n) { if (d < 0) d *= 2; }", { endless: true }],
+    ["it stays for a while", "int left = 200; while (d < 32) { if (--left < 0) d = 32; }", { ending: "done" }],
+    ["what is waited for is there", "while (*(const volatile float*)(y + i) > 0.0f) {}", { ending: "done" }],
+    ["what is waited for may still come", "while (*(const volatile float*)(x + i) < 9.0f) {}", { ending: "waiting" }],
+  ])("follows loops: %s", (_name, loop, wanted) => {
+    expect(facts(`int d = 1; ${loop} y[i] = 2.0f * x[i];`)).toMatchObject(wanted);
+  });
+
+  it("tells how much of an output can be written at most", () => {
+    expect(facts("y[i] = 2.0f * x[i];").coverage).toBe(1);
+    expect(facts("if (threadIdx.x < 128) y[i] = 2.0f * x[i];").coverage).toBe(1);
+    const half = facts("if (threadIdx.x < 128) y[i] = 2.0f * x[i]; __shared__ int s; s = 1; __syncthreads();");
+    expect(half.coverage).toBe(0.5);
   });
 
   it.each([

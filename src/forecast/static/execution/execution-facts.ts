@@ -1,7 +1,8 @@
 import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
-import { launchFault } from "./launch-faults.ts";
-import { sampleBlocks, sampleThreads, singleThreads, wholeBlocks } from "./lineup.ts";
+import { CoverageCount, coverageOf } from "./coverage.ts";
+import { launchFault, mostSharedBytes } from "./launch-faults.ts";
+import { sampleBlocks, sampleThreads, singleThreads, sizeOf, wholeBlocks } from "./lineup.ts";
 import type { Budget, Fault } from "./machine.ts";
 import { planBlocks } from "./plan-blocks.ts";
 import type { FaultKind, GlobalBuffer, Watcher } from "./regions.ts";
@@ -23,6 +24,8 @@ export interface ExecutionFacts {
   /** Elements of the outputs compared with the seed kernel's, and those beyond the loosened tolerance. */
   readonly compared: number;
   readonly differing: number;
+  /** Largest share of each output that can be written, by what the sampled blocks write; the smallest of the outputs. */
+  readonly coverage: number;
   /** True where an input's draw is not known, so that its numbers are a guess. */
   readonly guessed: boolean;
   /** For people: what is wrong, or why there is no verdict; empty where all is well. */
@@ -69,6 +72,7 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
     ending: "done",
     compared: 0,
     differing: 0,
+    coverage: Number.NaN,
     guessed,
     reason: "",
   };
@@ -79,21 +83,25 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
     if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
   }
   const trial = trialOf(kernel, prepared, known);
+  if (trial.sharedBytes > mostSharedBytes) {
+    return { ...nothing, refused: true, ending: "refused", reason: `${trial.sharedBytes} bytes of shared memory` };
+  }
   const { ending, faults, agreement } = trial;
   const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
   return {
     ...nothing,
-    faults: count(faults),
+    faults: countFaults(faults),
     endless: ending === "endless",
     mistyped: ending === "mistyped",
     ending,
     compared: agreement.compared,
     differing: agreement.differing,
+    coverage: trial.coverage,
     reason: texts.find((text) => text !== "") ?? "",
   };
 }
 
-function count(faults: readonly Fault[]): Partial<Record<FaultKind, number>> {
+function countFaults(faults: readonly Fault[]): Partial<Record<FaultKind, number>> {
   const counts: Partial<Record<FaultKind, number>> = {};
   for (const fault of faults) counts[fault.kind] = (counts[fault.kind] ?? 0) + fault.count;
   return counts;
@@ -103,6 +111,8 @@ interface Trial {
   readonly ending: LaunchRun["ending"];
   readonly faults: readonly Fault[];
   readonly agreement: Agreement;
+  readonly coverage: number;
+  readonly sharedBytes: number;
   readonly reason: string;
 }
 
@@ -140,10 +150,14 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
   for (const [blocks, threads] of aloneSamples) {
     const buffers = makeBuffers(kernel.task, oracle.inputs);
     const lineup = singleThreads(launch.grid, launch.block, sampleThreads(launch.grid, launch.block, blocks, threads));
-    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps });
+    const count = new CoverageCount();
+    const watcher = count.watcher((lane) => lane);
+    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps }, watcher);
     const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
     if (together) return undefined;
-    trial = judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true }, oracle);
+    const all = sizeOf(launch.grid) * sizeOf(launch.block);
+    const coverage = run.ending === "done" ? coverageOf(buffers, [{ count, parts: all }]) : Number.NaN;
+    trial = judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true, coverage }, oracle);
     if (run.ending !== "steps" || trial.agreement.compared > 0) break;
   }
   return trial;
@@ -165,7 +179,7 @@ function judgeOrRepeat(
 
 /** What is certain where the launches' blocks do not belong together: faults of the first launch. */
 function unplanned(run: BlocksRun, reason: string): Trial {
-  return { ending: run.ending, faults: run.firstFaults, agreement: notCompared, reason: run.reason || reason };
+  return { ...run, faults: run.firstFaults, agreement: notCompared, reason: run.reason || reason };
 }
 
 function judge(
@@ -187,6 +201,9 @@ interface BlocksRun {
   readonly firstFaults: readonly Fault[];
   /** False where something was read that an earlier launch should have written, by a block that did not run. */
   readonly complete: boolean;
+  readonly coverage: number;
+  /** Most shared memory of a launch's blocks. */
+  readonly sharedBytes: number;
 }
 
 function runBlocks(
@@ -198,21 +215,26 @@ function runBlocks(
 ): BlocksRun {
   const faults: Fault[] = [];
   const written = new Set<string>();
-  let firstFaults: readonly Fault[] = [];
-  let complete = true;
-  const watcher: Watcher = (buffer, offset, _lane, write) => {
-    if (!write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes)))
-      complete = false;
-  };
+  const counts: { readonly count: CoverageCount; readonly parts: number }[] = [];
+  const result = { firstFaults: [] as readonly Fault[], complete: true, coverage: Number.NaN, sharedBytes: 0 };
   for (const [index, launch] of kernel.launches.entries()) {
     const numbers = blocks[index] ?? [];
     if (numbers.length === 0) continue;
     const lineup = wholeBlocks(launch.grid, launch.block, numbers);
-    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, made.length > 0 ? watcher : undefined);
+    const count = new CoverageCount();
+    counts.push({ count, parts: sizeOf(launch.grid) });
+    const counter = count.watcher((lane) => lineup.blockOf[lane] as number);
+    const watcher: Watcher = (buffer, offset, lane, write) => {
+      counter(buffer, offset, lane, write);
+      const early = !write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes));
+      if (early) result.complete = false;
+    };
+    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
     faults.push(...run.faults);
-    if (index === 0) firstFaults = run.faults;
-    if (run.ending !== "done") return { ...run, faults, firstFaults, complete };
+    result.sharedBytes = Math.max(result.sharedBytes, run.sharedBytes);
+    if (index === 0) result.firstFaults = run.faults;
+    if (run.ending !== "done") return { ...result, ending: run.ending, reason: run.reason, faults };
     for (const name of made[index] ?? []) written.add(name);
   }
-  return { ending: "done", reason: "", faults, firstFaults, complete };
+  return { ...result, ending: "done", reason: "", faults, coverage: coverageOf(buffers, counts) };
 }

@@ -8,7 +8,8 @@ import { singleThreads } from "./lineup.ts";
 
 const mostThreads = 1024;
 const registersPerBlock = 65_536;
-const mostSharedBytes = 232_448;
+/** Bytes of shared memory that a block may have. */
+export const mostSharedBytes = 232_448;
 const deepestBlock = 64;
 const gridLimit = 65_535;
 

@@ -8,7 +8,7 @@ import { Machine, OutOfSteps, type Budget, type Fault, type Lineup } from "./mac
 import type { GlobalBuffer, Watcher } from "./regions.ts";
 import { fit, Mistyped, Unsupported } from "./rounding.ts";
 import { Run } from "./run.ts";
-import { Endless, Waiting } from "./statements.ts";
+import { Endless, Waiting } from "./loop-watch.ts";
 import { scalarType, type Type } from "./types.ts";
 import { noValue, Scope, scalarValue, type Value } from "./values.ts";
 

@@ -1,17 +1,14 @@
 import type { Statement } from "../analysis/ast.ts";
 import { runAssembly } from "./assembly.ts";
 import { declare } from "./declarations.ts";
+import { LoopWatch } from "./loop-watch.ts";
 import { none, union, where, without, zipLanes, type Lanes, type Mask } from "./lanes.ts";
 import { blendValues, convert } from "./places.ts";
 import { Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { noValue, scalarOfValue, Scope } from "./values.ts";
 
-/** Raised at a loop that goes round without changing anything. */
-export class Endless extends Error {}
-
-/** Raised at such a loop that looks at memory: others may change what it waits for. */
-export class Waiting extends Error {}
+type Loop = Statement & { kind: "loop" };
 
 /** Carries out a statement; afterwards the machine's mask holds the lanes that go on to the next. */
 export function visit(run: Run, statement: Statement, scope: Scope): void {
@@ -118,35 +115,37 @@ function visitUnder(run: Run, mask: Mask, statement: Statement, scope: Scope): M
   return run.machine.mask;
 }
 
-function visitLoop(run: Run, loop: Statement & { kind: "loop" }, scope: Scope): void {
+function visitLoop(run: Run, loop: Loop, scope: Scope): void {
   const { machine } = run;
   const inner = new Scope(scope);
   if (loop.initial) visit(run, loop.initial, inner);
   const before = machine.mask;
   const outer = run.loop;
   let done = none(before);
-  let first = true;
-  while (machine.mask.count > 0) {
+  const watch = new LoopWatch(run, loop.condition, inner);
+  for (let first = true; machine.mask.count > 0; first = false) {
     machine.step(machine.width);
-    const { changes } = run;
-    const { loads } = machine;
-    if (loop.condition && !(first && loop.bodyFirst)) {
-      const staying = where(machine.mask, truth(run, run.evaluate(loop.condition, inner)));
-      if (staying !== machine.mask) done = union(done, without(machine.mask, staying));
-      machine.mask = staying;
-      if (staying.count === 0) break;
-    }
-    first = false;
+    watch.start();
+    if (!(first && loop.bodyFirst)) done = union(done, leaving(run, loop, inner));
+    if (machine.mask.count === 0) break;
     done = union(done, goRound(run, loop, inner));
-    const stands = run.changes === changes && machine.mask.count > 0;
-    if (stands) throw machine.loads === loads ? new Endless() : new Waiting();
+    if (machine.mask.count > 0) watch.check();
   }
   run.loop = outer;
   machine.mask = done.count === before.count ? before : done;
 }
 
+/** Lets go the lanes that the loop's condition turns away, and returns them. */
+function leaving(run: Run, { condition }: Loop, inner: Scope): Mask {
+  const { machine } = run;
+  const { mask } = machine;
+  if (!condition) return none(mask);
+  machine.mask = where(mask, truth(run, run.evaluate(condition, inner)));
+  return machine.mask === mask ? none(mask) : without(mask, machine.mask);
+}
+
 /** Carries out a loop's body and step once; returns the lanes that have left it by `break`. */
-function goRound(run: Run, loop: Statement & { kind: "loop" }, inner: Scope): Mask {
+function goRound(run: Run, loop: Loop, inner: Scope): Mask {
   const { machine } = run;
   run.loop = { broken: none(machine.mask), continued: none(machine.mask) };
   visit(run, loop.body, inner);
