@@ -29,7 +29,9 @@ export function prepare(kernel: Kernel, task: Task, inputs: readonly InputPages[
   return { program, task, buffers: makeBuffers(task, inputs), launches };
 }
 
-const totalSteps = 1.5e8;
+/** Steps in all, and those to see where threads write: a seed kernel that takes more is not followed. */
+const totalSteps = 1e8;
+const exploringSteps = 3e7;
 const mostLanes = 256;
 const mostLaunches = 4;
 
@@ -63,8 +65,9 @@ export class SeedOracle {
 
   #explore(): void {
     const buffers = makeBuffers(this.#task, this.inputs);
+    const budget: Budget = { left: exploringSteps };
     for (const [index, launch] of this.#bench.launches.entries()) {
-      const options = { whole: this.#whole, budget: this.#budget, buffers };
+      const options = { whole: this.#whole, budget, buffers };
       const explored = exploreLaunch(this.#bench, launch, index, options);
       const { ending, reason } = explored.run;
       if (ending === "unsupported" && reason.includes("alone") && !this.#whole) {
