@@ -16,19 +16,22 @@ export interface Agreement {
 /** Working kernels round in another order than the seed kernel does. */
 const slack = 4;
 
-/** Compares what a kernel has written of its outputs; sums over many blocks only where all of these have run. */
+/**
+ * Compares what a kernel has written of its outputs, as the last launch that writes each has left it; `sums` are those to
+ * which several blocks add, all of which have run.
+ */
 export function compareOutputs(
   buffers: readonly GlobalBuffer[],
   oracle: SeedOracle,
   tolerance: Tolerance,
-  sumsComplete: boolean,
+  sums: ReadonlySet<string>,
 ): Agreement {
   let compared = 0;
   let differing = 0;
   let text = "";
   for (const buffer of buffers) {
     const { role } = buffer.argument;
-    if ((role !== "out" && role !== "inout") || (buffer.atomic && !sumsComplete)) continue;
+    if ((role !== "out" && role !== "inout") || (buffer.atomic && !sums.has(buffer.name))) continue;
     const elements = chooseElements(buffer, oracle.elements);
     const access = accessOf(scalarType(scalarOf(buffer.argument.dtype)));
     oracle.values(buffer.name, elements).forEach((wanted, index) => {
@@ -54,9 +57,10 @@ function agrees(found: number, wanted: number, tolerance: Tolerance): boolean {
 /** Some of the elements written, the same ones whichever kernel wrote them. */
 function chooseElements(buffer: GlobalBuffer, count: number): number[] {
   const ranked: { readonly element: number; readonly rank: number }[] = [];
+  const last = Math.max(...Array.from(buffer.pages.values(), ({ writers }) => Math.max(...writers)));
   for (const [index, page] of buffer.pages) {
     for (let at = 0; at < pageBytes; at += buffer.elementBytes) {
-      if (page.writers[at] === 0) continue;
+      if (page.writers[at] === 0 || page.writers[at] !== last) continue;
       const element = (index * pageBytes + at) / buffer.elementBytes;
       ranked.push({ element, rank: Math.imul(element ^ 0x5bd1e995, 0x9e3779b1) >>> 0 });
     }

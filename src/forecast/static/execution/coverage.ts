@@ -5,16 +5,19 @@ export class CoverageCount {
   readonly #written = new Map<string, Map<number, Set<number>>>();
 
   /** Notes a write of the block or thread of a number. */
-  note(buffer: GlobalBuffer, offset: number, number: number): void {
+  note(buffer: GlobalBuffer, offset: number, bytes: number, number: number): void {
     const parts = this.#written.get(buffer.name) ?? new Map<number, Set<number>>();
     this.#written.set(buffer.name, parts);
     const elements = parts.get(number) ?? new Set<number>();
-    parts.set(number, elements.add(Math.floor(offset / buffer.elementBytes)));
+    parts.set(number, elements);
+    for (let at = offset; at < offset + bytes; at += buffer.elementBytes) {
+      elements.add(Math.floor(at / buffer.elementBytes));
+    }
   }
 
   watcher(numberOf: (lane: number) => number): Watcher {
-    return (buffer, offset, lane, write) => {
-      if (write && buffer.argument.role === "out") this.note(buffer, offset, numberOf(lane));
+    return (buffer, offset, lane, write, bytes) => {
+      if (write && buffer.argument.role === "out") this.note(buffer, offset, bytes, numberOf(lane));
     };
   }
 

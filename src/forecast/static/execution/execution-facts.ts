@@ -133,7 +133,7 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
   const buffers = makeBuffers(kernel.task, oracle.inputs);
   const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
   if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
-  return judge(kernel, buffers, run, oracle, true);
+  return judge(kernel, buffers, run, oracle, plan.sums);
 }
 
 /** How many blocks, and threads of each, are run where threads do not work together: fewer where these take long. */
@@ -187,10 +187,10 @@ function judge(
   buffers: readonly GlobalBuffer[],
   run: BlocksRun,
   oracle: SeedOracle,
-  sumsComplete = false,
+  sums: ReadonlySet<string> = new Set(),
 ): Trial {
   const known = oracle.reason === "" && (run.ending === "done" || run.ending === "steps");
-  const agreement = known ? compareOutputs(buffers, oracle, kernel.task.tolerance, sumsComplete) : notCompared;
+  const agreement = known ? compareOutputs(buffers, oracle, kernel.task.tolerance, sums) : notCompared;
   return { ...run, agreement };
 }
 
@@ -224,8 +224,8 @@ function runBlocks(
     const count = new CoverageCount();
     counts.push({ count, parts: sizeOf(launch.grid) });
     const counter = count.watcher((lane) => lineup.blockOf[lane] as number);
-    const watcher: Watcher = (buffer, offset, lane, write) => {
-      counter(buffer, offset, lane, write);
+    const watcher: Watcher = (buffer, offset, lane, write, bytes) => {
+      counter(buffer, offset, lane, write, bytes);
       const early = !write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes));
       if (early) result.complete = false;
     };

@@ -13,7 +13,10 @@ export type BlockPlan =
   | {
       readonly kind: "plan";
       readonly blocks: readonly (readonly number[])[];
+      /** Buffers that each launch writes. */
       readonly made: readonly ReadonlySet<string>[];
+      /** Buffers to which several blocks add, all of which are known. */
+      readonly sums: ReadonlySet<string>;
     }
   | { readonly kind: "none"; readonly reason: string };
 
@@ -25,7 +28,7 @@ export function planBlocks(kernel: PreparedKernel, inputs: readonly InputPages[]
   const explored = exploreAll(kernel, inputs, budget);
   if (!explored) return { kind: "none", reason: "launches that cannot be explored" };
   const needed = kernel.launches.map((launch, index) => {
-    const writesOutput = outputsOf(kernel).some((name) => explored[index]?.maps.has(name));
+    const writesOutput = outputsOf(kernel).some((name) => lastWriter(explored, name) === index);
     return new Set(writesOutput ? sampleBlocks(launch.grid, launch.block) : []);
   });
   const atomics = explored.map(({ atomics: names }) => names);
@@ -42,10 +45,22 @@ export function planBlocks(kernel: PreparedKernel, inputs: readonly InputPages[]
     kind: "plan",
     blocks: needed.map((numbers) => [...numbers].toSorted((a, b) => a - b)),
     made: explored.map(({ maps }) => new Set(maps.keys())),
+    sums: new Set(outputsOf(kernel).filter((name) => explored.some((launch) => addsTogether(launch, name)))),
   };
 }
 
 type Explored = Exploration & { readonly atomics: ReadonlySet<string> };
+
+/** Number of the last launch that writes a buffer; −1 where none does. */
+function lastWriter(explored: readonly Explored[], name: string): number {
+  return explored.findLastIndex(({ maps }) => maps.has(name));
+}
+
+/** True where blocks along some direction add to the same elements; others may meet in ways that are not known. */
+function addsTogether({ maps, atomics }: Explored, name: string): boolean {
+  const directions = maps.get(name)?.directions ?? [];
+  return atomics.has(name) && directions.some(({ stride }) => stride === 0);
+}
 
 function outputsOf({ task }: PreparedKernel): string[] {
   return task.workload.args.filter(({ role }) => role === "out" || role === "inout").map(({ name }) => name);

@@ -37,7 +37,7 @@ export interface Accessor {
   fault(kind: FaultKind, lane: number, text: () => string): void;
 }
 
-export type Watcher = (buffer: GlobalBuffer, offset: number, lane: number, write: boolean) => void;
+export type Watcher = (buffer: GlobalBuffer, offset: number, lane: number, write: boolean, bytes: number) => void;
 
 /** A piece of memory: a buffer, a shared array of each block, or an array of each thread. */
 export interface Region {
@@ -93,7 +93,7 @@ export class GlobalBuffer implements Region {
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
     const at = offset - index * pageBytes;
-    by.watcher?.(this, offset, lane, false);
+    by.watcher?.(this, offset, lane, false, access.bytes);
     const writer = page.writers[at] as number;
     if (writer === 0 && !page.drawn) {
       by.fault("unwrittenGlobal", lane, () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`);
@@ -107,7 +107,7 @@ export class GlobalBuffer implements Region {
       return;
     }
     if (atomic) this.atomic = true;
-    by.watcher?.(this, offset, lane, true);
+    by.watcher?.(this, offset, lane, true, access.bytes);
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
     const at = offset - index * pageBytes;
