@@ -133,7 +133,7 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
   const buffers = makeBuffers(kernel.task, oracle.inputs);
   const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
   if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
-  return judge(kernel, buffers, run, oracle, plan.sums);
+  return judge(kernel, buffers, { ...run, coverage: first.coverage }, oracle, plan.sums);
 }
 
 /** How many blocks, and threads of each, are run where threads do not work together: fewer where these take long. */
