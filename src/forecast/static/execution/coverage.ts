@@ -28,13 +28,16 @@ export class CoverageCount {
   }
 }
 
-/** Smallest share of an output that a kernel's launches can write, at most 1; NaN where there is none. */
+/**
+ * Smallest share of an output that a kernel's launches can write, at most 1. NaN without outputs, and where blocks agree by
+ * atomics which of them writes.
+ */
 export function coverageOf(
   buffers: readonly GlobalBuffer[],
   counts: readonly { readonly count: CoverageCount; readonly parts: number }[],
 ): number {
   const outputs = buffers.filter(({ argument }) => argument.role === "out");
-  if (outputs.length === 0) return Number.NaN;
+  if (outputs.length === 0 || buffers.some(({ atomic }) => atomic)) return Number.NaN;
   const shares = outputs.map(({ name, bytes, elementBytes }) => {
     const most = counts.reduce((sum, { count, parts }) => sum + count.most(name, parts), 0);
     return most / (bytes / elementBytes);
