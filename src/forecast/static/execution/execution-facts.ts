@@ -118,8 +118,12 @@ interface Trial {
 
 const notCompared: Agreement = { compared: 0, differing: 0, text: "" };
 
+/** What makes threads depend on one another. */
+const worksTogether =
+  /__shared__|__sync(?!warp)|__(shfl|ballot|any|all|match_\w+|reduce_\w+)_sync|__activemask|wmma|mma\.|bar\.|barrier/;
+
 function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
-  if (kernel.launches.length === 1) {
+  if (kernel.launches.length === 1 && !worksTogether.test(kernel.source)) {
     const alone = runAlone(kernel, oracle);
     if (alone) return alone;
   }

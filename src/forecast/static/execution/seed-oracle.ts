@@ -20,13 +20,14 @@ export function makeBuffers(task: Task, inputs: readonly InputPages[]): GlobalBu
 
 /** A kernel read for a task, with fresh buffers. */
 export interface PreparedKernel extends Bench {
+  readonly source: string;
   readonly launches: readonly ResolvedLaunch[];
 }
 
 export function prepare(kernel: Kernel, task: Task, inputs: readonly InputPages[]): PreparedKernel {
   const program = parseProgram(preprocess(kernel.source, kernel.compileOptions));
   const launches = kernel.launches.map((launch) => resolveLaunch(launch, task.workload.sizes));
-  return { program, task, buffers: makeBuffers(task, inputs), launches };
+  return { source: kernel.source, program, task, buffers: makeBuffers(task, inputs), launches };
 }
 
 /** Steps in all, and those to see where threads write: a seed kernel that takes more is not followed. */
