@@ -181,6 +181,21 @@ describe("executionFacts", () => {
     expect(executionFacts(few, doubling(), undefined).reason).toBe("1 arguments for the 3 parameters of k");
   });
 
+  it("uses what a compiler says of registers and shared memory", () => {
+    const kernel = kernelOf(
+      `extern "C" __global__ void k(const float* x, float* y, int n) { y[blockIdx.x * 256 + threadIdx.x] = 0; }`,
+      shape,
+      n,
+    );
+    const refusal = (evidence: Parameters<typeof executionFacts>[2]) =>
+      executionFacts(kernel, doubling(), evidence).refused;
+    expect(refusal({ regs: 248 })).toBe(false);
+    expect(refusal({ regs: 249 })).toBe(false);
+    expect(refusal({ regs: 257 })).toBe(true);
+    expect(refusal({ staticSmem: 232_448 })).toBe(false);
+    expect(refusal({ staticSmem: 232_449 })).toBe(true);
+  });
+
   it("gives no verdict on what it does not model", () => {
     const found = facts(`asm volatile("griddepcontrol.wait;"); y[i] = 0.0f;`);
     expect(found).toMatchObject({ ending: "unsupported", compared: 0, reason: "the instruction griddepcontrol.wait" });

@@ -78,8 +78,9 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
   };
   const known = keptOf(task);
   const prepared = prepare(kernel, task, known.oracle.inputs);
+  const one = new Set(prepared.launches.map(({ kernel: name }) => name)).size === 1;
   for (const launch of prepared.launches) {
-    const refusal = launchFault(prepared.program, launch, task, evidence);
+    const refusal = launchFault(prepared.program, launch, task, one ? evidence : undefined);
     if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
   }
   const trial = trialOf(kernel, prepared, known);

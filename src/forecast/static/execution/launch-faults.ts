@@ -4,16 +4,22 @@ import { sizeOf } from "./lineup.ts";
 import { constant, parseTokens, splitTokens } from "./resolve-type.ts";
 import { Machine } from "./machine.ts";
 import { Run } from "./run.ts";
+import { roundUp } from "./types.ts";
 import { singleThreads } from "./lineup.ts";
 
 const mostThreads = 1024;
+/** Registers are given out by so many to a thread. */
+const registerStep = 8;
 const registersPerBlock = 65_536;
 /** Bytes of shared memory that a block may have. */
 export const mostSharedBytes = 232_448;
 const deepestBlock = 64;
 const gridLimit = 65_535;
 
-/** Why a launch would be refused, or undefined where nothing speaks against it. */
+/**
+ * Why a launch would be refused, or undefined where nothing speaks against it. `evidence` is of one kernel: give none where
+ * a source launches several.
+ */
 export function launchFault(
   program: Program,
   launch: ResolvedLaunch,
@@ -36,8 +42,9 @@ function geometryFault(
   if (threads > allowed) return `a block of ${threads} threads; ${launch.kernel} allows ${allowed}`;
   if (launch.block[2] > deepestBlock) return `a block ${launch.block[2]} threads deep; ${deepestBlock} are allowed`;
   if (launch.grid[1] > gridLimit || launch.grid[2] > gridLimit) return "a grid too large along y or z";
-  const registers = evidence?.regs ?? 0;
-  if (registers * threads > registersPerBlock) return `${registers} registers in each of ${threads} threads`;
+  const registers = roundUp(evidence?.regs ?? 0, registerStep);
+  if (registers * roundUp(threads, 32) > registersPerBlock)
+    return `${registers} registers in each of ${threads} threads`;
   const shared = launch.smemBytes + (evidence?.staticSmem ?? 0);
   return shared > mostSharedBytes ? `${shared} bytes of shared memory; a block may have ${mostSharedBytes}` : undefined;
 }
