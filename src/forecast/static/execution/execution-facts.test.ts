@@ -122,6 +122,16 @@ describe("executionFacts", () => {
     expect(found.differing / found.compared).toBe(share);
   });
 
+  it("follows reductions that the warp does at once, and votes", () => {
+    const found = facts(`int bits = __float_as_int(x[i]) & 0xff;
+      int most = __reduce_max_sync(0xffffffffu, bits), least = __reduce_min_sync(0xffffffffu, bits);
+      bool right = most >= bits && least <= bits && __any_sync(0xffffffffu, bits == most) && most > least;
+      unsigned where = __ballot_sync(0xffffffffu, bits == most);
+      right = right && ((where >> (threadIdx.x % 32) & 1) == (bits == most));
+      y[i] = right ? 2.0f * x[i] : 0.0f;`);
+    expect(found).toMatchObject({ ending: "done", differing: 0 });
+  });
+
   it("sees sums that nothing sets to zero", () => {
     const found = facts("float sums[2]; sums[i % 2] += 2.0f * x[i]; y[i] = sums[i % 2];");
     expect(found.differing).toBe(found.compared);
@@ -150,7 +160,8 @@ describe("executionFacts", () => {
 
   it("tells how much of an output can be written at most", () => {
     expect(facts("y[i] = 2.0f * x[i];").coverage).toBe(1);
-    expect(facts("if (threadIdx.x < 128) y[i] = 2.0f * x[i];").coverage).toBe(1);
+    expect(facts("if (threadIdx.x % 2 == 0) y[i] = 2.0f * x[i];").coverage).toBe(0.5);
+    expect(facts("if (i % 2 == 0) *(float2*)(y + i) = make_float2(2.0f * x[i], 2.0f * x[i + 1]);").coverage).toBe(1);
     const half = facts("if (threadIdx.x < 128) y[i] = 2.0f * x[i]; __shared__ int s; s = 1; __syncthreads();");
     expect(half.coverage).toBe(0.5);
   });

@@ -141,10 +141,10 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
   return judge(kernel, buffers, { ...run, coverage: first.coverage }, oracle, plan.sums);
 }
 
-/** How many blocks, and threads of each, are run where threads do not work together: fewer where these take long. */
+/** How many blocks are sampled where threads do not work together, and in stretches of how many: few where these take long. */
 const aloneSamples = [
-  [4, 32],
-  [3, 4],
+  [4, 16],
+  [3, 2],
 ] as const;
 
 /** Runs some single threads, which is cheaper; undefined for kernels whose threads work together. */
@@ -154,14 +154,15 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
   let trial: Trial | undefined;
   for (const [blocks, threads] of aloneSamples) {
     const buffers = makeBuffers(kernel.task, oracle.inputs);
-    const lineup = singleThreads(launch.grid, launch.block, sampleThreads(launch.grid, launch.block, blocks, threads));
+    const { length, numbers } = sampleThreads(launch.grid, launch.block, blocks, threads);
+    const lineup = singleThreads(launch.grid, launch.block, numbers);
     const count = new CoverageCount();
-    const watcher = count.watcher((lane) => lane);
+    const watcher = count.watcher((lane) => Math.floor(lane / length));
     const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps }, watcher);
     const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
     if (together) return undefined;
-    const all = sizeOf(launch.grid) * sizeOf(launch.block);
-    const coverage = run.ending === "done" ? coverageOf(buffers, [{ count, parts: all }]) : Number.NaN;
+    const parts = (sizeOf(launch.grid) * sizeOf(launch.block)) / length;
+    const coverage = run.ending === "done" ? coverageOf(buffers, [{ count, parts }]) : Number.NaN;
     trial = judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true, coverage }, oracle);
     if (run.ending !== "steps" || trial.agreement.compared > 0) break;
   }

@@ -52,12 +52,21 @@ export function sampleBlocks(grid: Three, block: Three): number[] {
   return [...new Set([0, blocks - 1, Math.floor(blocks / 2)])].slice(0, room);
 }
 
-/** Threads from the first blocks to the last, by linear numbers: of each block some from the first to the last. */
-export function sampleThreads(grid: Three, block: Three, blocks: number, threads: number): number[] {
+/** Some threads of a launch by linear numbers: stretches of so many neighbours, one behind the other. */
+export interface Stretches {
+  readonly length: number;
+  readonly numbers: readonly number[];
+}
+
+/** The first and the last threads of blocks from the first to the last; all of them where blocks are small. */
+export function sampleThreads(grid: Three, block: Three, blocks: number, wanted: number): Stretches {
   const size = sizeOf(block);
-  return spread(sizeOf(grid), blocks).flatMap((number) =>
-    spread(size, threads).map((thread) => number * size + thread),
+  const length = size < 2 * wanted ? size : wanted;
+  const starts = length === size ? [0] : [0, size - length];
+  const numbers = spread(sizeOf(grid), blocks).flatMap((number) =>
+    starts.flatMap((start) => Array.from({ length }, (_, index) => number * size + start + index)),
   );
+  return { length, numbers };
 }
 
 /** Some of the numbers from 0 to `end` − 1, the first and the last among them. */

@@ -111,7 +111,7 @@ function reduce(operation: (x: number, y: number) => number): Intrinsic {
     const result = type.bytes < 4 ? unsigned : type;
     const signed = result.name === "i32";
     return together(run, given, result, (values) => {
-      const found = values.reduce(operation);
+      const found = values.reduce((x, y) => operation(x, y));
       return signed ? found | 0 : found >>> 0;
     });
   };
