@@ -43,12 +43,18 @@ interface Kept {
   readonly trials: Map<string, Trial>;
 }
 
-const kept = new WeakMap<Task, Kept>();
+/** Tasks whose pages of inputs, some tens of megabytes each, stay in memory. */
+const keptTasks = 4;
 const keptTrials = 4096;
+const kept = new Map<Task, Kept>();
 
+/** What is kept of a task, which then counts as the last one used. */
 function keptOf(task: Task): Kept {
   const known = kept.get(task) ?? { oracle: new SeedOracle(task), trials: new Map<string, Trial>() };
+  kept.delete(task);
   kept.set(task, known);
+  const [oldest] = kept.keys();
+  if (kept.size > keptTasks && oldest) kept.delete(oldest);
   return known;
 }
 

@@ -48,6 +48,7 @@ export interface Budget {
 }
 
 const sharedWindow = 2 ** 20;
+const mostArrayBytes = 2 ** 26;
 
 /** What all lanes of a run share: memory, masks, counters. */
 export class Machine implements Accessor {
@@ -137,13 +138,15 @@ export class Machine implements Accessor {
   }
 
   allocateShared(name: string, bytes: number): number {
+    this.sharedBytes += bytes;
+    if (bytes > sharedWindow) throw new Unsupported("a shared array too large for any device");
     const address = this.#allocate(new SharedArray(name, bytes, this.lineup.blockCount));
     this.#shared.push(address);
-    this.sharedBytes += bytes;
     return address;
   }
 
   allocateLocal(name: string, bytes: number): number {
+    if (bytes * this.width > mostArrayBytes) throw new Unsupported("a large array in every thread");
     return this.#allocate(new LocalArray(name, bytes, this.width));
   }
 
@@ -168,6 +171,7 @@ export class Machine implements Accessor {
   }
 
   allocateDevice(name: string, bytes: number): number {
+    if (bytes > mostArrayBytes) throw new Unsupported("a large array in the source");
     return this.#allocate(new DeviceArray(name, bytes));
   }
 

@@ -49,6 +49,8 @@ export interface Region {
 }
 
 export const pageBytes = 512;
+/** Pages of one input that are kept, some 1.5 KB each; others are drawn again. */
+const keptPages = 16_384;
 
 interface Page {
   readonly bytes: Bytes;
@@ -159,6 +161,7 @@ export class GlobalBuffer implements Region {
       const first = (index * pageBytes) / this.elementBytes;
       const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.elementBytes;
       fillInput(this.argument, this.#index, bytes, first, count);
+      if (this.#inputs.size >= keptPages) this.#inputs.clear();
       this.#inputs.set(index, bytes);
     }
     return bytes;
