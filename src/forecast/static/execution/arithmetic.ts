@@ -1,7 +1,7 @@
 import { fastOperation } from "./fast-arithmetic.ts";
 import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
 import { cutToInteger, fit, Mistyped, Unsupported } from "./rounding.ts";
-import { isFloating, isUnsigned, scalarType, type ScalarName, type ScalarType } from "./types.ts";
+import { isFloating, scalarType, type ScalarName, type ScalarType } from "./types.ts";
 
 const floatingRanks: readonly ScalarName[] = ["f16", "bf16", "f32", "f64"];
 const integerRanks: readonly ScalarName[] = ["i32", "u32", "i64", "u64"];
@@ -196,5 +196,3 @@ export function isComparison(operator: string): boolean {
 export function compare(operator: string, a: Lanes, b: Lanes): Lanes {
   return zipLanes(a, b, comparisons[operator] as Operation);
 }
-
-export { isUnsigned };

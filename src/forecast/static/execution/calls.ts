@@ -37,7 +37,7 @@ function construct(run: Run, call: Call, type: Type, scope: Scope): Value {
 }
 
 /** Calls a function of the source, or a lambda. */
-export function callFunction(run: Run, callee: FunctionValue, call: Call, scope: Scope): Value {
+function callFunction(run: Run, callee: FunctionValue, call: Call, scope: Scope): Value {
   const definition = chooseOverload(callee.definitions, call.arguments.length);
   const given = definition.parameters.map((parameter, index) => {
     const argument = call.arguments[index] ?? parameter.initial;

@@ -76,7 +76,7 @@ function holdsArray(type: Type): boolean {
 }
 
 /** What a variable without a value holds. */
-export function emptyValue(type: Type): Value {
+function emptyValue(type: Type): Value {
   if (type.kind === "record")
     return { kind: "record", type, fields: type.fields.map((field) => emptyValue(field.type)) };
   if (type.kind === "array") return noValue;
@@ -117,7 +117,7 @@ function declareLocal(run: Run, declarator: Declarator, type: Type, scope: Scope
 }
 
 /** Assigns braces to an array or structure, with zeros where they end early. */
-export function fill(run: Run, place: Place, value: Value): void {
+function fill(run: Run, place: Place, value: Value): void {
   if (place.kind !== "memory" || value.kind !== "list") {
     assign(run, place, value);
     return;

@@ -192,7 +192,7 @@ function evaluateLogical(run: Run, expression: Expression & { kind: "binary" }, 
 }
 
 /** Result of an operator on two values. */
-export function binary(run: Run, operator: string, left: Value, right: Value): Value {
+function binary(run: Run, operator: string, left: Value, right: Value): Value {
   if (left.kind === "record" || right.kind === "record") return binaryRecords(run, operator, left, right);
   const a = scalarOfValue(left);
   const b = scalarOfValue(right);

@@ -29,7 +29,7 @@ function on3(from: readonly ScalarName[], to: ScalarName, operation: Three): Int
   };
 }
 
-export function countBits(x: number): number {
+function countBits(x: number): number {
   let rest = x >>> 0;
   let count = 0;
   while (rest !== 0) {

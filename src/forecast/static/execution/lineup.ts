@@ -3,7 +3,7 @@ import type { Lineup } from "./machine.ts";
 export type Three = readonly [number, number, number];
 
 /** Block or thread `index` of a shape, x fastest. */
-export function positionOf(index: number, [x, y]: Three): Three {
+function positionOf(index: number, [x, y]: Three): Three {
   return [index % x, Math.floor(index / x) % y, Math.floor(index / (x * y))];
 }
 

@@ -1,4 +1,4 @@
-import type { Declarator, Expression, FunctionDefinition, Program, Statement, TypeName } from "../analysis/ast.ts";
+import type { Declarator, Expression, Program, Statement, TypeName } from "../analysis/ast.ts";
 import { declare } from "./declarations.ts";
 import { evaluate } from "./expressions.ts";
 import { none, type Mask } from "./lanes.ts";
@@ -93,5 +93,3 @@ export class Run {
     return resolveType(this, name, scope);
   }
 }
-
-export type { FunctionDefinition };

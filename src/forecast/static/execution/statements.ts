@@ -89,7 +89,7 @@ function visitReturn(run: Run, { value }: Statement & { kind: "return" }, scope:
 }
 
 /** 0 or 1 in each lane. */
-export function truth(run: Run, value: ReturnType<Run["evaluate"]>): Lanes {
+function truth(run: Run, value: ReturnType<Run["evaluate"]>): Lanes {
   return scalarOfValue(value).lanes;
 }
 

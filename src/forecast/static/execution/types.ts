@@ -197,7 +197,3 @@ function vectorType(name: string, element: ScalarType, count: number, align: num
 export function isFloating(type: Type): boolean {
   return type.kind === "scalar" && /^(f|bf)/.test(type.name);
 }
-
-export function isUnsigned(type: Type): boolean {
-  return type.kind === "pointer" || (type.kind === "scalar" && /^(u|bool)/.test(type.name));
-}

@@ -1,5 +1,4 @@
 import type { Intrinsic } from "./intrinsics.ts";
-import { countBits } from "./integer-intrinsics.ts";
 import { laneOf, type Lanes } from "./lanes.ts";
 import { Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
@@ -189,5 +188,3 @@ export const warpIntrinsics: ReadonlyMap<string, Intrinsic> = new Map<string, In
   ["__syncthreads_and", votingBarrier((count, threads) => (count === threads ? 1 : 0))],
   ["__syncthreads_count", votingBarrier((count) => count)],
 ]);
-
-export { countBits };
