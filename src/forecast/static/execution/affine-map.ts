@@ -36,8 +36,8 @@ export function alongStill({ directions }: AffineMap, number: number): number[] 
   let numbers = [number];
   for (const { extent, step, stride } of directions) {
     if (stride !== 0 || extent === 1) continue;
-    const before = numbers;
-    numbers = Array.from({ length: extent }, (_, index) => before.map((start) => start + index * step)).flat();
+    const first = numbers.map((any) => any - (Math.floor(any / step) % extent) * step);
+    numbers = Array.from({ length: extent }, (_, index) => first.map((start) => start + index * step)).flat();
   }
   return numbers;
 }

@@ -1,5 +1,6 @@
 import type { Expression, FunctionDefinition, Parameter, Statement, TemplateParameter } from "../analysis/ast.ts";
 import { addressedNames } from "./addressed-names.ts";
+import { declareValue } from "./declarations.ts";
 import { callIntrinsic } from "./intrinsics.ts";
 import { none } from "./lanes.ts";
 import { convert, placeOf, placeType } from "./places.ts";
@@ -126,7 +127,7 @@ function bindParameter(run: Run, parameter: Parameter, given: Given, inner: Scop
     const type = parameter.type.name === "auto" ? undefined : run.type(parameter.type, inner);
     const converted = type && !isRows(given, type) ? convert(run, given, type) : given;
     if (converted.kind === "list" || converted.kind === "function") throw new Unsupported("braces as an argument");
-    inner.declare(name, { kind: "variable", type: converted.type, mask: run.machine.mask, value: converted });
+    declareValue(run, name, converted, inner);
   }
 }
 

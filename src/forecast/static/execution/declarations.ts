@@ -4,7 +4,15 @@ import { constant } from "./resolve-type.ts";
 import { Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { arrayOf, isFloating, type ArrayType, type Type } from "./types.ts";
-import { noValue, scalarValue, type Place, type Scope, type Value } from "./values.ts";
+import {
+  noValue,
+  scalarValue,
+  type Place,
+  type RecordValue,
+  type ScalarValue,
+  type Scope,
+  type Value,
+} from "./values.ts";
 
 /** Declares a variable, an array or a reference. */
 export function declare(run: Run, declarator: Declarator, shared: boolean, scope: Scope): void {
@@ -40,7 +48,19 @@ function declareAuto(run: Run, { name, initial, type }: Declarator, scope: Scope
   const value = run.evaluate(initial, scope);
   if (value.kind === "function") scope.declare(name, value);
   else if (value.kind === "list") throw new Unsupported("auto of braces");
-  else scope.declare(name, { kind: "variable", type: value.type, mask: run.machine.mask, value });
+  else declareValue(run, name, value, scope);
+}
+
+/** Gives a name to a value; one with arrays inside needs memory, so that these can be indexed. */
+export function declareValue(run: Run, name: string, value: ScalarValue | RecordValue, scope: Scope): void {
+  const { type } = value;
+  if (!holdsArray(type)) {
+    scope.declare(name, { kind: "variable", type, mask: run.machine.mask, value });
+    return;
+  }
+  const place: Place = { kind: "memory", type, address: run.machine.allocateLocal(name, type.bytes) };
+  assign(run, place, value);
+  scope.declare(name, { kind: "place", place });
 }
 
 function declareReference(run: Run, declarator: Declarator, scope: Scope): void {
@@ -52,7 +72,7 @@ function declareReference(run: Run, declarator: Declarator, scope: Scope): void 
   }
   const type = run.type(declarator.type, scope);
   const value = convert(run, run.evaluate(initial, scope), type);
-  scope.declare(declarator.name, { kind: "variable", type, mask: run.machine.mask, value });
+  if (value.kind === "scalar" || value.kind === "record") declareValue(run, declarator.name, value, scope);
 }
 
 function declaredType(run: Run, declarator: Declarator, scope: Scope): Type {

@@ -132,6 +132,20 @@ describe("executionFacts", () => {
     expect(found).toMatchObject({ ending: "done", differing: 0 });
   });
 
+  it("hands structures with arrays inside from function to function", () => {
+    const source = `struct Pair { float cell[2]; };
+      __device__ Pair both(const float* x, int i) { Pair p; p.cell[0] = x[i]; p.cell[1] = x[i ^ 1]; return p; }
+      __device__ float add(const Pair& a, Pair b) { b.cell[1] = a.cell[0]; return b.cell[0] + b.cell[1]; }
+      extern "C" __global__ void k(const float* x, float* y, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        y[i] = add(both(x, i), both(x, i));
+      }`;
+    expect(executionFacts(kernelOf(source, shape, n), doubling(), undefined)).toMatchObject({
+      reason: "",
+      differing: 0,
+    });
+  });
+
   it("sees sums that nothing sets to zero", () => {
     const found = facts("float sums[2]; sums[i % 2] += 2.0f * x[i]; y[i] = sums[i % 2];");
     expect(found.differing).toBe(found.compared);
