@@ -169,7 +169,7 @@ export function moveToMemory(
   for (const { name } of parameters) {
     const entry = inner.lookUp(name);
     if (!addressed.has(name) || entry?.kind !== "variable") continue;
-    const address = run.machine.allocateLocal(name, entry.type.bytes);
+    const address = run.localAddress(`${name} as parameter`, entry.type.bytes);
     inner.declare(name, { kind: "place", place: { kind: "memory", type: entry.type, address } });
     run.visit(assignment(name, entry.value, inner), inner);
   }

@@ -58,7 +58,7 @@ export function declareValue(run: Run, name: string, value: ScalarValue | Record
     scope.declare(name, { kind: "variable", type, mask: run.machine.mask, value });
     return;
   }
-  const place: Place = { kind: "memory", type, address: run.machine.allocateLocal(name, type.bytes) };
+  const place: Place = { kind: "memory", type, address: run.localAddress(name, type.bytes) };
   assign(run, place, value);
   scope.declare(name, { kind: "place", place });
 }
@@ -124,12 +124,7 @@ function declareDevice(run: Run, declarator: Declarator, type: ArrayType, scope:
 }
 
 function declareLocal(run: Run, declarator: Declarator, type: Type, scope: Scope): void {
-  const key = `local ${run.number(declarator)} ${run.frame.depth} ${type.bytes}`;
-  let address = run.arrays.get(key);
-  if (address === undefined) {
-    address = run.machine.allocateLocal(declarator.name, type.bytes);
-    run.arrays.set(key, address);
-  }
+  const address = run.localAddress(`${declarator.name} ${run.number(declarator)}`, type.bytes);
   const place: Place = { kind: "memory", type, address };
   const value = declarator.initial && run.evaluate(declarator.initial, scope);
   scope.declare(declarator.name, { kind: "place", place });

@@ -81,6 +81,14 @@ export class Run {
     return known;
   }
 
+  /** Memory of a variable of each thread; that of an earlier call of equal depth is used again. */
+  localAddress(name: string, bytes: number): number {
+    const key = `local ${name} ${this.frame.depth} ${bytes}`;
+    const address = this.arrays.get(key) ?? this.machine.allocateLocal(name.split(" ")[0] ?? name, bytes);
+    this.arrays.set(key, address);
+    return address;
+  }
+
   evaluate(expression: Expression, scope: Scope): Value {
     return evaluate(this, expression, scope);
   }
