@@ -110,6 +110,7 @@ function declareShared(run: Run, declarator: Declarator, type: Type, scope: Scop
   let address = run.arrays.get(key);
   if (address === undefined) {
     const bytes = dynamic ? machine.dynamicSharedBytes : type.bytes;
+    if (!dynamic) machine.staticSharedBytes += bytes;
     address = machine.allocateShared(declarator.name, bytes);
     run.arrays.set(key, address);
   }

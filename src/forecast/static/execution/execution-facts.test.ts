@@ -221,6 +221,27 @@ describe("executionFacts", () => {
     expect(refusal({ staticSmem: 232_449 })).toBe(true);
   });
 
+  it.each([
+    [0, 40_000, false],
+    [0, 60_000, false],
+    [0, 240_000, true],
+    [49_152, 4, true],
+    [49_153, 4, false],
+    [200_000, 32_448, false],
+    [200_000, 32_452, true],
+  ])("adds %i dynamic and %i static bytes of shared memory up", (smemBytes, bytes, refused) => {
+    const source = `extern "C" __global__ void k(const float* x, float* y, int n) {
+      extern __shared__ float more[];
+      __shared__ char tile[${bytes}];
+      tile[threadIdx.x] = 0;
+      if (n < 0) more[0] = 0;
+      y[blockIdx.x * 256 + threadIdx.x] = 2.0f * x[blockIdx.x * 256 + threadIdx.x];
+    }`;
+    const launch = { kernel: "k", ...shape, smemBytes, args: ["x", "y", { i32: n }] };
+    const kernel = makeKernel({ source, launches: [launch], compileOptions: [] }, {});
+    expect(executionFacts(kernel, doubling(), undefined).refused).toBe(refused);
+  });
+
   it("gives no verdict on what it does not model", () => {
     const found = facts(`asm volatile("griddepcontrol.wait;"); y[i] = 0.0f;`);
     expect(found).toMatchObject({ ending: "unsupported", compared: 0, reason: "the instruction griddepcontrol.wait" });

@@ -1,7 +1,7 @@
 import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
 import { CoverageCount, coverageOf } from "./coverage.ts";
-import { launchFault, mostSharedBytes } from "./launch-faults.ts";
+import { launchFault, sharedFault } from "./launch-faults.ts";
 import { sampleBlocks, sampleThreads, singleThreads, sizeOf, wholeBlocks } from "./lineup.ts";
 import type { Budget, Fault } from "./machine.ts";
 import { planBlocks } from "./plan-blocks.ts";
@@ -90,9 +90,7 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
     if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
   }
   const trial = trialOf(kernel, prepared, known);
-  if (trial.sharedBytes > mostSharedBytes) {
-    return { ...nothing, refused: true, ending: "refused", reason: `${trial.sharedBytes} bytes of shared memory` };
-  }
+  if (trial.refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: trial.refusal };
   const { ending, faults, agreement } = trial;
   const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
   return {
@@ -119,7 +117,8 @@ interface Trial {
   readonly faults: readonly Fault[];
   readonly agreement: Agreement;
   readonly coverage: number;
-  readonly sharedBytes: number;
+  /** Why a launch would be refused, seen from the shared memory that it declares. */
+  readonly refusal: string | undefined;
   readonly reason: string;
 }
 
@@ -169,7 +168,12 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
     if (together) return undefined;
     const parts = (sizeOf(launch.grid) * sizeOf(launch.block)) / length;
     const coverage = run.ending === "done" ? coverageOf(buffers, [{ count, parts }]) : Number.NaN;
-    trial = judge(kernel, buffers, { ...run, firstFaults: run.faults, complete: true, coverage }, oracle);
+    trial = judge(
+      kernel,
+      buffers,
+      { ...run, firstFaults: run.faults, complete: true, coverage, refusal: undefined },
+      oracle,
+    );
     if (run.ending !== "steps" || trial.agreement.compared > 0) break;
   }
   return trial;
@@ -214,8 +218,7 @@ interface BlocksRun {
   /** False where something was read that an earlier launch should have written, by a block that did not run. */
   readonly complete: boolean;
   readonly coverage: number;
-  /** Most shared memory of a launch's blocks. */
-  readonly sharedBytes: number;
+  readonly refusal: string | undefined;
 }
 
 function runBlocks(
@@ -228,7 +231,12 @@ function runBlocks(
   const faults: Fault[] = [];
   const written = new Set<string>();
   const counts: { readonly count: CoverageCount; readonly parts: number }[] = [];
-  const result = { firstFaults: [] as readonly Fault[], complete: true, coverage: Number.NaN, sharedBytes: 0 };
+  const result = {
+    firstFaults: [] as readonly Fault[],
+    complete: true,
+    coverage: Number.NaN,
+    refusal: undefined as string | undefined,
+  };
   for (const [index, launch] of kernel.launches.entries()) {
     const numbers = blocks[index] ?? [];
     if (numbers.length === 0) continue;
@@ -243,7 +251,7 @@ function runBlocks(
     };
     const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
     faults.push(...run.faults);
-    result.sharedBytes = Math.max(result.sharedBytes, run.sharedBytes);
+    result.refusal ??= sharedFault(launch, run.staticSharedBytes);
     if (index === 0) result.firstFaults = run.faults;
     if (run.ending !== "done") return { ...result, ending: run.ending, reason: run.reason, faults };
     for (const name of made[index] ?? []) written.add(name);

@@ -12,7 +12,9 @@ const mostThreads = 1024;
 const registerStep = 8;
 const registersPerBlock = 65_536;
 /** Bytes of shared memory that a block may have. */
-export const mostSharedBytes = 232_448;
+const mostSharedBytes = 232_448;
+/** Bytes that it may have without asking; one asks for as many dynamic bytes as exceed this. */
+const plainSharedBytes = 49_152;
 const deepestBlock = 64;
 const gridLimit = 65_535;
 
@@ -45,8 +47,17 @@ function geometryFault(
   const registers = roundUp(evidence?.regs ?? 0, registerStep);
   if (registers * roundUp(threads, 32) > registersPerBlock)
     return `${registers} registers in each of ${threads} threads`;
-  const shared = launch.smemBytes + (evidence?.staticSmem ?? 0);
-  return shared > mostSharedBytes ? `${shared} bytes of shared memory; a block may have ${mostSharedBytes}` : undefined;
+  return sharedFault(launch, evidence?.staticSmem ?? 0);
+}
+
+/** Why a launch of a kernel with so many bytes of static shared memory would be refused. */
+export function sharedFault({ smemBytes }: ResolvedLaunch, staticBytes: number): string | undefined {
+  const bytes = smemBytes + staticBytes;
+  if (bytes > mostSharedBytes) return `${bytes} bytes of shared memory; a block may have ${mostSharedBytes}`;
+  const asksForMore = smemBytes === 0 || smemBytes > plainSharedBytes;
+  return bytes > plainSharedBytes && !asksForMore
+    ? `${bytes} bytes of shared memory, more than ${plainSharedBytes}, though no more are dynamic`
+    : undefined;
 }
 
 /** Threads that `__launch_bounds__` allows. */

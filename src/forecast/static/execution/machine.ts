@@ -74,8 +74,9 @@ export class Machine implements Accessor {
   readonly #globals: readonly GlobalBuffer[];
   /** Reads of shared and global memory so far. */
   loads = 0;
-  /** Bytes of shared arrays per block. */
+  /** Bytes of shared arrays per block, and of those whose size the source gives. */
   sharedBytes = 0;
+  staticSharedBytes = 0;
 
   constructor(
     program: Program,

@@ -22,6 +22,7 @@ export interface LaunchRun {
   readonly faults: readonly Fault[];
   /** Bytes of shared memory that the run came upon. */
   readonly sharedBytes: number;
+  readonly staticSharedBytes: number;
 }
 
 /** A kernel's program with the memory its launches share. */
@@ -60,8 +61,9 @@ export function runLaunch(
       reason = error instanceof Unsupported ? error.message : `failure: ${String(error)}`;
     }
   }
+  const { sharedBytes, staticSharedBytes } = machine;
   const faults = [...machine.faults].map(([kind, fault]) => ({ kind, ...fault }));
-  return { ending, reason, faults, sharedBytes: machine.sharedBytes };
+  return { ending, reason, faults, sharedBytes, staticSharedBytes };
 }
 
 function start(run: Run, bench: Bench, launch: ResolvedLaunch): void {
