@@ -1,3 +1,5 @@
+import type { CudaToken } from "../../../domain/index.ts";
+
 /** What a name or expression is declared as; enough to know widths, spaces and whether arithmetic is floating. */
 export interface TypeName {
   /** Base name without qualifiers or template arguments, for example `float4` or `wmma::fragment`. */
@@ -5,10 +7,14 @@ export interface TypeName {
   readonly pointers: number;
   /** Of a pointer to an array, `T (*)[N][M]`: the extents of the array. */
   readonly rows?: readonly Expression[];
+  readonly unsigned?: true;
+  readonly reference?: true;
+  /** Template arguments as written, without the angle brackets. */
+  readonly template?: readonly CudaToken[];
 }
 
 export type Expression =
-  | { readonly kind: "number"; readonly value: number; readonly floating: boolean }
+  | { readonly kind: "number"; readonly value: number; readonly floating: boolean; readonly text?: string }
   | { readonly kind: "text" }
   | { readonly kind: "name"; readonly name: string }
   | { readonly kind: "member"; readonly object: Expression; readonly name: string }
@@ -23,9 +29,15 @@ export type Expression =
   | { readonly kind: "binary"; readonly operator: string; readonly left: Expression; readonly right: Expression }
   | { readonly kind: "assign"; readonly operator: string; readonly target: Expression; readonly value: Expression }
   | { readonly kind: "choice"; readonly condition: Expression; readonly yes: Expression; readonly no: Expression }
-  | { readonly kind: "cast"; readonly type: TypeName; readonly operand: Expression }
+  /** `reinterprets` is true of a `reinterpret_cast`. */
+  | {
+      readonly kind: "cast";
+      readonly type: TypeName;
+      readonly operand: Expression;
+      readonly reinterprets?: true;
+    }
   | { readonly kind: "sizeof"; readonly type: TypeName }
-  | { readonly kind: "list"; readonly items: readonly Expression[] }
+  | { readonly kind: "list"; readonly items: readonly Expression[]; readonly type?: TypeName }
   | { readonly kind: "lambda"; readonly definition: FunctionDefinition };
 
 export interface Declarator {
@@ -50,6 +62,8 @@ export type Statement =
       readonly condition?: Expression;
       readonly step?: Expression;
       readonly body: Statement;
+      /** True of `do … while`. */
+      readonly bodyFirst?: true;
       /** From `#pragma unroll`: undefined without one, 0 for no number. */
       readonly unroll?: number;
     }
@@ -57,21 +71,54 @@ export type Statement =
   | { readonly kind: "return"; readonly value?: Expression }
   | { readonly kind: "declaration"; readonly declaration: Declaration }
   | { readonly kind: "expression"; readonly expression: Expression }
-  | { readonly kind: "assembly"; readonly text: string; readonly operands: readonly Expression[] }
-  | { readonly kind: "nothing" };
+  | {
+      readonly kind: "assembly";
+      readonly text: string;
+      readonly operands: readonly Expression[];
+      /** As many as operands, for instance `"=r"`. */
+      readonly constraints: readonly string[];
+    }
+  /** A label of a `switch`; without a value, `default`. */
+  | { readonly kind: "case"; readonly value?: Expression }
+  | { readonly kind: "leave"; readonly how: "break" | "continue" }
+  | { readonly kind: "alias"; readonly name: string; readonly type: TypeName }
+  /** `understood` is false where the parser gave up on a statement. */
+  | { readonly kind: "nothing"; readonly understood?: false };
 
 export interface Parameter {
   readonly name: string;
   readonly type: TypeName;
   readonly reference: boolean;
+  readonly initial?: Expression;
+}
+
+/** One parameter of a template. */
+export interface TemplateParameter {
+  readonly name: string;
+  readonly isType: boolean;
+  /** The default as written. */
+  readonly initial: readonly CudaToken[];
 }
 
 export interface FunctionDefinition {
   readonly name: string;
   readonly templateParameters: readonly string[];
+  readonly template?: readonly TemplateParameter[];
+  /** Arguments of `__launch_bounds__` as written. */
+  readonly launchBounds?: readonly CudaToken[];
   readonly parameters: readonly Parameter[];
   readonly returns: TypeName;
   readonly body: Statement;
+}
+
+/** A structure's data members. */
+export interface Layout {
+  readonly members: readonly Declarator[];
+  /** From `__align__`, as written; empty without. */
+  readonly align: readonly CudaToken[];
+  readonly isUnion: boolean;
+  /** False where it has methods, is a template, or was not understood. */
+  readonly plain: boolean;
 }
 
 /** A parsed source. What could not be parsed is left out and counted. */
@@ -83,5 +130,9 @@ export interface Program {
   readonly aliases: ReadonlyMap<string, TypeName>;
   /** Names of the structures' fields. */
   readonly fields: ReadonlySet<string>;
+  /** The structures' data members in order, by name of the structure. */
+  readonly layouts: ReadonlyMap<string, Layout>;
+  /** All functions of a name, where it has several. */
+  readonly overloads: ReadonlyMap<string, readonly FunctionDefinition[]>;
   readonly skipped: number;
 }

@@ -156,11 +156,13 @@ function parsePrimary(context: ParserContext): Expression {
 function parseNumber(text: string): Expression {
   const plain = text.replaceAll("'", "");
   if (/^0[xX]/.test(plain) && !/[pP]/.test(plain)) {
-    return { kind: "number", value: Number(plain.replace(/[uUlLzZ]+$/, "")), floating: false };
+    return { kind: "number", value: Number(plain.replace(/[uUlLzZ]+$/, "")), floating: false, text: plain };
   }
-  if (/^0[bB]/.test(plain)) return { kind: "number", value: Number(plain.replace(/[uUlLzZ]+$/, "")), floating: false };
+  if (/^0[bB]/.test(plain)) {
+    return { kind: "number", value: Number(plain.replace(/[uUlLzZ]+$/, "")), floating: false, text: plain };
+  }
   const floating = /[.eEpP]|[fF]$/.test(plain);
-  return { kind: "number", value: Number.parseFloat(plain), floating };
+  return { kind: "number", value: Number.parseFloat(plain), floating, text: plain };
 }
 
 function characterValue(text: string): Expression {
@@ -197,7 +199,10 @@ function parseNamed(context: ParserContext): Expression {
   if (cursor.peek() === "(") {
     return { kind: "call", callee, templateArguments, arguments: parseArguments(context) };
   }
-  if (cursor.peek() === "{" && (elementType(name) || context.names.has(name))) return parseList(context);
+  if (cursor.peek() === "{" && (elementType(name) || context.names.has(name))) {
+    const list = parseList(context);
+    return list.kind === "list" ? { ...list, type: { name, pointers: 0 } } : list;
+  }
   return callee;
 }
 
@@ -216,7 +221,7 @@ function parseFunctionalCast(context: ParserContext): Expression | undefined {
 
 function parseNamedCast(context: ParserContext): Expression {
   const { cursor } = context;
-  cursor.next();
+  const reinterprets = cursor.next() === "reinterpret_cast";
   cursor.expect("<");
   const named: TypeName = parseType(cursor, context)?.type ?? { name: "int", pointers: 0 };
   const rows = parseRows(context);
@@ -226,7 +231,7 @@ function parseNamedCast(context: ParserContext): Expression {
   cursor.expect("(");
   const operand = parseExpression(context);
   cursor.expect(")");
-  return { kind: "cast", type, operand };
+  return { kind: "cast", type, operand, ...(reinterprets ? { reinterprets } : {}) };
 }
 
 /** `<…>` behind a name, where it can only be template arguments: a call, a scope or a brace follows. */

@@ -1,8 +1,16 @@
 import type { CudaToken } from "../../../domain/index.ts";
-import type { Declaration, FunctionDefinition, Program, TypeName } from "./ast.ts";
+import type {
+  Declaration,
+  Declarator,
+  FunctionDefinition,
+  Layout,
+  Program,
+  TemplateParameter,
+  TypeName,
+} from "./ast.ts";
 import { elementType } from "./element-types.ts";
 import { StatementParser } from "./parse-statement.ts";
-import { parseType } from "./parse-type.ts";
+import { parseType, type QualifiedType } from "./parse-type.ts";
 import { TokenCursor } from "./token-cursor.ts";
 
 /** Parses a preprocessed source. Never fails: what is not understood is skipped and counted. */
@@ -18,8 +26,13 @@ class ProgramParser {
   readonly #structures = new Map<string, number>();
   readonly #aliases = new Map<string, TypeName>();
   readonly #fields = new Set<string>();
+  readonly #layouts = new Map<string, Layout>();
+  readonly #overloads = new Map<string, FunctionDefinition[]>();
   #templateParameters: string[] = [];
+  #template: TemplateParameter[] = [];
   #skipped = 0;
+  /** Members so far that are not plain data. */
+  #methods = 0;
 
   constructor(tokens: readonly CudaToken[]) {
     this.#cursor = new TokenCursor(tokens);
@@ -43,6 +56,8 @@ class ProgramParser {
       structures: this.#structures,
       aliases: this.#aliases,
       fields: this.#fields,
+      layouts: this.#layouts,
+      overloads: this.#overloads,
       skipped: this.#skipped + this.#statements.skipped,
     };
   }
@@ -81,11 +96,14 @@ class ProgramParser {
     const end = cursor.templateEnd(0, true) ?? cursor.position;
     const words = cursor.tokens.slice(cursor.position, end);
     this.#templateParameters = [];
+    this.#template = [];
     words.forEach(({ kind, text }, index) => {
       const [previous, follows] = [words[index - 1]?.text ?? "", words[index + 1]?.text ?? ""];
       if (kind !== "identifier" || !/^[,>=]$/.test(follows) || previous === "=") return;
       this.#templateParameters.push(text);
-      if (previous === "typename" || previous === "class") this.#statements.names.add(text);
+      const isType = previous === "typename" || previous === "class";
+      this.#template.push({ name: text, isType, initial: follows === "=" ? defaultTokens(words, index + 2) : [] });
+      if (isType) this.#statements.names.add(text);
     });
     cursor.position = end;
   }
@@ -118,38 +136,51 @@ class ProgramParser {
   /** Adds up the plain fields; methods are parsed as free functions. */
   #parseStructure(): void {
     const cursor = this.#cursor;
-    cursor.next();
+    const isUnion = cursor.next() === "union";
+    const isTemplate = this.#template.length > 0;
+    this.#templateParameters = [];
+    this.#template = [];
+    let align: readonly CudaToken[] = [];
     while (cursor.peek() === "__align__" || cursor.peek() === "alignas") {
       cursor.next();
+      const start = cursor.position;
       cursor.skipGroup();
+      align = cursor.tokens.slice(start + 1, cursor.position - 1);
     }
     const name = cursor.kind() === "identifier" ? cursor.next() : "";
     this.#statements.names.add(name);
     while (!["{", ";", ""].includes(cursor.peek())) cursor.next();
     if (!cursor.accept("{")) return;
     let bytes = 0;
-    while (!cursor.done && cursor.peek() !== "}") bytes += this.#parseMember();
+    const members: Declarator[] = [];
+    const before = this.#methods;
+    while (!cursor.done && cursor.peek() !== "}") bytes += this.#parseMember(members);
+    const plain = this.#methods === before && !isTemplate;
+    this.#layouts.set(name, { members, align, isUnion, plain });
     cursor.skipStatement();
     cursor.accept("}");
     cursor.accept(";");
     this.#structures.set(name, Math.max(1, bytes));
   }
 
-  #parseMember(): number {
+  #parseMember(members: Declarator[]): number {
     const cursor = this.#cursor;
     const start = cursor.position;
     const parsed = parseType(cursor, this.#statements);
     if (parsed && cursor.kind() === "identifier" && cursor.peek(1) === "(") {
-      this.#parseFunction(parsed.type);
+      this.#methods++;
+      this.#parseFunction(parsed);
       return 0;
     }
     cursor.position = start;
     const declaration = this.#statements.parseDeclaration();
     if (!declaration) {
+      this.#methods++;
       cursor.skipStatement();
       if (cursor.position === start) cursor.next();
       return 0;
     }
+    members.push(...declaration.declarators);
     return declaration.declarators.reduce((sum, { name, type, extents }) => {
       this.#fields.add(name);
       const count = extents.reduce((product, extent) => product * (extent?.kind === "number" ? extent.value : 1), 1);
@@ -189,7 +220,7 @@ class ProgramParser {
     const start = cursor.position;
     const parsed = parseType(cursor, this.#statements);
     if (parsed && cursor.kind() === "identifier" && cursor.peek(1) === "(") {
-      this.#parseFunction(parsed.type);
+      this.#parseFunction(parsed);
       return;
     }
     cursor.position = start;
@@ -211,15 +242,39 @@ class ProgramParser {
     }
   }
 
-  #parseFunction(returns: TypeName): void {
+  #parseFunction({ type: returns, launchBounds }: QualifiedType): void {
     const cursor = this.#cursor;
     const name = cursor.identifier();
     const parameters = this.#statements.parseParameters();
     while (!cursor.done && !["{", ";"].includes(cursor.peek())) cursor.next();
     const templateParameters = this.#templateParameters;
+    const template = this.#template;
     this.#templateParameters = [];
+    this.#template = [];
     if (cursor.peek() === ";") return;
     const body = this.#statements.parseBlock();
-    this.#functions.set(name, { name, templateParameters, parameters, returns, body });
+    const definition: FunctionDefinition = {
+      name,
+      templateParameters,
+      template,
+      parameters,
+      returns,
+      body,
+      ...(launchBounds ? { launchBounds } : {}),
+    };
+    this.#functions.set(name, definition);
+    this.#overloads.set(name, [...(this.#overloads.get(name) ?? []), definition]);
   }
+}
+
+/** Tokens of a template parameter's default, to the comma or bracket that ends it. */
+function defaultTokens(words: readonly CudaToken[], start: number): readonly CudaToken[] {
+  let depth = 0;
+  for (let at = start; at < words.length; at++) {
+    const text = words[at]?.text ?? "";
+    if (depth === 0 && (text === "," || text === ">")) return words.slice(start, at);
+    if (/^[(<[]$/.test(text)) depth++;
+    if (/^[)>\]]$/.test(text)) depth--;
+  }
+  return words.slice(start);
 }

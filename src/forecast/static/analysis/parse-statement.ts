@@ -36,7 +36,7 @@ export class StatementParser implements ParserContext {
       this.cursor.skipStatement();
       if (this.cursor.position === start) this.cursor.next();
       this.skipped++;
-      return nothing;
+      return { kind: "nothing", understood: false };
     }
   }
 
@@ -75,15 +75,18 @@ export class StatementParser implements ParserContext {
     let text = "";
     while (cursor.kind() === "string") text += cursor.next().slice(1, -1);
     const operands: Expression[] = [];
+    const constraints: string[] = [];
     while (!cursor.done && cursor.peek() !== ")") {
-      if (cursor.accept("(")) {
+      if (cursor.peek() === "(") {
+        constraints.push(cursor.tokens[cursor.position - 1]?.text.slice(1, -1) ?? "");
+        cursor.next();
         operands.push(parseExpression(this));
         cursor.expect(")");
       } else cursor.next();
     }
     cursor.expect(")");
     cursor.accept(";");
-    return { kind: "assembly", text, operands };
+    return { kind: "assembly", text, operands, constraints };
   }
 
   /** A declaration with its `;`, or undefined with nothing taken where an expression starts. */
@@ -98,7 +101,7 @@ export class StatementParser implements ParserContext {
       cursor.position = start;
       return undefined;
     }
-    const base: TypeName = { name: parsed.type.name, pointers: 0 };
+    const base: TypeName = { ...parsed.type, pointers: 0 };
     const declarators = [this.#parseDeclarator(parsed.type)];
     while (cursor.accept(",")) {
       declarators.push(this.#parseDeclarator({ ...base, pointers: parsePointers(cursor) }));
@@ -189,7 +192,7 @@ export class StatementParser implements ParserContext {
     const condition = parseExpression(this);
     cursor.expect(")");
     cursor.expect(";");
-    return { kind: "loop", condition, body };
+    return { kind: "loop", condition, body, bodyFirst: true };
   }
 
   parseSwitch(): Statement {
@@ -209,9 +212,27 @@ export class StatementParser implements ParserContext {
     return { kind: "return", value };
   }
 
-  skipTo(end: string): Statement {
+  skipTo(end: string, statement: Statement = nothing): Statement {
     while (!this.cursor.done && !this.cursor.accept(end)) this.cursor.next();
-    return nothing;
+    return statement;
+  }
+
+  parseCase(): Statement {
+    this.cursor.next();
+    const value = parseExpression(this);
+    this.cursor.expect(":");
+    return { kind: "case", value };
+  }
+
+  /** `using name = type;`; other forms are skipped. */
+  parseUsing(): Statement {
+    const { cursor } = this;
+    cursor.next();
+    if (cursor.kind() !== "identifier" || cursor.peek(1) !== "=") return this.skipTo(";");
+    const name = cursor.next();
+    cursor.next();
+    const parsed = parseType(cursor, this);
+    return this.skipTo(";", parsed ? { kind: "alias", name, type: parsed.type } : nothing);
   }
 
   /** `[captures](parameters) … { body }`. */
@@ -260,8 +281,8 @@ export class StatementParser implements ParserContext {
       cursor.skipGroup();
       pointers = Math.max(1, pointers);
     }
-    if (cursor.accept("=")) parseAssignment(this);
-    return { name, type: { name: parsed.type.name, pointers }, reference };
+    const initial = cursor.accept("=") ? parseAssignment(this) : undefined;
+    return { name, type: { ...parsed.type, pointers }, reference, ...(initial ? { initial } : {}) };
   }
 }
 
@@ -272,12 +293,12 @@ const keywords: ReadonlyMap<string, (parser: StatementParser) => Statement> = ne
   ["do", (parser: StatementParser): Statement => parser.parseDo()],
   ["switch", (parser: StatementParser): Statement => parser.parseSwitch()],
   ["return", (parser: StatementParser): Statement => parser.parseReturn()],
-  ["case", (parser: StatementParser): Statement => parser.skipTo(":")],
-  ["default", (parser: StatementParser): Statement => parser.skipTo(":")],
-  ["break", (parser: StatementParser): Statement => parser.skipTo(";")],
-  ["continue", (parser: StatementParser): Statement => parser.skipTo(";")],
-  ["goto", (parser: StatementParser): Statement => parser.skipTo(";")],
-  ["using", (parser: StatementParser): Statement => parser.skipTo(";")],
+  ["case", (parser: StatementParser): Statement => parser.parseCase()],
+  ["default", (parser: StatementParser): Statement => parser.skipTo(":", { kind: "case" })],
+  ["break", (parser: StatementParser): Statement => parser.skipTo(";", { kind: "leave", how: "break" })],
+  ["continue", (parser: StatementParser): Statement => parser.skipTo(";", { kind: "leave", how: "continue" })],
+  ["goto", (parser: StatementParser): Statement => parser.skipTo(";", { kind: "nothing", understood: false })],
+  ["using", (parser: StatementParser): Statement => parser.parseUsing()],
   ["typedef", (parser: StatementParser): Statement => parser.skipTo(";")],
   ["static_assert", (parser: StatementParser): Statement => parser.skipTo(";")],
   [";", (parser: StatementParser): Statement => parser.skipTo(";")],

@@ -1,3 +1,4 @@
+import type { CudaToken } from "../../../domain/index.ts";
 import type { TypeName } from "./ast.ts";
 import { elementType } from "./element-types.ts";
 import type { TokenCursor } from "./token-cursor.ts";
@@ -37,6 +38,7 @@ export interface KnownTypes {
 /** A parsed type with what its qualifiers said. */
 export interface QualifiedType {
   readonly type: TypeName;
+  readonly launchBounds?: readonly CudaToken[];
   readonly shared: boolean;
   readonly certain: boolean;
 }
@@ -47,7 +49,7 @@ export interface QualifiedType {
  */
 export function parseType(cursor: TokenCursor, known: KnownTypes): QualifiedType | undefined {
   const start = cursor.position;
-  const seen = { shared: false, qualified: false };
+  const seen: Qualifiers = { shared: false, qualified: false };
   skipQualifiers(cursor, seen);
   const name = parseName(cursor);
   if (name === undefined) {
@@ -55,9 +57,30 @@ export function parseType(cursor: TokenCursor, known: KnownTypes): QualifiedType
     return undefined;
   }
   skipQualifiers(cursor, seen);
-  const certain = seen.qualified || elementType(name) !== undefined || known.names.has(name);
-  return { type: { name, pointers: parsePointers(cursor) }, shared: seen.shared, certain };
+  const certain = seen.qualified || elementType(name.name) !== undefined || known.names.has(name.name);
+  const { launchBounds, shared } = seen;
+  return {
+    type: withPointers(name, cursor),
+    shared,
+    certain,
+    ...(launchBounds ? { launchBounds } : {}),
+  };
 }
+
+function withPointers(name: Name, cursor: TokenCursor): TypeName {
+  const start = cursor.position;
+  const pointers = parsePointers(cursor);
+  const reference = cursor.tokens.slice(start, cursor.position).some(({ text }) => text === "&" || text === "&&");
+  return { ...name, pointers, ...(reference ? { reference } : {}) };
+}
+
+interface Qualifiers {
+  shared: boolean;
+  qualified: boolean;
+  launchBounds?: readonly CudaToken[];
+}
+
+type Name = Pick<TypeName, "name" | "unsigned" | "template">;
 
 /** Takes `*`, `&`, `&&` and qualifiers between a type and a declarator; returns the number of `*`. */
 export function parsePointers(cursor: TokenCursor): number {
@@ -71,12 +94,14 @@ export function parsePointers(cursor: TokenCursor): number {
   }
 }
 
-function skipQualifiers(cursor: TokenCursor, seen: { shared: boolean; qualified: boolean }): void {
+function skipQualifiers(cursor: TokenCursor, seen: Qualifiers): void {
   for (;;) {
     const word = cursor.peek();
     if (withParentheses.has(word)) {
       cursor.next();
+      const start = cursor.position;
       if (cursor.peek() === "(") cursor.skipGroup();
+      if (word === "__launch_bounds__") seen.launchBounds = cursor.tokens.slice(start + 1, cursor.position - 1);
     } else if (word === "__shared__" || qualifiers.has(word)) {
       cursor.next();
       if (word === "__shared__") seen.shared = true;
@@ -86,30 +111,32 @@ function skipQualifiers(cursor: TokenCursor, seen: { shared: boolean; qualified:
   }
 }
 
-function parseName(cursor: TokenCursor): string | undefined {
+function parseName(cursor: TokenCursor): Name | undefined {
   if (modifiers.has(cursor.peek())) return parseModified(cursor);
   if (cursor.kind() !== "identifier") return undefined;
   let name = cursor.next();
-  skipTemplate(cursor);
+  let template = takeTemplate(cursor);
   while (cursor.peek() === "::" && cursor.kind(1) === "identifier") {
     cursor.next();
     name += `::${cursor.next()}`;
-    skipTemplate(cursor);
+    template = takeTemplate(cursor);
   }
-  return name;
+  return template ? { name, template } : { name };
 }
 
-function skipTemplate(cursor: TokenCursor): void {
-  if (cursor.peek() === "<") cursor.position = cursor.templateEnd(0) ?? cursor.position;
+function takeTemplate(cursor: TokenCursor): readonly CudaToken[] | undefined {
+  const end = cursor.peek() === "<" ? cursor.templateEnd(0) : undefined;
+  if (end === undefined) return undefined;
+  const start = cursor.position + 1;
+  cursor.position = end;
+  return cursor.tokens.slice(start, end - 1);
 }
 
 /** `unsigned long long`, `long int`, `unsigned` … */
-function parseModified(cursor: TokenCursor): string {
+function parseModified(cursor: TokenCursor): Name {
   const words: string[] = [];
   while (modifiers.has(cursor.peek())) words.push(cursor.next());
   if (["int", "char", "double"].includes(cursor.peek())) words.push(cursor.next());
-  if (words.includes("char")) return "char";
-  if (words.includes("double")) return "double";
-  if (words.includes("long")) return "long";
-  return words.includes("short") ? "short" : "int";
+  const name = ["char", "double", "long", "short"].find((word) => words.includes(word)) ?? "int";
+  return words.includes("unsigned") ? { name, unsigned: true } : { name };
 }

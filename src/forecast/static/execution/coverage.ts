@@ -1,0 +1,46 @@
+import type { GlobalBuffer, Watcher } from "./regions.ts";
+
+/** Counts the elements of each output that each block (or thread) of a launch writes. */
+export class CoverageCount {
+  readonly #written = new Map<string, Map<number, Set<number>>>();
+
+  /** Notes a write of the block or thread of a number. */
+  note(buffer: GlobalBuffer, offset: number, bytes: number, number: number): void {
+    const parts = this.#written.get(buffer.name) ?? new Map<number, Set<number>>();
+    this.#written.set(buffer.name, parts);
+    const elements = parts.get(number) ?? new Set<number>();
+    parts.set(number, elements);
+    for (let at = offset; at < offset + bytes; at += buffer.elementBytes) {
+      elements.add(Math.floor(at / buffer.elementBytes));
+    }
+  }
+
+  watcher(numberOf: (lane: number) => number): Watcher {
+    return (buffer, offset, lane, write, bytes) => {
+      if (write && buffer.argument.role === "out") this.note(buffer, offset, bytes, numberOf(lane));
+    };
+  }
+
+  /** The most elements of a buffer that all blocks (or threads) can write if none writes more than those that ran. */
+  most(name: string, count: number): number {
+    const sizes = [...(this.#written.get(name)?.values() ?? [])].map(({ size }) => size);
+    return Math.max(0, ...sizes) * count;
+  }
+}
+
+/**
+ * Smallest share of an output that a kernel's launches can write, at most 1. NaN without outputs, and where blocks agree by
+ * atomics which of them writes.
+ */
+export function coverageOf(
+  buffers: readonly GlobalBuffer[],
+  counts: readonly { readonly count: CoverageCount; readonly parts: number }[],
+): number {
+  const outputs = buffers.filter(({ argument }) => argument.role === "out");
+  if (outputs.length === 0 || buffers.some(({ atomic }) => atomic)) return Number.NaN;
+  const shares = outputs.map(({ name, bytes, elementBytes }) => {
+    const most = counts.reduce((sum, { count, parts }) => sum + count.most(name, parts), 0);
+    return most / (bytes / elementBytes);
+  });
+  return Math.min(1, ...shares);
+}

@@ -1,0 +1,260 @@
+import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
+import { compareOutputs, type Agreement } from "./compare-outputs.ts";
+import { CoverageCount, coverageOf } from "./coverage.ts";
+import { launchFault, sharedFault } from "./launch-faults.ts";
+import { sampleBlocks, sampleThreads, singleThreads, sizeOf, wholeBlocks } from "./lineup.ts";
+import type { Budget, Fault } from "./machine.ts";
+import { planBlocks } from "./plan-blocks.ts";
+import type { FaultKind, GlobalBuffer, Watcher } from "./regions.ts";
+import { runLaunch, type LaunchRun } from "./run-launch.ts";
+import { makeBuffers, prepare, SeedOracle, type PreparedKernel } from "./seed-oracle.ts";
+
+/** What running some of a kernel's blocks showed. */
+export interface ExecutionFacts {
+  /** True where a launch would be refused. */
+  readonly refused: boolean;
+  /** Faults by kind; how often each was met. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** True where a loop goes round without changing anything or looking at memory. */
+  readonly endless: boolean;
+  /** True where a name is unknown or a type does not fit: it would not compile. */
+  readonly mistyped: boolean;
+  /** How the runs ended: `done`, or what stopped them. */
+  readonly ending: LaunchRun["ending"] | "refused";
+  /** Elements of the outputs compared with the seed kernel's, and those beyond the loosened tolerance. */
+  readonly compared: number;
+  readonly differing: number;
+  /** Largest share of each output that can be written, by what the sampled blocks write; the smallest of the outputs. */
+  readonly coverage: number;
+  /** True where an input's draw is not known, so that its numbers are a guess. */
+  readonly guessed: boolean;
+  /** For people: what is wrong, or why there is no verdict; empty where all is well. */
+  readonly reason: string;
+}
+
+/** Steps for one kernel: some tens of milliseconds. */
+const steps = 1e7;
+/** Kernels of more launches are not followed from one to the next. */
+const mostLaunches = 8;
+
+/** What is kept of a task: its seed kernel's outputs, and what its kernels' runs showed. */
+interface Kept {
+  readonly oracle: SeedOracle;
+  readonly trials: Map<string, Trial>;
+}
+
+/** Tasks whose pages of inputs, some tens of megabytes each, stay in memory. */
+const keptTasks = 4;
+const keptTrials = 4096;
+const kept = new Map<Task, Kept>();
+
+/** What is kept of a task, which then counts as the last one used. */
+function keptOf(task: Task): Kept {
+  const known = kept.get(task) ?? { oracle: new SeedOracle(task), trials: new Map<string, Trial>() };
+  kept.delete(task);
+  kept.set(task, known);
+  const [oldest] = kept.keys();
+  if (kept.size > keptTasks && oldest) kept.delete(oldest);
+  return known;
+}
+
+function trialOf(kernel: Kernel, prepared: PreparedKernel, { oracle, trials }: Kept): Trial {
+  const known = trials.get(kernel.kernelId);
+  if (known) return known;
+  const trial = runPrepared(prepared, oracle);
+  if (trials.size >= keptTrials) trials.delete(trials.keys().next().value ?? "");
+  trials.set(kernel.kernelId, trial);
+  return trial;
+}
+
+/** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
+export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | undefined): ExecutionFacts {
+  const guessed = task.workload.args.some(({ role, draw }) => (role === "in" || role === "inout") && !draw);
+  const nothing: ExecutionFacts = {
+    refused: false,
+    faults: {},
+    endless: false,
+    mistyped: false,
+    ending: "done",
+    compared: 0,
+    differing: 0,
+    coverage: Number.NaN,
+    guessed,
+    reason: "",
+  };
+  const known = keptOf(task);
+  const prepared = prepare(kernel, task, known.oracle.inputs);
+  const one = new Set(prepared.launches.map(({ kernel: name }) => name)).size === 1;
+  for (const launch of prepared.launches) {
+    const refusal = launchFault(prepared.program, launch, task, one ? evidence : undefined);
+    if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
+  }
+  const trial = trialOf(kernel, prepared, known);
+  if (trial.refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: trial.refusal };
+  const { ending, faults, agreement } = trial;
+  const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
+  return {
+    ...nothing,
+    faults: countFaults(faults),
+    endless: ending === "endless",
+    mistyped: ending === "mistyped",
+    ending,
+    compared: agreement.compared,
+    differing: agreement.differing,
+    coverage: trial.coverage,
+    reason: texts.find((text) => text !== "") ?? "",
+  };
+}
+
+function countFaults(faults: readonly Fault[]): Partial<Record<FaultKind, number>> {
+  const counts: Partial<Record<FaultKind, number>> = {};
+  for (const fault of faults) counts[fault.kind] = (counts[fault.kind] ?? 0) + fault.count;
+  return counts;
+}
+
+interface Trial {
+  readonly ending: LaunchRun["ending"];
+  readonly faults: readonly Fault[];
+  readonly agreement: Agreement;
+  readonly coverage: number;
+  /** Why a launch would be refused, seen from the shared memory that it declares. */
+  readonly refusal: string | undefined;
+  readonly reason: string;
+}
+
+const notCompared: Agreement = { compared: 0, differing: 0, text: "" };
+
+/** What makes threads depend on one another. */
+const worksTogether =
+  /__shared__|__sync(?!warp)|__(shfl|ballot|any|all|match_\w+|reduce_\w+)_sync|__activemask|wmma|mma\.|bar\.|barrier/;
+
+function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
+  if (kernel.launches.length === 1 && !worksTogether.test(kernel.source)) {
+    const alone = runAlone(kernel, oracle);
+    if (alone) return alone;
+  }
+  const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
+  const first = runBlocks(kernel, kernel.buffers, samples, { left: steps });
+  const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
+  if (kernel.launches.length === 1 && !adds) return judgeOrRepeat(kernel, first, samples, oracle);
+  if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
+  const plan = planBlocks(kernel, oracle.inputs, { left: steps });
+  if (plan.kind === "none") return unplanned(first, plan.reason);
+  const buffers = makeBuffers(kernel.task, oracle.inputs);
+  const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
+  if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
+  return judge(kernel, buffers, { ...run, coverage: first.coverage }, oracle, plan.sums);
+}
+
+/** How many blocks are sampled where threads do not work together, and in stretches of how many: few where these take long. */
+const aloneSamples = [
+  [4, 16],
+  [3, 2],
+] as const;
+
+/** Runs some single threads, which is cheaper; undefined for kernels whose threads work together. */
+function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined {
+  const [launch] = kernel.launches;
+  if (!launch) return undefined;
+  let trial: Trial | undefined;
+  for (const [blocks, threads] of aloneSamples) {
+    const buffers = makeBuffers(kernel.task, oracle.inputs);
+    const { length, numbers } = sampleThreads(launch.grid, launch.block, blocks, threads);
+    const lineup = singleThreads(launch.grid, launch.block, numbers);
+    const count = new CoverageCount();
+    const watcher = count.watcher((lane) => Math.floor(lane / length));
+    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps }, watcher);
+    const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
+    if (together) return undefined;
+    const parts = (sizeOf(launch.grid) * sizeOf(launch.block)) / length;
+    const coverage = run.ending === "done" ? coverageOf(buffers, [{ count, parts }]) : Number.NaN;
+    trial = judge(
+      kernel,
+      buffers,
+      { ...run, firstFaults: run.faults, complete: true, coverage, refusal: undefined },
+      oracle,
+    );
+    if (run.ending !== "steps" || trial.agreement.compared > 0) break;
+  }
+  return trial;
+}
+
+/** Blocks that do not end in time are run once more, one alone, if nothing could be compared. */
+function judgeOrRepeat(
+  kernel: PreparedKernel,
+  run: BlocksRun,
+  samples: readonly (readonly number[])[],
+  oracle: SeedOracle,
+): Trial {
+  const trial = judge(kernel, kernel.buffers, run, oracle);
+  if (run.ending !== "steps" || trial.agreement.compared > 0 || oracle.reason !== "") return trial;
+  const buffers = makeBuffers(kernel.task, oracle.inputs);
+  const again = runBlocks(kernel, buffers, [[0]], { left: 2 * steps });
+  return judge(kernel, buffers, { ...again, faults: [...run.faults, ...again.faults] }, oracle);
+}
+
+/** What is certain where the launches' blocks do not belong together: faults of the first launch. */
+function unplanned(run: BlocksRun, reason: string): Trial {
+  return { ...run, faults: run.firstFaults, agreement: notCompared, reason: run.reason || reason };
+}
+
+function judge(
+  kernel: PreparedKernel,
+  buffers: readonly GlobalBuffer[],
+  run: BlocksRun,
+  oracle: SeedOracle,
+  sums: ReadonlySet<string> = new Set(),
+): Trial {
+  const known = oracle.reason === "" && (run.ending === "done" || run.ending === "steps");
+  const agreement = known ? compareOutputs(buffers, oracle, kernel.task.tolerance, sums) : notCompared;
+  return { ...run, agreement };
+}
+
+interface BlocksRun {
+  readonly ending: LaunchRun["ending"];
+  readonly reason: string;
+  readonly faults: readonly Fault[];
+  readonly firstFaults: readonly Fault[];
+  /** False where something was read that an earlier launch should have written, by a block that did not run. */
+  readonly complete: boolean;
+  readonly coverage: number;
+  readonly refusal: string | undefined;
+}
+
+function runBlocks(
+  kernel: PreparedKernel,
+  buffers: readonly GlobalBuffer[],
+  blocks: readonly (readonly number[])[],
+  budget: Budget,
+  made: readonly ReadonlySet<string>[] = [],
+): BlocksRun {
+  const faults: Fault[] = [];
+  const written = new Set<string>();
+  const counts: { readonly count: CoverageCount; readonly parts: number }[] = [];
+  const result = {
+    firstFaults: [] as readonly Fault[],
+    complete: true,
+    coverage: Number.NaN,
+    refusal: undefined as string | undefined,
+  };
+  for (const [index, launch] of kernel.launches.entries()) {
+    const numbers = blocks[index] ?? [];
+    if (numbers.length === 0) continue;
+    const lineup = wholeBlocks(launch.grid, launch.block, numbers);
+    const count = new CoverageCount();
+    counts.push({ count, parts: sizeOf(launch.grid) });
+    const counter = count.watcher((lane) => lineup.blockOf[lane] as number);
+    const watcher: Watcher = (buffer, offset, lane, write, bytes) => {
+      counter(buffer, offset, lane, write, bytes);
+      const early = !write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes));
+      if (early) result.complete = false;
+    };
+    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
+    faults.push(...run.faults);
+    result.refusal ??= sharedFault(launch, run.staticSharedBytes);
+    if (index === 0) result.firstFaults = run.faults;
+    if (run.ending !== "done") return { ...result, ending: run.ending, reason: run.reason, faults };
+    for (const name of made[index] ?? []) written.add(name);
+  }
+  return { ...result, ending: "done", reason: "", faults, coverage: coverageOf(buffers, counts) };
+}

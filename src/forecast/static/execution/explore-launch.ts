@@ -1,0 +1,63 @@
+import type { ResolvedLaunch } from "../../../domain/index.ts";
+import type { AffineMap, Direction } from "./affine-map.ts";
+import { singleThreads, sizeOf, wholeBlocks, type Three } from "./lineup.ts";
+import type { Budget } from "./machine.ts";
+import type { GlobalBuffer } from "./regions.ts";
+import { runLaunch, type Bench, type LaunchRun } from "./run-launch.ts";
+
+/** Where a launch's threads, or its blocks, write in each buffer, as far as their neighbours tell. */
+export interface Exploration {
+  readonly run: LaunchRun;
+  /** By buffer; undefined where the places are not affine. */
+  readonly maps: ReadonlyMap<string, AffineMap | undefined>;
+  /** Steps that each thread, or block, took. */
+  readonly cost: number;
+}
+
+/** Runs the first thread (or block) of a launch and its neighbours along each direction. */
+export function exploreLaunch(
+  bench: Bench,
+  launch: ResolvedLaunch,
+  index: number,
+  options: { readonly whole: boolean; readonly budget: Budget; readonly buffers: readonly GlobalBuffer[] },
+): Exploration {
+  const { whole, budget, buffers } = options;
+  const { grid, block } = launch;
+  const axes = axesOf(grid, block, whole);
+  const numbers = [0, ...axes.map(({ step }) => step)];
+  const lowest = new Map<string, number[]>();
+  const size = whole ? sizeOf(block) : 1;
+  const before = budget.left;
+  const lineup = whole ? wholeBlocks(grid, block, numbers) : singleThreads(grid, block, numbers);
+  const run = runLaunch({ ...bench, buffers }, launch, index, lineup, budget, (buffer, offset, lane, write) => {
+    if (!write) return;
+    const elements = lowest.get(buffer.name) ?? numbers.map(() => Number.POSITIVE_INFINITY);
+    lowest.set(buffer.name, elements);
+    const at = Math.floor(lane / size);
+    elements[at] = Math.min(elements[at] as number, Math.floor(offset / buffer.elementBytes));
+  });
+  const maps = new Map<string, AffineMap | undefined>();
+  for (const [name, [base = 0, ...others]] of lowest) {
+    const directions = axes.map(({ extent, step }, axis): Direction => {
+      return { extent, step, stride: (others[axis] as number) - base };
+    });
+    const usable = Number.isFinite(base) && directions.every(({ stride }) => Number.isFinite(stride) && stride >= 0);
+    maps.set(name, usable ? { base, directions } : undefined);
+  }
+  return { run, maps, cost: (before - budget.left) / numbers.length };
+}
+
+function axesOf(grid: Three, block: Three, whole: boolean): { readonly extent: number; readonly step: number }[] {
+  const size = whole ? 1 : sizeOf(block);
+  const blockAxes = [
+    { extent: grid[0], step: size },
+    { extent: grid[1], step: size * grid[0] },
+    { extent: grid[2], step: size * grid[0] * grid[1] },
+  ];
+  const threadAxes = [
+    { extent: block[0], step: 1 },
+    { extent: block[1], step: block[0] },
+    { extent: block[2], step: block[0] * block[1] },
+  ];
+  return [...(whole ? [] : threadAxes), ...blockAxes].filter(({ extent }) => extent > 1);
+}

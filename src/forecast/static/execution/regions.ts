@@ -1,0 +1,288 @@
+import type { TaskArgument } from "../../../domain/index.ts";
+import { Bytes, type Access } from "./bytes.ts";
+import { fillInput } from "./inputs.ts";
+import { RaceWatch } from "./race-watch.ts";
+
+/** Each piece of memory has an address range of its own, so that leaving one never lands in another. */
+export const regionSpan: number = 2 ** 34;
+
+/** Address of the first byte of the region that an address belongs to; regions start in the middle of their range. */
+export function regionStart(address: number): number {
+  return Math.floor(address / regionSpan) * regionSpan + regionSpan / 2;
+}
+
+export type FaultKind =
+  | "globalRead"
+  | "globalWrite"
+  | "sharedRange"
+  | "localRange"
+  | "wildAddress"
+  | "misaligned"
+  | "race"
+  | "unwrittenShared"
+  | "unwrittenGlobal"
+  | "divergentBarrier";
+
+/** Who accesses memory, and whom to tell of faults. */
+export interface Accessor {
+  readonly width: number;
+  /** Which of the blocks that run together a lane belongs to, its warp in that block, and the block's barriers so far. */
+  readonly blockOf: Int32Array;
+  readonly warpOf: Int32Array;
+  readonly epochs: Int32Array;
+  readonly launch: number;
+  /** Told of every element of a buffer that is read or written, where set. */
+  readonly watcher?: Watcher | undefined;
+  step(work: number): void;
+  fault(kind: FaultKind, lane: number, text: () => string): void;
+}
+
+export type Watcher = (buffer: GlobalBuffer, offset: number, lane: number, write: boolean, bytes: number) => void;
+
+/** A piece of memory: a buffer, a shared array of each block, or an array of each thread. */
+export interface Region {
+  readonly name: string;
+  readonly space: "global" | "shared" | "local";
+  readonly bytes: number;
+  read(by: Accessor, access: Access, offset: number, lane: number): number;
+  write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void;
+}
+
+export const pageBytes = 512;
+/** Pages of one input that are kept, some 1.5 KB each; others are drawn again. */
+const keptPages = 16_384;
+
+interface Page {
+  readonly bytes: Bytes;
+  /** For each byte, one more than the launch that wrote it last; 0 as it was in the beginning. */
+  readonly writers: Uint8Array;
+  /** True where it holds drawn input to begin with. */
+  readonly drawn: boolean;
+}
+
+/** Pages of inputs, which all runs on a task share. */
+export type InputPages = Map<number, Bytes>;
+
+/** A task argument in device memory, made page by page as it is touched. */
+export class GlobalBuffer implements Region {
+  readonly space = "global";
+  readonly name: string;
+  readonly bytes: number;
+  readonly argument: TaskArgument;
+  /** Set once an atomic has touched it: other blocks would have, too. */
+  atomic = false;
+  readonly #index: number;
+  readonly elementBytes: number;
+  readonly #inputs: InputPages;
+  readonly pages = new Map<number, Page>();
+  #last: Page | undefined;
+  #lastIndex = -1;
+
+  constructor(argument: TaskArgument, index: number, elementBytes: number, inputs: InputPages) {
+    this.argument = argument;
+    this.name = argument.name;
+    this.#index = index;
+    this.elementBytes = elementBytes;
+    this.bytes = argument.shape.reduce((product, extent) => product * extent, elementBytes);
+    this.#inputs = inputs;
+  }
+
+  read(by: Accessor, access: Access, offset: number, lane: number): number {
+    if (offset < 0 || offset + access.bytes > this.bytes) {
+      by.fault("globalRead", lane, () => `reads ${this.#place(offset)}`);
+      return 0;
+    }
+    const index = Math.floor(offset / pageBytes);
+    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
+    const at = offset - index * pageBytes;
+    by.watcher?.(this, offset, lane, false, access.bytes);
+    const writer = page.writers[at] as number;
+    if (writer === 0 && !page.drawn) {
+      by.fault("unwrittenGlobal", lane, () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`);
+    }
+    return access.read(page.bytes, at, at + 4);
+  }
+
+  write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void {
+    if (offset < 0 || offset + access.bytes > this.bytes) {
+      by.fault("globalWrite", lane, () => `writes ${this.#place(offset)}`);
+      return;
+    }
+    if (atomic) this.atomic = true;
+    by.watcher?.(this, offset, lane, true, access.bytes);
+    const index = Math.floor(offset / pageBytes);
+    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
+    const at = offset - index * pageBytes;
+    access.write(page.bytes, at, value, at + 4);
+    for (let byte = at; byte < at + access.bytes; byte++) page.writers[byte] = by.launch + 1;
+  }
+
+  /** What an element holds. */
+  valueOf(element: number, access: Access): number {
+    const offset = element * this.elementBytes;
+    const page = this.pages.get(Math.floor(offset / pageBytes));
+    return page ? access.read(page.bytes, offset % pageBytes, (offset % pageBytes) + 4) : Number.NaN;
+  }
+
+  /** True where a launch has written an element. */
+  isWritten(element: number): boolean {
+    const offset = element * this.elementBytes;
+    const page = this.pages.get(Math.floor(offset / pageBytes));
+    return page !== undefined && page.writers[offset % pageBytes] !== 0;
+  }
+
+  #place(offset: number): string {
+    const last = this.bytes / this.elementBytes - 1;
+    return `${this.name}[${Math.floor(offset / this.elementBytes)}], whose last element is ${last}`;
+  }
+
+  #page(index: number, by: Accessor): Page {
+    const page = this.pages.get(index) ?? this.#makePage(index, by);
+    this.#last = page;
+    this.#lastIndex = index;
+    return page;
+  }
+
+  #makePage(index: number, by: Accessor): Page {
+    by.step(pageBytes);
+    const drawn = this.argument.role === "in" || this.argument.role === "inout";
+    const bytes = new Bytes(pageBytes);
+    if (drawn) bytes.u8.set(this.#input(index).u8);
+    else bytes.u8.fill(0xff);
+    const page: Page = { bytes, writers: new Uint8Array(pageBytes), drawn };
+    this.pages.set(index, page);
+    return page;
+  }
+
+  #input(index: number): Bytes {
+    let bytes = this.#inputs.get(index);
+    if (!bytes) {
+      bytes = new Bytes(pageBytes);
+      const first = (index * pageBytes) / this.elementBytes;
+      const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.elementBytes;
+      fillInput(this.argument, this.#index, bytes, first, count);
+      if (this.#inputs.size >= keptPages) this.#inputs.clear();
+      this.#inputs.set(index, bytes);
+    }
+    return bytes;
+  }
+}
+
+/** A shared array: one for each of the blocks that run together. */
+export class SharedArray implements Region {
+  readonly space = "shared";
+  readonly name: string;
+  readonly bytes: number;
+  readonly #storage: Bytes[];
+  readonly #watches: RaceWatch[];
+
+  constructor(name: string, bytes: number, blocks: number) {
+    this.name = name;
+    this.bytes = bytes;
+    this.#storage = Array.from({ length: blocks }, () => new Bytes(bytes));
+    this.#watches = this.#storage.map(() => new RaceWatch(bytes));
+  }
+
+  read(by: Accessor, access: Access, offset: number, lane: number): number {
+    if (offset < 0 || offset + access.bytes > this.bytes) {
+      by.fault("sharedRange", lane, () => `reads byte ${offset} of ${this.name}, which has ${this.bytes}`);
+      return 0;
+    }
+    const block = by.blockOf[lane] as number;
+    const epoch = by.epochs[block] as number;
+    const state = (this.#watches[block] as RaceWatch).read(offset, access.bytes, epoch, by.warpOf[lane] as number);
+    if (state !== undefined) {
+      const race = state === "race";
+      by.fault(race ? "race" : "unwrittenShared", lane, () => {
+        const what = race ? "another warp writes without a barrier between" : "nothing has written";
+        return `reads byte ${offset} of ${this.name}, which ${what}`;
+      });
+    }
+    return access.read(this.#storage[block] as Bytes, offset, offset + 4);
+  }
+
+  /** Reads without noting it. */
+  peek(by: Accessor, access: Access, offset: number, lane: number): number {
+    return access.read(this.#storage[by.blockOf[lane] as number] as Bytes, offset, offset + 4);
+  }
+
+  write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void {
+    if (offset < 0 || offset + access.bytes > this.bytes) {
+      by.fault("sharedRange", lane, () => `writes byte ${offset} of ${this.name}, which has ${this.bytes}`);
+      return;
+    }
+    const block = by.blockOf[lane] as number;
+    const storage = this.#storage[block] as Bytes;
+    const changes = atomic || access.read(storage, offset, offset + 4) !== value;
+    const watch = this.#watches[block] as RaceWatch;
+    const warp = by.warpOf[lane] as number;
+    if (watch.write(offset, access.bytes, by.epochs[block] as number, warp, atomic, changes)) {
+      by.fault(
+        "race",
+        lane,
+        () => `writes byte ${offset} of ${this.name}, which another warp uses without a barrier between`,
+      );
+    }
+    access.write(storage, offset, value, offset + 4);
+  }
+}
+
+/** An array of each thread, its words interleaved by lane. */
+export class LocalArray implements Region {
+  readonly space = "local";
+  readonly name: string;
+  readonly bytes: number;
+  readonly words: Bytes;
+  readonly #width: number;
+
+  constructor(name: string, bytes: number, width: number) {
+    this.name = name;
+    this.bytes = bytes;
+    this.#width = width;
+    this.words = new Bytes(Math.ceil(bytes / 4) * 4 * width);
+    this.words.u8.fill(0xff);
+  }
+
+  read(by: Accessor, access: Access, offset: number, lane: number): number {
+    if (offset < 0 || offset + access.bytes > this.bytes) {
+      by.fault("localRange", lane, () => `reads byte ${offset} of ${this.name}, which has ${this.bytes}`);
+      return 0;
+    }
+    const at = ((offset >>> 2) * this.#width + lane) * 4 + (offset & 3);
+    return access.read(this.words, at, at + 4 * this.#width);
+  }
+
+  write(by: Accessor, access: Access, offset: number, lane: number, value: number): void {
+    if (offset < 0 || offset + access.bytes > this.bytes) {
+      by.fault("localRange", lane, () => `writes byte ${offset} of ${this.name}, which has ${this.bytes}`);
+      return;
+    }
+    const at = ((offset >>> 2) * this.#width + lane) * 4 + (offset & 3);
+    access.write(this.words, at, value, at + 4 * this.#width);
+  }
+}
+
+/** An array that the source itself declares in device or constant memory. */
+export class DeviceArray implements Region {
+  readonly space = "global";
+  readonly name: string;
+  readonly bytes: number;
+  readonly #storage: Bytes;
+
+  constructor(name: string, bytes: number) {
+    this.name = name;
+    this.bytes = bytes;
+    this.#storage = new Bytes(bytes);
+  }
+
+  read(by: Accessor, access: Access, offset: number, lane: number): number {
+    if (offset >= 0 && offset + access.bytes <= this.bytes) return access.read(this.#storage, offset, offset + 4);
+    by.fault("globalRead", lane, () => `reads byte ${offset} of ${this.name}, which has ${this.bytes}`);
+    return 0;
+  }
+
+  write(by: Accessor, access: Access, offset: number, lane: number, value: number): void {
+    if (offset >= 0 && offset + access.bytes <= this.bytes) access.write(this.#storage, offset, value, offset + 4);
+    else by.fault("globalWrite", lane, () => `writes byte ${offset} of ${this.name}, which has ${this.bytes}`);
+  }
+}
