@@ -29,7 +29,6 @@ class TaskData:
     bare: np.ndarray
     compiled: np.ndarray
     """Features with compile evidence; those without where there is none."""
-    has_evidence: np.ndarray
     alike: np.ndarray
     """[kernels, kernels, 3]: the numbers of `likeness` in src/forecast/embedded/likeness.ts."""
 
@@ -72,7 +71,6 @@ def load_task(path: Path) -> TaskData:
         magnitudes=[np.array(row["magnitudes"], dtype=np.int32) for row in rows],
         bare=bare,
         compiled=compiled,
-        has_evidence=np.array([row["compiled"] is not None for row in rows]),
         alike=likeness([row["runs"] for row in rows]),
     )
 

@@ -103,29 +103,26 @@ class Trainer:
         parameters = [*model.encoder.parameters(), *guess.parameters(), *profile.parameters()]
         optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay, betas=(0.9, 0.98))
         kernels = [(task, index) for task in self.tasks for index in range(len(task.ids))]
-        groups = groups_by_length([len(task.ids[index]) for task, index in kernels], config.pretrain_tokens)
-        by_length = [
-            np.concatenate([g for g in groups if padded_length(len(kernels[g[0]][0].ids[kernels[g[0]][1]])) == n])
-            for n in sorted({padded_length(len(t.ids[i])) for t, i in kernels})
-        ]
+        by_length: dict[int, list[int]] = {}
+        for place, (task, index) in enumerate(kernels):
+            by_length.setdefault(padded_length(len(task.ids[index])), []).append(place)
         started = time.monotonic()
         for step in range(config.pretrain_steps):
             done = self.progress(step / config.pretrain_steps, started, config.pretrain_share)
             if done >= 1:
                 break
             _set_rate(optimiser, [config.rate], done)
-            loss = self.guess_words([kernels[i] for i in self.pick_group(by_length, kernels)], guess, profile)
+            loss = self.guess_words([kernels[i] for i in self.pick_group(by_length)], guess, profile)
             _step(optimiser, loss, parameters)
             if (step + 1) % config.report_every == 0:
                 _report("pretrain", step + 1, started, {"loss": loss.item()})
 
-    def pick_group(self, by_length: list[np.ndarray], kernels: list) -> np.ndarray:
+    def pick_group(self, by_length: dict[int, list[int]]) -> np.ndarray:
         """Kernels of one padded length, lengths drawn by their share of all words."""
-        lengths = np.array([padded_length(len(kernels[rows[0]][0].ids[kernels[rows[0]][1]])) for rows in by_length])
-        weights = lengths * np.array([len(rows) for rows in by_length])
-        chosen = self.rng.choice(len(by_length), p=weights / weights.sum())
-        size = min(len(by_length[chosen]), max(1, self.config.pretrain_tokens // lengths[chosen]))
-        return self.rng.choice(by_length[chosen], size, replace=False)
+        weights = np.array([length * len(rows) for length, rows in by_length.items()])
+        length, rows = list(by_length.items())[self.rng.choice(len(by_length), p=weights / weights.sum())]
+        size = min(len(rows), max(1, self.config.pretrain_tokens // length))
+        return self.rng.choice(rows, size, replace=False)
 
     def guess_words(self, chosen: list, guess: torch.nn.Linear, profile: torch.nn.Linear) -> torch.Tensor:
         """Loss of guessing hidden words, and of guessing what the analysis and the compiler say of the kernel."""

@@ -69,6 +69,11 @@ export interface ForecastRequest {
   readonly outcomes?: readonly ForecastOutcome[];
 }
 
+/** The anchor that gives a forecast its scale: the task's seed kernel, else the last; undefined without any. */
+export function seedAnchor({ task, anchors }: Pick<ForecastRequest, "task" | "anchors">): Anchor | undefined {
+  return anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
+}
+
 export interface ForecastAnswer {
   /** One per candidate that could be forecast, in any order. */
   readonly forecasts: readonly Forecast[];

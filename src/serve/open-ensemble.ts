@@ -3,28 +3,30 @@ import { fileFault, KernelcastError, sha256Hex, suggestion, type Forecaster } fr
 import { plainRecipe } from "../forecast/calibrate/recipe.ts";
 import { createEnsembleForecaster, type EnsembleMember } from "../forecast/ensemble/ensemble-forecaster.ts";
 import { parseEnsembleRecipe, type EnsembleRecipe } from "../forecast/ensemble/ensemble-recipe.ts";
+import type { FactsCache } from "../forecast/static/facts-cache.ts";
 import { packagePath } from "./package-paths.ts";
 
 /** A forecaster that ensembles are made of: its shipped model's path, and how it is opened. */
 export interface MemberSource {
   readonly model: string;
-  readonly open: (model: string) => Promise<Forecaster>;
+  /** With what the members of an ensemble share. */
+  readonly open: (model: string, facts?: FactsCache) => Promise<Forecaster>;
 }
 
 /** Forecasters that ship with the package, by name, in the order of `auto`. A model that is not there is not a member. */
 export const shippedMembers: Readonly<Record<string, MemberSource>> = {
   static: {
     model: packagePath("models/static-v0.json"),
-    open: async (model) => {
+    open: async (model, facts) => {
       const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
-      return loadStaticForecaster(model);
+      return loadStaticForecaster(model, facts);
     },
   },
   compare: {
     model: packagePath("models/compare-v0.json"),
-    open: async (model) => {
+    open: async (model, facts) => {
       const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
-      return loadCompareForecaster(model);
+      return loadCompareForecaster(model, facts);
     },
   },
 };
@@ -62,6 +64,7 @@ export async function openEnsemble(detail: string, options: OpenEnsembleOptions 
   const { sources = shippedMembers, folder = packagePath("models") } = options;
   const names = memberNames(detail, sources);
   const joint = await readRecipe(names, folder);
+  const facts = new (await import("../forecast/static/facts-cache.ts")).FactsCache();
   const members = await Promise.all(
     names.map(async (name): Promise<EnsembleMember & { readonly device: string | undefined }> => {
       const { model, open } = sources[name] as MemberSource;
@@ -70,7 +73,7 @@ export async function openEnsemble(detail: string, options: OpenEnsembleOptions 
       if (kept) await checkModel(name, model, kept.modelSha256);
       return {
         name,
-        forecaster: await open(model),
+        forecaster: await open(model, facts),
         recipe: kept?.recipe ?? plainRecipe,
         weight: joint && kept ? kept.weight : 1 / names.length,
         device: own?.fittedOn.device,

@@ -1,4 +1,5 @@
 import {
+  seedAnchor,
   shiftBy,
   type Anchor,
   type Forecast,
@@ -27,18 +28,18 @@ type Predictor = (request: ForecastRequest) => (kernel: Kernel) => RuntimeDistri
 /** What each baseline says of a kernel, over log2(runtime in µs). */
 const predictors: Readonly<Record<BaselineKind, Predictor>> = {
   constant: (request) => {
-    const forecast = shiftBy(fittedBaselines.constant, log2Us(seedOf(request), request));
+    const forecast = shiftBy(fittedBaselines.constant, log2Us(seedAnchor(request), request));
     return () => forecast;
   },
   anchor: (request) => {
     const [nearest] = request.anchors;
     const { seed, other } = fittedBaselines.anchor;
-    const forecast = shiftBy(nearest === seedOf(request) ? seed : other, log2Us(nearest, request));
+    const forecast = shiftBy(nearest === seedAnchor(request) ? seed : other, log2Us(nearest, request));
     return () => forecast;
   },
   length: (request) => {
     const { slope, ...widths } = fittedBaselines.length;
-    const seed = seedOf(request);
+    const seed = seedAnchor(request);
     const tokens = log2Tokens(seed?.kernel ?? request.task.seedKernel);
     return (kernel) => shiftBy(widths, log2Us(seed, request) + slope * (log2Tokens(kernel) - tokens));
   },
@@ -47,10 +48,6 @@ const predictors: Readonly<Record<BaselineKind, Predictor>> = {
     return () => forecast;
   },
 };
-
-function seedOf({ anchors, task }: ForecastRequest): Anchor | undefined {
-  return anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors[0];
-}
 
 /** An anchor's time; without one, the least that the task can take. */
 function log2Us(anchor: Anchor | undefined, { task, device }: ForecastRequest): number {

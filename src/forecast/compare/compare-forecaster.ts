@@ -1,4 +1,5 @@
 import {
+  seedAnchor,
   type Anchor,
   type DeviceInfo,
   type Evidence,
@@ -12,15 +13,13 @@ import {
 import { likeness, wordRuns } from "../source/likeness.ts";
 import { featureVector, type FeatureContext } from "../static/features.ts";
 import { sigmoid } from "../static/gbdt/model.ts";
-import { kernelFacts, type KernelFacts } from "../static/kernel-facts.ts";
+import { FactsCache } from "../static/facts-cache.ts";
+import type { KernelFacts } from "../static/kernel-facts.ts";
 import { CompareNetwork, type ComparedAnchor, type Described } from "./compare-network.ts";
 import type { CompareModel } from "./compare-model.ts";
 
 /** Anchors that a kernel is compared with besides the seed: those most alike by text. As many as in training. */
 const mostAnchors = 24;
-
-/** Kernels whose facts are kept; reading a source costs some milliseconds. */
-const keptKernels = 4096;
 
 interface Read {
   readonly facts: KernelFacts;
@@ -38,24 +37,21 @@ interface Placed {
  * The forecaster `compare`: features of a kernel, compared by a small network with those of measured kernels of the task,
  * the more alike the more they count. At its best within a search, where a kernel's parent has been measured. Pure but for its cache.
  */
-export function createCompareForecaster(model: CompareModel): Forecaster {
+export function createCompareForecaster(model: CompareModel, facts = new FactsCache()): Forecaster {
   const network = new CompareNetwork(model);
-  const cache = new Map<string, Read>();
-  const read = (kernel: Kernel, task: Task, device: DeviceInfo, evidence: Evidence | undefined): Read => {
-    const key = JSON.stringify([task.taskId, kernel.kernelId, device.name, evidence ?? null]);
-    const known = cache.get(key);
-    if (known) return known;
-    const fresh = { facts: kernelFacts(kernel, task, device, evidence), runs: wordRuns(kernel, task) };
-    if (cache.size >= keptKernels) cache.delete(cache.keys().next().value ?? "");
-    cache.set(key, fresh);
-    return fresh;
+  const runsOf = new WeakMap<KernelFacts, ReadonlySet<number>>();
+  const read: Reader = (kernel, task, device, evidence) => {
+    const own = facts.get(kernel, task, device, evidence);
+    const runs = runsOf.get(own) ?? wordRuns(kernel, task);
+    runsOf.set(own, runs);
+    return { facts: own, runs };
   };
   return {
     name: "compare",
     async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
       const started = performance.now();
       const forecasts: Forecast[] = [];
-      const seed = seedOf(request);
+      const seed = seedAnchor(request);
       if (seed) {
         const context = contextOf(request, seed, read);
         const anchors = placeAnchors(network, request, seed, context, read);
@@ -71,11 +67,6 @@ export function createCompareForecaster(model: CompareModel): Forecaster {
 }
 
 type Reader = (kernel: Kernel, task: Task, device: DeviceInfo, evidence: Evidence | undefined) => Read;
-
-/** The anchor that gives the scale: the task's seed kernel, else the last. */
-function seedOf({ task, anchors }: ForecastRequest): Anchor | undefined {
-  return anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
-}
 
 function log2Us({ measurement }: Anchor): number {
   return Math.log2(measurement.runtime.medianUs);

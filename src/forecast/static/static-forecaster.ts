@@ -1,28 +1,24 @@
 import {
+  seedAnchor,
   smallestSigma,
   type Anchor,
-  type DeviceInfo,
-  type Evidence,
   type Forecast,
   type Forecaster,
   type ForecastAnswer,
   type ForecastReason,
   type ForecastRequest,
   type Kernel,
-  type Task,
 } from "../../domain/index.ts";
 import { correct } from "./anchor-correction.ts";
 import { explainForecast } from "./explain.ts";
+import { FactsCache } from "./facts-cache.ts";
 import { factsDistance, featureVector, type AnchorFacts, type FeatureContext } from "./features.ts";
 import { predict, sigmoid } from "./gbdt/model.ts";
-import { kernelFacts, type KernelFacts } from "./kernel-facts.ts";
+import type { KernelFacts } from "./kernel-facts.ts";
 import { predictRatio, type StaticModel } from "./static-model.ts";
 
 /** E log|z| of a standard normal: what turns an expected log error into a width. */
 export const meanLogNormal = -0.635181422730739;
-
-/** Kernels whose facts are kept; reading a source costs some milliseconds. */
-const keptFacts = 4096;
 
 /** Most anchors besides the seed that correct a forecast: the first of the request. */
 const comparedAnchors = 64;
@@ -32,8 +28,7 @@ const comparedAnchors = 64;
  * gives the scale; other anchors are used where they are similar. Pure but for its cache: equal requests have equal
  * answers.
  */
-export function createStaticForecaster(model: StaticModel): Forecaster {
-  const facts = new FactsCache();
+export function createStaticForecaster(model: StaticModel, facts = new FactsCache()): Forecaster {
   return {
     name: "static",
     async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
@@ -62,20 +57,6 @@ export function createStaticForecaster(model: StaticModel): Forecaster {
   };
 }
 
-class FactsCache {
-  readonly #facts = new Map<string, KernelFacts>();
-
-  get(kernel: Kernel, task: Task, device: DeviceInfo, evidence: Evidence | undefined): KernelFacts {
-    const key = JSON.stringify([task.taskId, kernel.kernelId, device.name, evidence ?? null]);
-    const known = this.#facts.get(key);
-    if (known) return known;
-    const facts = kernelFacts(kernel, task, device, evidence);
-    if (this.#facts.size >= keptFacts) this.#facts.delete(this.#facts.keys().next().value ?? "");
-    this.#facts.set(key, facts);
-    return facts;
-  }
-}
-
 /** What a request's candidates are forecast against. Anchors are read without evidence, as in training. */
 export interface ForecastContext extends FeatureContext {
   /** Every anchor, with the error of its own forecast. */
@@ -84,7 +65,7 @@ export interface ForecastContext extends FeatureContext {
 
 function makeContext(model: StaticModel, request: ForecastRequest, facts: FactsCache): ForecastContext | undefined {
   const { task, device, anchors } = request;
-  const seed = anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
+  const seed = seedAnchor(request);
   if (!seed) return undefined;
   const describe = ({ kernel, measurement }: Anchor): AnchorFacts => ({
     facts: facts.get(kernel, task, device, undefined),
