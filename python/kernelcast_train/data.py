@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,27 @@ def likeness(runs: list[list[int]]) -> np.ndarray:
     union = size[:, None] + size[None, :] - common
     parts = (common / np.maximum(union, 1), np.log1p(size[:, None] - common), np.log1p(size[None, :] - common))
     return np.stack(parts, axis=-1).astype(np.float32)
+
+
+def part_of_task(task: TaskData, share: float, rng: np.random.Generator) -> TaskData:
+    """A task with the seed kernel and a random share of the others; who lost its parent has none."""
+    count = round(share * (len(task.ok) - 1))
+    kept = np.array([0, *np.sort(rng.permutation(np.arange(1, len(task.ok)))[:count])])
+    place = {int(old): new for new, old in enumerate(kept)}
+    return replace(
+        task,
+        kernel_ids=[task.kernel_ids[i] for i in kept],
+        parents=np.array([place.get(int(parent), -1) for parent in task.parents[kept]]),
+        templates=[task.templates[i] for i in kept],
+        status=[task.status[i] for i in kept],
+        ok=task.ok[kept],
+        target=task.target[kept],
+        ids=[task.ids[i] for i in kept],
+        magnitudes=[task.magnitudes[i] for i in kept],
+        bare=task.bare[kept],
+        compiled=task.compiled[kept],
+        alike=task.alike[np.ix_(kept, kept)],
+    )
 
 
 def _numbers(values: list) -> list[float]:

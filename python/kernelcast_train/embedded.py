@@ -15,8 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .batches import Augmentation, Draw, disguise, draw, groups_by_length, pad, padded_length
-from .data import Dataset, load_dataset
+from .batches import Augmentation, Corpus, Draw, disguise, draw, groups_by_length
+from .data import Dataset, TaskData, load_dataset, part_of_task
 from .judge import judge
 from .model import Forecaster, Shape, widths
 from .scores import below, crps, log_score
@@ -29,21 +29,23 @@ class Config:
     """All that a training run depends on, besides the data."""
 
     seed: int = 1
-    width: int = 192
+    narrow: int = 128
+    merged: int = 4
+    width: int = 256
     layers: int = 6
-    heads: int = 6
-    inner: int = 512
+    heads: int = 8
+    inner: int = 704
     described: int = 128
     dropout: float = 0.1
     use_text: bool = True
     use_features: bool = True
     pretrain_steps: int = 2000
-    pretrain_tokens: int = 131072
+    pretrain_kernels: int = 256
     profile_weight: float = 2.0
     steps: int = 3000
     tasks_per_step: int = 8
     candidates: int = 20
-    tokens_per_group: int = 65536
+    kernels_per_group: int = 128
     rate: float = 1e-3
     head_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -59,7 +61,10 @@ class Config:
     shuffled_names: float = 0.5
     feature_noise: float = 0.1
     feature_loss: float = 0.1
+    facts_loss: float = 0.0
     text_loss: float = 0.1
+    train_families: int = 0
+    train_kernels: float = 1.0
     report_every: int = 500
     train_splits: list[str] = field(default_factory=lambda: ["train"])
     judge_splits: list[str] = field(default_factory=lambda: ["validation"])
@@ -72,8 +77,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.data, self.device = config, data, device
         self.rng = np.random.default_rng(config.seed)
-        self.tasks = [task for split in config.train_splits for task in data.of_split(split)]
-        self.judged = {split: data.of_split(split) for split in config.judge_splits}
+        tasks = [task for split in config.train_splits for task in data.of_split(split)]
+        self.tasks = self.fewer(tasks)
+        self.corpus = Corpus(self.tasks, device)
+        self.judged = {split: Corpus(data.of_split(split), device) for split in config.judge_splits}
         meta = data.meta
         names = {field.name for field in fields(Shape)}
         chosen = {name: value for name, value in asdict(config).items() if name in names}
@@ -83,6 +90,17 @@ class Trainer:
         self.model = Forecaster(self.shape).to(device)
         self.augmentation = Augmentation(config.word_loss, config.shuffled_names, meta["firstName"], meta["nameSlots"])
         self.fit_features()
+
+    def fewer(self, tasks: list[TaskData]) -> list[TaskData]:
+        """The tasks of `train_families` families drawn by the seed, and a share `train_kernels` of each one's kernels."""
+        config, rng = self.config, np.random.default_rng([self.config.seed, 1])
+        families = sorted({task.family for task in tasks})
+        if config.train_families > 0:
+            kept = set(rng.permutation(families)[: config.train_families])
+            tasks = [task for task in tasks if task.family in kept]
+        if config.train_kernels < 1:
+            tasks = [part_of_task(task, config.train_kernels, rng) for task in tasks]
+        return tasks
 
     def fit_features(self) -> None:
         rows = np.concatenate([task.compiled for task in self.tasks])
@@ -98,47 +116,46 @@ class Trainer:
         config, model = self.config, self.model
         if config.pretrain_steps == 0 or not config.use_text:
             return
-        guess = torch.nn.Linear(config.width, self.shape.vocabulary).to(self.device)
+        guess = torch.nn.Linear(config.width, config.merged * config.narrow).to(self.device)
         profile = torch.nn.Linear(config.width, self.shape.features).to(self.device)
         parameters = [*model.encoder.parameters(), *guess.parameters(), *profile.parameters()]
         optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay, betas=(0.9, 0.98))
-        kernels = [(task, index) for task in self.tasks for index in range(len(task.ids))]
-        by_length: dict[int, list[int]] = {}
-        for place, (task, index) in enumerate(kernels):
-            by_length.setdefault(padded_length(len(task.ids[index])), []).append(place)
         started = time.monotonic()
         for step in range(config.pretrain_steps):
             done = self.progress(step / config.pretrain_steps, started, config.pretrain_share)
             if done >= 1:
                 break
             _set_rate(optimiser, [config.rate], done)
-            loss = self.guess_words([kernels[i] for i in self.pick_group(by_length)], guess, profile)
+            loss = self.guess_words(guess, profile)
             _step(optimiser, loss, parameters)
             if (step + 1) % config.report_every == 0:
                 _report("pretrain", step + 1, started, {"loss": loss.item()})
 
-    def pick_group(self, by_length: dict[int, list[int]]) -> np.ndarray:
-        """Kernels of one padded length, lengths drawn by their share of all words."""
-        weights = np.array([length * len(rows) for length, rows in by_length.items()])
-        length, rows = list(by_length.items())[self.rng.choice(len(by_length), p=weights / weights.sum())]
-        size = min(len(rows), max(1, self.config.pretrain_tokens // length))
-        return self.rng.choice(rows, size, replace=False)
-
-    def guess_words(self, chosen: list, guess: torch.nn.Linear, profile: torch.nn.Linear) -> torch.Tensor:
+    def guess_words(self, guess: torch.nn.Linear, profile: torch.nn.Linear) -> torch.Tensor:
         """Loss of guessing hidden words, and of guessing what the analysis and the compiler say of the kernel."""
-        rule = Augmentation(0, self.config.shuffled_names, self.augmentation.first_name, self.augmentation.name_slots)
-        plain = [disguise(task.ids[index], rule, self.rng) for task, index in chosen]
-        batch = pad(plain, [task.magnitudes[index] for task, index in chosen], self.device)
-        hidden = (torch.rand(batch.ids.shape, device=self.device) < 0.2) & batch.present
-        features = torch.from_numpy(np.stack([task.compiled[index] for task, index in chosen])).to(self.device)
+        config = self.config
+        rows = self.rng.choice(len(self.corpus.lengths), min(len(self.corpus.lengths), config.pretrain_kernels), replace=False)
+        losses = [
+            self.guess_group(rows[group], guess, profile) * len(group)
+            for group in groups_by_length(self.corpus.lengths[rows], config.kernels_per_group)
+        ]
+        return torch.stack(losses).sum() / len(rows)
+
+    def guess_group(self, rows: np.ndarray, guess: torch.nn.Linear, profile: torch.nn.Linear) -> torch.Tensor:
+        config, encoder = self.config, self.model.encoder
+        rule = Augmentation(0, config.shuffled_names, self.augmentation.first_name, self.augmentation.name_slots)
+        ids, bins = self.corpus.words(rows)
+        ids = disguise(ids, rule)
+        hidden = (torch.rand(ids.shape, device=self.device) < 0.2) & (ids != 0)
+        features = self.corpus.compiled[torch.from_numpy(rows).to(self.device)]
         known = ~torch.isnan(features)
         wanted = ((features - self.model.head.centre) / self.model.head.scale).clamp(-4, 4)
         with self.autocast():
-            ids, bins = batch.ids.masked_fill(hidden, MASK), batch.magnitudes.masked_fill(hidden, 0)
-            states = self.model.encoder.hidden(ids, bins)
-            words = F.cross_entropy(guess(states[hidden]).float(), batch.ids[hidden])
-            facts = profile(self.model.encoder.pool(states, batch.present)).float()
-        return words + self.config.profile_weight * F.smooth_l1_loss(facts[known], wanted[known])
+            states = encoder.hidden(ids.masked_fill(hidden, MASK), bins.masked_fill(hidden, 0))
+            guessed = guess(states).view(*ids.shape, config.narrow)[hidden]
+            words = F.cross_entropy((guessed @ encoder.words.weight.T.to(guessed.dtype)).float(), ids[hidden])
+            facts = profile(encoder.pool(states, encoder.present(ids))).float()
+        return words + config.profile_weight * F.smooth_l1_loss(facts[known], wanted[known])
 
     def train(self) -> Forecaster:
         config, model = self.config, self.model
@@ -172,12 +189,12 @@ class Trainer:
         return share if limit <= 0 else max(share, (time.monotonic() - started) / limit)
 
     def report(self, step: int, started: float, losses: list[float], model: Forecaster) -> None:
-        scores = {split: judge(model, tasks, self.device) for split, tasks in self.judged.items()}
+        scores = {split: judge(model, corpus) for split, corpus in self.judged.items()}
         _report("train", step, started, {"loss": float(np.mean(losses[-self.config.report_every :])), **scores})
 
     def draws(self) -> list[Draw]:
         chosen = self.rng.choice(len(self.tasks), min(len(self.tasks), self.config.tasks_per_step), replace=False)
-        return [draw(self.tasks[i], self.config.candidates, self.rng) for i in chosen]
+        return [draw(int(i), self.tasks[i], self.config.candidates, self.rng) for i in chosen]
 
     def loss(self, draws: list[Draw]) -> torch.Tensor:
         config = self.config
@@ -189,7 +206,7 @@ class Trainer:
         vectors = self.encode(draws, picked)
         features, target, ok = self.describe(draws, picked)
         count = torch.tensor([len(d.anchors) for d in draws], device=self.device)
-        alike = [d.task.alike[c[:, None], a[None, :]] for d, c, a in zip(draws, candidates, anchors, strict=True)]
+        alike = [self.alike(d.task, c, a) for d, c, a in zip(draws, candidates, anchors, strict=True)]
         with self.autocast():
             out = self.model.head(
                 vectors[:, most:],
@@ -198,7 +215,7 @@ class Trainer:
                 features[:, :most],
                 torch.nan_to_num(target[:, :most]),
                 count,
-                torch.from_numpy(np.stack(alike)).to(self.device),
+                torch.stack(alike),
             ).float()
         real = (
             torch.arange(wide, device=self.device)[None, :]
@@ -230,38 +247,45 @@ class Trainer:
         parent = torch.zeros(p.shape, dtype=torch.bool)
         for row, d in enumerate(draws):
             there[row, : len(d.candidates), : len(d.anchors)] = True
-            same = d.task.parents[d.candidates][:, None] == d.anchors[None, :]
+            same = self.tasks[d.task].parents[d.candidates][:, None] == d.anchors[None, :]
             parent[row, : len(d.candidates), : len(d.anchors)] = torch.from_numpy(same)
         there, parent = there.to(p.device) & works.unsqueeze(-1), parent.to(p.device) & works.unsqueeze(-1)
         return 0.3 * loss[there].mean() + loss[parent].sum() / parent.sum().clamp(min=1)
+
+    def alike(self, task: int, candidates: np.ndarray, anchors: np.ndarray) -> torch.Tensor:
+        rows, columns = (torch.from_numpy(part).to(self.device) for part in (candidates, anchors))
+        return self.corpus.alike[task][rows[:, None], columns[None, :]]
+
+    def rows(self, draws: list[Draw], picked: np.ndarray) -> np.ndarray:
+        return picked + self.corpus.first[[d.task for d in draws]][:, None]
 
     def encode(self, draws: list[Draw], picked: np.ndarray) -> torch.Tensor:
         shape = (*picked.shape, self.config.width)
         if not self.config.use_text:
             return torch.zeros(shape, device=self.device)
-        ids = [disguise(d.task.ids[i], self.augmentation, self.rng) for d, row in zip(draws, picked, strict=True) for i in row]
-        bins = [d.task.magnitudes[i] for d, row in zip(draws, picked, strict=True) for i in row]
-        vectors, places = [], []
-        for rows in groups_by_length([len(row) for row in ids], self.config.tokens_per_group):
-            batch = pad([ids[r] for r in rows], [bins[r] for r in rows], self.device)
+        rows, places = np.unique(self.rows(draws, picked), return_inverse=True)
+        groups = groups_by_length(self.corpus.lengths[rows], self.config.kernels_per_group)
+        vectors = []
+        for group in groups:
+            ids, bins = self.corpus.words(rows[group])
             with self.autocast():
-                vectors.append(self.model.encoder(batch.ids, batch.magnitudes).float())
-            places.append(rows)
-        order = torch.from_numpy(np.argsort(np.concatenate(places))).to(self.device)
-        encoded = torch.cat(vectors)[order].view(shape)
+                vectors.append(self.model.encoder(disguise(ids, self.augmentation), bins).float())
+        order = np.argsort(np.concatenate(groups))[places.reshape(-1)]
+        encoded = torch.cat(vectors)[torch.from_numpy(order).to(self.device)].view(shape)
         kept = torch.rand(len(draws), 1, 1, device=self.device) >= (self.config.text_loss if self.config.use_features else 0.0)
         return encoded * kept
 
     def describe(self, draws: list[Draw], picked: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        config = self.config
-        views = [d.task.compiled if self.rng.random() < 0.5 else d.task.bare for d in draws]
-        features = torch.from_numpy(np.stack([v[row] for v, row in zip(views, picked, strict=True)])).to(self.device)
+        config, corpus = self.config, self.corpus
+        rows = torch.from_numpy(self.rows(draws, picked)).to(self.device)
+        has_evidence = torch.rand(len(draws), 1, 1, device=self.device) < 0.5
+        features = torch.where(has_evidence, corpus.compiled[rows], corpus.bare[rows])
         noise = torch.randn_like(features) * config.feature_noise * self.model.head.scale
         lost = torch.rand(len(draws), 1, features.shape[-1], device=self.device) < config.feature_loss
+        if config.use_text:
+            lost = lost | (torch.rand(len(draws), 1, 1, device=self.device) < config.facts_loss)
         features = (features + noise).masked_fill(lost, float("nan"))
-        target = torch.from_numpy(np.stack([d.task.target[row] for d, row in zip(draws, picked, strict=True)])).to(self.device)
-        ok = torch.from_numpy(np.stack([d.task.ok[row] for d, row in zip(draws, picked, strict=True)])).to(self.device)
-        return features, target, ok
+        return features, corpus.target[rows], corpus.ok[rows]
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rates: list[float], done: float) -> None:

@@ -21,9 +21,9 @@ def head_tensors(model: Forecaster) -> dict[str, np.ndarray]:
     width = model.shape.described
     state = {name: value.numpy() for name, value in model.head.state_dict().items() if not name.startswith("text.")}
     pair = state["pair.0.weight"]
-    state["pair.0.weight"] = np.concatenate([pair[:, : 4 * width], pair[:, 5 * width :]], axis=1)
-    working = state["working.0.weight"]
-    state["working.0.weight"] = np.concatenate([working[:, :width], working[:, 2 * width :]], axis=1)
+    state["pair.0.weight"] = np.concatenate([pair[:, : 4 * width], pair[:, 6 * width :]], axis=1)
+    for name in ("summary.0.weight", "working.0.weight"):
+        state[name] = np.concatenate([state[name][:, :width], state[name][:, 2 * width :]], axis=1)
     return state
 
 

@@ -6,35 +6,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .batches import groups_by_length, pad
+from .batches import Corpus, groups_by_length
 from .data import TaskData
 from .model import Forecaster, widths
 from .scores import below, crps, log_score
 
 
 @torch.no_grad()
-def encode_task(model: Forecaster, task: TaskData, device: torch.device) -> Tensor:
-    """Vectors of all of a task's kernels, [kernels, width]."""
-    vectors = torch.zeros(len(task.ids), model.shape.width, device=device)
+def encode_all(model: Forecaster, corpus: Corpus) -> Tensor:
+    """Vectors of all kernels, [kernels, width]; zeros for a network that reads no text."""
+    vectors = torch.zeros(len(corpus.lengths), model.shape.width, device=corpus.device)
     if not model.shape.use_text:
         return vectors
-    for rows in groups_by_length([len(ids) for ids in task.ids], 65536):
-        batch = pad([task.ids[row] for row in rows], [task.magnitudes[row] for row in rows], device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            encoded = model.encoder(batch.ids, batch.magnitudes)
-        vectors[torch.from_numpy(rows).to(device)] = encoded.float()
+    for rows in groups_by_length(corpus.lengths, 128):
+        with torch.autocast(corpus.device.type, torch.bfloat16, enabled=corpus.device.type == "cuda"):
+            encoded = model.encoder(*corpus.words(rows))
+        vectors[torch.from_numpy(rows).to(corpus.device)] = encoded.float()
     return vectors
 
 
 @torch.no_grad()
-def forecast_task(model: Forecaster, task: TaskData, view: str, device: torch.device, seed: int = 1) -> Tensor:
+def forecast_task(model: Forecaster, corpus: Corpus, place: int, all_vectors: Tensor, view: str, seed: int = 1) -> Tensor:
     """
     [kernels, 4] outputs. Views: `start` (the seed is the only anchor, no evidence), `search` (the kernel's parent and
     eight others are anchors too, with evidence).
     """
-    vectors = encode_task(model, task, device)
-    features = torch.from_numpy(task.bare if view == "start" else task.compiled).to(device)
-    times = torch.from_numpy(np.nan_to_num(task.target)).to(device)
+    task, device = corpus.tasks[place], corpus.device
+    own = slice(int(corpus.first[place]), int(corpus.first[place]) + len(task.ok))
+    vectors, times = all_vectors[own], torch.nan_to_num(corpus.target[own])
+    features = (corpus.bare if view == "start" else corpus.compiled)[own]
     rng = np.random.default_rng(seed)
     others = [int(i) for i in rng.permutation(np.arange(1, len(task.ok))) if task.ok[i]][:8]
     rows, counts = [], []
@@ -52,19 +52,23 @@ def forecast_task(model: Forecaster, task: TaskData, view: str, device: torch.de
         features[anchors],
         times[anchors],
         torch.tensor(counts, device=device),
-        torch.from_numpy(task.alike[np.arange(len(rows))[:, None], np.array(rows)])[:, None].to(device),
+        corpus.alike[place][torch.arange(len(rows), device=device)[:, None], anchors][:, None],
     )[:, 0]
 
 
-def judge(model: Forecaster, tasks: list[TaskData], device: torch.device) -> dict[str, dict[str, float]]:
+def judge(model: Forecaster, corpus: Corpus) -> dict[str, dict[str, float]]:
     """Means over tasks by view; `ece_pooled` is over all tasks' kernels at once."""
     model.eval()
+    vectors = encode_all(model, corpus)
     views = {}
     for view in ("start", "search"):
-        outputs = [forecast_task(model, task, view, device) for task in tasks]
-        pairs = [wins(output, task) for output, task in zip(outputs, tasks, strict=True)]
+        outputs = [forecast_task(model, corpus, place, vectors, view) for place in range(len(corpus.tasks))]
+        pairs = [wins(output, task) for output, task in zip(outputs, corpus.tasks, strict=True)]
         pooled = calibration(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
-        views[view] = {**_mean([score_task(o, t) for o, t in zip(outputs, tasks, strict=True)]), "ece_pooled": pooled}
+        views[view] = {
+            **_mean([score_task(o, t) for o, t in zip(outputs, corpus.tasks, strict=True)]),
+            "ece_pooled": pooled,
+        }
     return views
 
 

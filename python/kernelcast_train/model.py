@@ -18,10 +18,12 @@ class Shape:
     vocabulary: int
     magnitudes: int
     features: int
-    width: int = 192
+    narrow: int = 128
+    merged: int = 4
+    width: int = 256
     layers: int = 6
-    heads: int = 6
-    inner: int = 512
+    heads: int = 8
+    inner: int = 704
     described: int = 128
     dropout: float = 0.1
     use_text: bool = True
@@ -58,51 +60,64 @@ class Block(nn.Module):
         self.down = nn.Linear(shape.inner, shape.width, bias=False)
         self.drop = nn.Dropout(shape.dropout)
 
-    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """[batch, length, width] to the same; `mask` is added to the scores of attention, [batch, 1, 1, length]."""
         batch, length, width = x.shape
         parts = self.query_key_value(self.before_attention(x)).view(batch, length, 3, self.heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         query, key = (rotate(part, *positions) for part in (query, key))
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
         x = x + self.drop(self.output(mixed.transpose(1, 2).reshape(batch, length, width)))
         gate, up = self.gate(self.before_inner(x)).chunk(2, dim=-1)
         return x + self.drop(self.down(F.silu(gate) * up))
 
 
 class Encoder(nn.Module):
-    """Reads a kernel's tokens into one vector of `width` numbers."""
+    """
+    Reads a kernel's tokens into one vector of `width` numbers. A strided convolution makes one position of every `merged`
+    tokens, which attention then reads. Lengths are multiples of `merged`; id 0 is padding.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.words = nn.Embedding(shape.vocabulary, shape.width)
-        self.magnitudes = nn.Embedding(shape.magnitudes, shape.width)
-        nn.init.normal_(self.words.weight, std=0.02)
-        nn.init.normal_(self.magnitudes.weight, std=0.02)
+        self.words = nn.Embedding(shape.vocabulary, shape.narrow)
+        self.magnitudes = nn.Embedding(shape.magnitudes, shape.narrow)
+        nn.init.normal_(self.words.weight, std=0.5)
+        nn.init.normal_(self.magnitudes.weight, std=0.5)
+        reach = shape.merged // 2 if shape.merged > 1 else 1
+        self.merge = nn.Conv1d(shape.narrow, shape.width, shape.merged + 2 * reach, stride=shape.merged, padding=reach)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
         self.queries = nn.Linear(shape.width, 4, bias=False)
         self.pooled = nn.Linear(5 * shape.width, shape.width)
         self.drop = nn.Dropout(shape.dropout)
 
+    def present(self, ids: Tensor) -> Tensor:
+        """[batch, length] ids to [batch, positions]: is a position more than padding?"""
+        return (ids.view(ids.shape[0], -1, self.shape.merged) != 0).any(dim=-1)
+
     def hidden(self, ids: Tensor, magnitudes: Tensor) -> Tensor:
-        """[batch, length] ids to [batch, length, width]."""
-        x = self.drop(self.words(ids) + self.magnitudes(magnitudes))
-        cos, sin = rotary(ids.shape[1], self.shape.width // self.shape.heads, ids.device)
+        """[batch, length] ids to [batch, positions, width]."""
+        present = self.present(ids)
+        x = (self.words(ids) + self.magnitudes(magnitudes)) * (ids != 0).unsqueeze(-1)
+        x = self.drop(self.merge(x.transpose(1, 2)).transpose(1, 2))
+        cos, sin = rotary(x.shape[1], self.shape.width // self.shape.heads, ids.device)
+        mask = torch.where(present, 0.0, -1e4).to(x.dtype)[:, None, None, :]
         for block in self.blocks:
-            x = block(x, (cos.to(x.dtype), sin.to(x.dtype)))
+            x = block(x, (cos.to(x.dtype), sin.to(x.dtype)), mask)
         return self.norm(x)
 
     def pool(self, x: Tensor, present: Tensor) -> Tensor:
-        """Four weighted means and the plain one of the words that are no padding."""
+        """Four weighted means and the plain one of the positions that are no padding."""
         scores = self.queries(x).float().masked_fill(~present[:, :, None], -1e4)
         chosen = torch.einsum("blq,blw->bqw", scores.softmax(dim=1).to(x.dtype), x).flatten(1)
         mean = (x * present[:, :, None]).sum(dim=1) / present.sum(dim=1, keepdim=True)
         return self.pooled(torch.cat([chosen, mean], dim=-1))
 
     def forward(self, ids: Tensor, magnitudes: Tensor) -> Tensor:
-        return self.pool(self.hidden(ids, magnitudes), ids != 0)
+        return self.pool(self.hidden(ids, magnitudes), self.present(ids))
 
 
 class Head(nn.Module):
@@ -124,11 +139,11 @@ class Head(nn.Module):
         self.text = nn.Sequential(
             nn.LayerNorm(shape.width), nn.Linear(shape.width, width), nn.GELU(), drop, nn.Linear(width, width)
         )
-        self.pair = nn.Sequential(nn.Linear(5 * width + 3, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.GELU())
+        self.pair = nn.Sequential(nn.Linear(6 * width + 3, 2 * width), nn.GELU(), drop, nn.Linear(2 * width, width), nn.GELU())
         self.change = nn.Linear(2 * shape.features, width)
         self.difference = nn.Linear(width, 1)
         self.likeness = nn.Linear(width, 1)
-        self.summary = nn.Sequential(nn.Linear(2 * width + 3, width), nn.GELU(), nn.Linear(width, 3))
+        self.summary = nn.Sequential(nn.Linear(3 * width + 3, width), nn.GELU(), nn.Linear(width, 3))
         self.working = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), drop, nn.Linear(width, 1))
 
     def standardised(self, features: Tensor) -> Tensor:
@@ -161,10 +176,11 @@ class Head(nn.Module):
         other, other_text = self.described(anchors, anchor_features)
         own_pairs = own.unsqueeze(-2).expand(*own.shape[:-1], other.shape[-2], own.shape[-1])
         other_pairs = other.unsqueeze(-3).expand_as(own_pairs)
-        text_change = own_text.unsqueeze(-2) - other_text.unsqueeze(-3)
+        text_pairs = own_text.unsqueeze(-2).expand_as(own_pairs)
+        text_change = text_pairs - other_text.unsqueeze(-3)
         change = self.change(self.standardised(features).unsqueeze(-2) - self.standardised(anchor_features).unsqueeze(-3))
         change = change * float(self.shape.use_features)
-        given = [own_pairs, other_pairs, own_pairs - other_pairs, change, text_change, alike]
+        given = [own_pairs, other_pairs, own_pairs - other_pairs, change, text_pairs, text_change, alike]
         pair = self.pair(torch.cat(given, dim=-1))
         proposed = times.unsqueeze(-2) + self.difference(pair).squeeze(-1)
         likeness = self.likeness(pair).squeeze(-1) + 8 * alike[..., 0]
@@ -178,7 +194,7 @@ class Head(nn.Module):
         extra = torch.stack(
             [spread, best.clamp(-20, 20) / 5, torch.log2(count.to(median.dtype))[..., None].expand_as(median) / 4], dim=-1
         )
-        out = self.summary(torch.cat([own, pooled, extra], dim=-1))
+        out = self.summary(torch.cat([own, own_text, pooled, extra], dim=-1))
         odds = self.working(torch.cat([own, own_text, pooled], dim=-1)).squeeze(-1)
         return torch.stack([median + out[..., 0], out[..., 1] - 0.7, out[..., 2] - 0.7, odds + 2.5], dim=-1)
 

@@ -9,10 +9,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; training 
 
 import numpy as np  # noqa: E402
 
-from kernelcast_train.batches import Augmentation, disguise, groups_by_length, padded_length  # noqa: E402
-from kernelcast_train.data import likeness, load_dataset  # noqa: E402
+from kernelcast_train.batches import Augmentation, disguise, groups_by_length  # noqa: E402
+from kernelcast_train.data import likeness, load_dataset, part_of_task  # noqa: E402
 from kernelcast_train.embedded import Config, Trainer  # noqa: E402
 from kernelcast_train.judge import auroc, calibration, pairwise, spearman  # noqa: E402
+from kernelcast_train.model import Encoder, Shape  # noqa: E402
 from kernelcast_train.scores import below, crps, log_score  # noqa: E402
 
 VECTORS = json.loads((Path(__file__).parent / "fixtures" / "scores.json").read_text())
@@ -31,18 +32,42 @@ def test_likeness_is_jaccard_with_what_only_one_has():
     assert alike[0, 0].tolist() == [1, 0, 0]
 
 
-def test_groups_hold_every_row_once_and_one_length():
-    lengths = [5, 700, 130, 128, 129, 1, 640]
-    groups = groups_by_length(lengths, 512)
-    assert sorted(int(row) for group in groups for row in group) == list(range(len(lengths)))
-    assert all(len({padded_length(lengths[row]) for row in group}) == 1 for group in groups)
+def test_groups_hold_every_row_once_by_length():
+    lengths = np.array([5, 700, 130, 128, 129, 1, 640])
+    groups = groups_by_length(lengths, 3)
+    assert np.concatenate(groups).tolist() == [5, 0, 3, 4, 2, 6, 1]
+    assert max(len(group) for group in groups) == 3
 
 
 def test_names_are_renamed_one_to_one():
-    ids = np.arange(20)
-    out = disguise(ids, Augmentation(word_loss=0, shuffled_names=1, first_name=8, name_slots=6), np.random.default_rng(1))
-    assert out[:8].tolist() == list(range(8)) and out[14:].tolist() == list(range(14, 20))
-    assert sorted(out[8:14].tolist()) == list(range(8, 14))
+    ids = torch.arange(20).repeat(3, 1)
+    out = disguise(ids, Augmentation(word_loss=0, shuffled_names=1, first_name=8, name_slots=6), torch.Generator().manual_seed(1))
+    assert torch.equal(out[:, :8], ids[:, :8]) and torch.equal(out[:, 14:], ids[:, 14:])
+    assert torch.equal(out[:, 8:14].sort(dim=1).values, ids[:, 8:14])
+    assert not torch.equal(out[0], out[1])
+
+
+def test_padding_is_never_lost_nor_seen():
+    rule = Augmentation(word_loss=1, shuffled_names=0)
+    ids = torch.tensor([[5, 6, 7, 0, 0, 0, 0, 0]])
+    assert disguise(ids, rule)[0, 3:].tolist() == [0, 0, 0, 0, 0]
+    torch.manual_seed(1)
+    shape = Shape(vocabulary=20, magnitudes=4, features=2, narrow=8, width=16, layers=2, heads=2, inner=16, dropout=0.0)
+    encoder = Encoder(shape).eval()
+    short, long = ids[:, :4], torch.nn.functional.pad(ids, (0, 24))
+    vectors = [encoder(part, torch.zeros_like(part)) for part in (short, long)]
+    assert torch.allclose(vectors[0], vectors[1], atol=1e-5)
+
+
+def test_part_of_a_task_keeps_its_seed_and_its_order(folder):
+    task = load_dataset(folder).tasks[0]
+    part = part_of_task(task, 0.5, np.random.default_rng(1))
+    assert part.kernel_ids[0] == task.kernel_ids[0] and len(part.ok) == 31
+    whole = {kernel: task.target[index] for index, kernel in enumerate(task.kernel_ids)}
+    assert [whole[kernel] for kernel in part.kernel_ids] == pytest.approx(part.target.tolist(), nan_ok=True)
+    for index, parent in enumerate(part.parents):
+        own = task.parents[task.kernel_ids.index(part.kernel_ids[index])]
+        assert parent == -1 or part.kernel_ids[parent] == task.kernel_ids[own]
 
 
 def test_scores_of_rank():
@@ -86,7 +111,7 @@ def _kernel(task, index, rng):
 @pytest.mark.parametrize("use_text", [True, False])
 def test_a_short_run_learns_to_rank(folder, use_text, capsys):
     config = Config(
-        width=16, layers=1, heads=2, inner=16, described=16, use_text=use_text, pretrain_steps=5, steps=150,
+        narrow=8, width=16, layers=1, heads=2, inner=16, described=16, use_text=use_text, pretrain_steps=5, steps=150,
         tasks_per_step=2, report_every=150, rate=3e-3, head_rate=3e-3, average=0.9, feature_noise=0.0, feature_loss=0.0,
     )  # fmt: skip
     trainer = Trainer(config, load_dataset(folder), torch.device("cpu"))

@@ -20,7 +20,16 @@ FEATURES, WIDTH = 5, 4
 def main() -> None:
     torch.manual_seed(1)
     shape = Shape(
-        vocabulary=8, magnitudes=4, features=FEATURES, width=8, layers=1, heads=2, inner=8, described=WIDTH, use_text=False
+        vocabulary=8,
+        magnitudes=4,
+        features=FEATURES,
+        narrow=4,
+        width=8,
+        layers=1,
+        heads=2,
+        inner=8,
+        described=WIDTH,
+        use_text=False,
     )
     model = Forecaster(shape).eval()
     for tensor in model.head.state_dict().values():
