@@ -15,10 +15,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .batches import Augmentation, Corpus, Draw, disguise, draw, groups_by_length
+from .batches import OTHER_ANCHORS, Augmentation, Corpus, Draw, disguise, draw, groups_by_length
 from .data import Dataset, TaskData, load_dataset, part_of_task
 from .judge import judge
-from .model import Encoder, Forecaster, Shape, widths
+from .model import Forecaster, Shape, widths
 from .scores import below, crps, log_score
 
 MASK = 1
@@ -47,6 +47,7 @@ class Config:
     candidates: int = 20
     kernels_per_group: int = 128
     rate: float = 1e-3
+    encoder_rate: float = 5e-4
     head_rate: float = 1e-3
     weight_decay: float = 0.05
     crps_weight: float = 1.0
@@ -103,7 +104,7 @@ class Trainer:
         self.model = Forecaster(self.shape).to(device)
         self.augmentation = Augmentation(config.word_loss, config.shuffled_names, meta["firstName"], meta["nameSlots"])
         self.fit_features()
-        self.scores = torch.compile(scores, dynamic=True) if device.type == "cuda" else scores
+        self.scores = torch.compile(scores) if device.type == "cuda" else scores
 
     def fewer(self, tasks: list[TaskData]) -> list[TaskData]:
         """The tasks of `train_families` families drawn by the seed, and a share `train_kernels` of each one's kernels."""
@@ -191,7 +192,7 @@ class Trainer:
             done = self.progress(step / config.steps, started, 1 - config.pretrain_share)
             if done >= 1:
                 break
-            _set_rate(optimiser, [0.5 * config.rate, config.head_rate], done)
+            _set_rate(optimiser, [config.encoder_rate, config.head_rate], done)
             loss = self.loss(self.draws())
             _step(optimiser, loss, [*encoder, *head])
             average.update_parameters(model)
@@ -216,8 +217,8 @@ class Trainer:
 
     def loss(self, draws: list[Draw]) -> torch.Tensor:
         config = self.config
-        most = max(len(d.anchors) for d in draws)
-        wide = max(len(d.candidates) for d in draws)
+        # One shape for all steps, so that the fused loss is compiled once.
+        most, wide = 1 + config.candidates + max(OTHER_ANCHORS), config.candidates
         anchors = np.stack([np.pad(d.anchors, (0, most - len(d.anchors))) for d in draws])
         candidates = np.stack([np.pad(d.candidates, (0, wide - len(d.candidates)), mode="edge") for d in draws])
         picked = np.concatenate([anchors, candidates], axis=1)
@@ -320,9 +321,8 @@ def _report(stage: str, step: int, started: float, values: dict) -> None:
 
 
 def speed_up() -> None:
-    """A step is some thousands of small operations: these are fused, and attention is not planned anew for every shape."""
+    """cuDNN would plan attention anew for every shape."""
     torch.backends.cuda.enable_cudnn_sdp(False)
-    Encoder.hidden = torch.compile(Encoder.hidden, dynamic=True)
 
 
 def main() -> None:
