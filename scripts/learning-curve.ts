@@ -1,5 +1,5 @@
 /**
- * `npm run results:learning-curve [-- --recording atlas --sizes 5,10,20,30,all --shares 0.25,0.5 --seeds 1,2,3 --judge a,b]`: trains
+ * `npm run results:learning-curve [-- --recording atlas --sizes 5,10,20,30,all --shares 0.25,0.5 --seeds 1,2 --judge a,b]`: trains
  * `static` on whole families drawn at random, and on a share of every task's kernels, scores each model on validation and test, and
  * writes docs/results/learning-curves.jsonl, which `npm run results:ablations` shows. Kernels are read once. Models and answers
  * are kept in .tmp/learning-curve: a run that was stopped goes on. `--train a,b` and `--judge a,b` name a few tasks instead.
@@ -26,7 +26,7 @@ const { values } = parseArgs({
     recording: { type: "string", default: "atlas" },
     sizes: { type: "string", default: "5,10,20,30,all" },
     shares: { type: "string", default: "0.25,0.5" },
-    seeds: { type: "string", default: "1,2,3" },
+    seeds: { type: "string", default: "1,2" },
     train: { type: "string" },
     judge: { type: "string" },
     jobs: { type: "string", default: "2" },
