@@ -79,6 +79,7 @@ export function curveChart(points: readonly CurvePoint[], x: "tasks" | "kernels"
     const [low, high] = point.range(score);
     return value === undefined ? [] : [{ ...point, value, low, high, series: `${point.forecaster} ${point.split}` }];
   });
+  const sizes = [...new Set(known.map((point) => Math.round(point[x])))];
   const stroke = ({ forecaster }: CurvePoint): string => colour(colourOf(forecaster));
   const lines = (split: string, dash: string): Plot.Markish =>
     Plot.line(
@@ -90,7 +91,7 @@ export function curveChart(points: readonly CurvePoint[], x: "tasks" | "kernels"
       ariaLabel: `${score} against the number of ${x} trained on, by view; validation dashed`,
       legend: forecasters.map((one) => [one, colourOf(one)] as const),
       height: 340,
-      x: { label: `${x} trained on →`, type: "log", ticks: 5, tickFormat: "~s" },
+      x: { label: `${x} trained on →`, type: "log", ticks: sizes, tickFormat: "d" },
       y: { label: `↑ ${score}`, grid: true },
       fx: { label: null },
       marks: [
