@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { fileFault, KernelcastError } from "../domain/index.ts";
 import type { SplitChoice } from "../evaluate/choose-tasks.ts";
 import { evaluationDocuments, evaluationNotes } from "../evaluate/evaluation-document.ts";
+import type { SourceForm } from "../evaluate/sources.ts";
 import type { View } from "../evaluate/plan-view.ts";
 import { evaluateRecording } from "../serve/evaluate-recording.ts";
 import { makeFolder } from "../store/make-folder.ts";
@@ -16,6 +17,7 @@ export interface EvaluateFlags {
   readonly device?: string;
   readonly view: View;
   readonly evidence: boolean;
+  readonly sources: SourceForm;
   readonly seed: number;
   readonly out?: string;
   readonly json: boolean;
@@ -23,7 +25,7 @@ export interface EvaluateFlags {
 
 /** `kernelcast evaluate`. */
 export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<void> {
-  const { forecaster, recording, split, device, view, evidence, seed } = flags;
+  const { forecaster, recording, split, device, view, evidence, sources, seed } = flags;
   const out = flags.out === undefined ? undefined : resolve(this.process.cwd(), flags.out);
   if (out !== undefined) makeOutputFolder(out);
   const progress = createProgress(this);
@@ -36,6 +38,7 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       device,
       view,
       evidence,
+      sources,
       seed,
       signal: this.signal,
       onTask: progress.show,

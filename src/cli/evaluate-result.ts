@@ -28,7 +28,7 @@ export function evaluationLines({ evaluations, setting }: EvaluationResult): str
     : "no compile evidence";
   const chance = scores["chance of top tenth"];
   return [
-    `${setting.recording}, split ${setting.split}: ${count(tasks, "task")}, ${count(kernels, "kernel")}, ${count(pairs, "pair")}; ${setting.device}; view ${setting.view}, ${evidence}`,
+    `${setting.recording}, split ${setting.split}: ${count(tasks, "task")}, ${count(kernels, "kernel")}, ${count(pairs, "pair")}; ${setting.device}; view ${setting.view}, ${evidence}${setting.sources === "raw" ? "" : `, sources ${setting.sources}`}`,
     "",
     ...table([
       ["", ...columns.map(([header]) => header), "kernels/s"],

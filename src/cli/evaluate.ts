@@ -1,6 +1,7 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { splitChoices } from "../evaluate/choose-tasks.ts";
 import { views } from "../evaluate/plan-view.ts";
+import { sourceForms } from "../evaluate/sources.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import type { EvaluateFlags } from "./evaluate-command.ts";
 import { wholeNumber } from "./flags.ts";
@@ -42,6 +43,13 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
         kind: "boolean",
         default: true,
         brief: "Give what the compiler said, where recorded; kernels that it refused are not scored then",
+      },
+      sources: {
+        kind: "enum",
+        values: sourceForms,
+        default: "raw",
+        brief:
+          "How kernels are shown: as recorded, without comments and texts (sanitised), also with neutral names (renamed: alike in a task; renamed-alone), or in another layout (reformatted)",
       },
       seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes every random draw", default: "1" },
       out: { ...optionalText, brief: "Folder to write evaluate.html, its plots as SVG and evaluate.json to" },

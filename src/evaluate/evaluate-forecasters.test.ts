@@ -53,6 +53,7 @@ async function evaluate(change: Partial<EvaluateOptions> = {}): Promise<Evaluati
     device: "synthetic",
     view,
     evidence,
+    sources: "raw" as const,
     seed,
     notes: ["a note"],
   };

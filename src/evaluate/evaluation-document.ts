@@ -1,6 +1,7 @@
 import type { Evaluation, Evaluations } from "./evaluate-forecasters.ts";
 import { addCosts } from "./judge-forecaster.ts";
 import type { View } from "./plan-view.ts";
+import type { SourceForm } from "./sources.ts";
 import type { ScoreName, TaskScores } from "./score-task.ts";
 import type { MeanScore } from "./score-tasks.ts";
 
@@ -11,6 +12,7 @@ export interface EvaluationSetting {
   readonly device: string;
   readonly view: View;
   readonly evidence: boolean;
+  readonly sources: SourceForm;
   readonly seed: number;
   readonly notes: readonly string[];
 }

@@ -8,6 +8,7 @@ import {
 } from "../evaluate/evaluate-forecasters.ts";
 import type { EvaluationResult } from "../evaluate/evaluation-document.ts";
 import type { View } from "../evaluate/plan-view.ts";
+import { withSources, type SourceForm } from "../evaluate/sources.ts";
 import { baselineKinds } from "../forecast/baseline/baseline-forecaster.ts";
 import { withSeedsFor } from "../formats/choose-seed.ts";
 import { loadRecording } from "../formats/load-recording.ts";
@@ -27,6 +28,8 @@ export interface EvaluateRequest {
   readonly device?: string | undefined;
   readonly view: View;
   readonly evidence: boolean;
+  /** By default `raw`, as recorded. */
+  readonly sources?: SourceForm | undefined;
   readonly seed: number;
   readonly signal?: AbortSignal;
   readonly onTask?: EvaluateOptions["onTask"];
@@ -34,7 +37,7 @@ export interface EvaluateRequest {
 
 /** Scores forecasters on a recording. Throws `KernelcastError` for what a user can get wrong. */
 export async function evaluateRecording(request: EvaluateRequest): Promise<EvaluationResult> {
-  const { recording: path, tasks, view, evidence, seed, signal, onTask } = request;
+  const { recording: path, tasks, view, evidence, sources = "raw", seed, signal, onTask } = request;
   const labels = [...new Set(request.forecasters)];
   for (const label of labels) checkForecaster(label);
   const loaded = await loadRecording(path, tasks ? { tasks } : {});
@@ -42,7 +45,7 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
   if (device === undefined) {
     throw new KernelcastError("recording", `${path}: the recording holds no measurements to judge by`);
   }
-  const recording = withSeedsFor(loaded, device);
+  const recording = withSources(withSeedsFor(loaded, device), sources);
   const { taskIds, split, note } = chooseTasks(recording, request.split ?? (tasks ? "all" : "test"));
   const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed };
   const result = await withForecasters(labels, signal, (named) =>
@@ -53,7 +56,7 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
     }),
   );
   const notes = [...(note === undefined ? [] : [note]), ...leftOutNotes(result, device)];
-  return { ...result, setting: { recording: path, split, device, view, evidence, seed, notes } };
+  return { ...result, setting: { recording: path, split, device, view, evidence, sources, seed, notes } };
 }
 
 /** Opens the named forecasters and the baselines, uses them and closes them, whatever happens. */

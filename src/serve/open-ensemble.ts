@@ -35,6 +35,7 @@ export interface OpenEnsembleOptions {
   readonly sources?: Readonly<Record<string, MemberSource>>;
   /** Folder of the recipes `ensemble-NAMES.json`. */
   readonly folder?: string;
+  readonly facts?: FactsCache | undefined;
 }
 
 /** The names in `static+embedded`. Throws `KernelcastError("usage", …)`. */
@@ -64,7 +65,7 @@ export async function openEnsemble(detail: string, options: OpenEnsembleOptions 
   const { sources = shippedMembers, folder = packagePath("models") } = options;
   const names = memberNames(detail, sources);
   const joint = await readRecipe(names, folder);
-  const facts = new (await import("../forecast/static/facts-cache.ts")).FactsCache();
+  const facts = options.facts ?? new (await import("../forecast/static/facts-cache.ts")).FactsCache();
   const members = await Promise.all(
     names.map(async (name): Promise<EnsembleMember & { readonly device: string | undefined }> => {
       const { model, open } = sources[name] as MemberSource;

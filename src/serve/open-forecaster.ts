@@ -1,5 +1,6 @@
 import { KernelcastError, suggestion, type Forecaster } from "../domain/index.ts";
 import { baselineKinds, createBaseline, type BaselineKind } from "../forecast/baseline/baseline-forecaster.ts";
+import type { FactsCache } from "../forecast/static/facts-cache.ts";
 import { memberNames, openAuto, openEnsemble } from "./open-ensemble.ts";
 import { packagePath } from "./package-paths.ts";
 import { parseSpecification } from "./specification.ts";
@@ -10,6 +11,8 @@ export interface OpenForecasterOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Gives up waiting for a program to greet. */
   readonly signal?: AbortSignal | undefined;
+  /** What was read of kernels, for forecasters that are asked about the same ones. */
+  readonly facts?: FactsCache | undefined;
 }
 
 type Opener = (detail: string, options: OpenForecasterOptions) => Promise<Forecaster>;
@@ -20,8 +23,8 @@ const openers: Readonly<Record<string, Opener>> = {
   compare: openCompare,
   command: openCommand,
   recorded: openRecorded,
-  ensemble: (detail) => openEnsemble(detail),
-  auto: () => openAuto(),
+  ensemble: (detail, { facts }) => openEnsemble(detail, { facts }),
+  auto: (_, { facts }) => openAuto({ facts }),
   baseline: async (detail) => createBaseline(baselineKind(detail)),
 };
 
@@ -51,11 +54,11 @@ export async function openForecaster(text: string, options: OpenForecasterOption
   return (openers[kind] ?? openStatic)(detail, options);
 }
 
-async function openStatic(detail: string): Promise<Forecaster> {
+async function openStatic(detail: string, { facts }: OpenForecasterOptions): Promise<Forecaster> {
   const path = detail === "" ? packagePath("models/static-v0.json") : detail;
   try {
     const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
-    return await loadStaticForecaster(path);
+    return await loadStaticForecaster(path, facts);
   } catch (cause) {
     if (KernelcastError.isInstance(cause)) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -63,9 +66,9 @@ async function openStatic(detail: string): Promise<Forecaster> {
   }
 }
 
-async function openCompare(detail: string): Promise<Forecaster> {
+async function openCompare(detail: string, { facts }: OpenForecasterOptions): Promise<Forecaster> {
   const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
-  return loadCompareForecaster(detail === "" ? packagePath("models/compare-v0.json") : detail);
+  return loadCompareForecaster(detail === "" ? packagePath("models/compare-v0.json") : detail, facts);
 }
 
 async function openCommand(command: string, { limitSeconds, env, signal }: OpenForecasterOptions): Promise<Forecaster> {

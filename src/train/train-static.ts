@@ -34,6 +34,15 @@ export function trainStatic(recording: Recording, options: TrainStaticOptions): 
     onProgress(`reading ${taskId}`);
     return taskExamples(recording, taskId, device);
   });
+  return trainOnExamples(examples, recording, options);
+}
+
+/** `trainStatic` on examples that have been read already. */
+export function trainOnExamples(
+  examples: readonly Example[],
+  recording: Pick<Recording, "name">,
+  { device, onProgress = () => {} }: Omit<TrainStaticOptions, "taskIds">,
+): TrainedStatic {
   const families = [...new Set(examples.map(({ family }) => family))];
   if (families.length < 2) {
     throw new KernelcastError(
@@ -120,7 +129,7 @@ function fitParts(examples: readonly Example[], heldOut: Predictions): Omit<Stat
 }
 
 function describeTraining(
-  recording: Recording,
+  recording: Pick<Recording, "name">,
   device: DeviceInfo,
   examples: readonly Example[],
 ): StaticModel["trainedOn"] {
