@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from .batches import Augmentation, Corpus, Draw, disguise, draw, groups_by_length
 from .data import Dataset, TaskData, load_dataset, part_of_task
 from .judge import judge
-from .model import Forecaster, Shape, widths
+from .model import Encoder, Forecaster, Shape, widths
 from .scores import below, crps, log_score
 
 MASK = 1
@@ -70,6 +70,19 @@ class Config:
     judge_splits: list[str] = field(default_factory=lambda: ["validation"])
 
 
+def scores(out: torch.Tensor, truth: torch.Tensor, bound: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """
+    CRPS and log score, [..., C], of outputs [..., C, 4], and the cross-entropy of "faster than the bound", [..., C, K], for
+    bounds [..., 1, K].
+    """
+    median, low, high, _ = widths(out)
+    median_, low_, high_ = (part.unsqueeze(-1) for part in (median, low, high))
+    p = below(bound - median_, low_, high_).clamp(1e-4, 1 - 1e-4)
+    won = truth.unsqueeze(-1) < bound
+    by_win = -torch.log(torch.where(won, p, 1 - p))
+    return crps(median, low, high, truth), log_score(median, low, high, truth), by_win
+
+
 class Trainer:
     """One training run."""
 
@@ -90,6 +103,7 @@ class Trainer:
         self.model = Forecaster(self.shape).to(device)
         self.augmentation = Augmentation(config.word_loss, config.shuffled_names, meta["firstName"], meta["nameSlots"])
         self.fit_features()
+        self.scores = torch.compile(scores, dynamic=True) if device.type == "cuda" else scores
 
     def fewer(self, tasks: list[TaskData]) -> list[TaskData]:
         """The tasks of `train_families` families drawn by the seed, and a share `train_kernels` of each one's kernels."""
@@ -161,7 +175,11 @@ class Trainer:
         config, model = self.config, self.model
         encoder, head = list(model.encoder.parameters()), list(model.head.parameters())
         optimiser = torch.optim.AdamW(
-            [{"params": encoder}, {"params": head}], lr=config.rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+            [{"params": encoder}, {"params": head}],
+            lr=config.rate,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.98),
+            fused=self.device.type == "cuda",
         )
         average = torch.optim.swa_utils.AveragedModel(
             model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average)
@@ -222,34 +240,28 @@ class Trainer:
             < torch.tensor([len(d.candidates) for d in draws], device=self.device)[:, None]
         )
         truth, works = torch.nan_to_num(target[:, most:]), ok[:, most:] & real
-        median, low, high, odds = widths(out)
+        bound = torch.nan_to_num(target[:, :most]).unsqueeze(1) - float(np.log2(1.02))
+        by_crps, by_log, by_win = self.scores(out, truth, bound)
+        median, odds = out[..., 0], out[..., 3]
         total = config.ok_weight * F.binary_cross_entropy_with_logits(odds[real], ok[:, most:][real].float())
-        score = config.crps_weight * crps(median, low, high, truth) + config.log_weight * log_score(median, low, high, truth)
-        total = total + score[works].mean()
+        total = total + (config.crps_weight * by_crps + config.log_weight * by_log)[works].mean()
         if config.win_weight > 0:
-            total = total + config.win_weight * self.win_loss(draws, target[:, :most], truth, works, out)
+            total = total + config.win_weight * self.win_loss(draws, by_win, works)
         if config.rank_weight > 0:
             gap = truth[:, :, None] - truth[:, None, :]
             counted = (gap > 0.1375) & works[:, :, None] & works[:, None, :]
             total = total + config.rank_weight * F.softplus(-4 * (median[:, :, None] - median[:, None, :])[counted]).mean()
         return total
 
-    def win_loss(
-        self, draws: list[Draw], times: torch.Tensor, truth: torch.Tensor, works: torch.Tensor, out: torch.Tensor
-    ) -> torch.Tensor:
-        """Cross-entropy of "faster than this anchor by 2 %": of parents among the anchors, and of all anchors."""
-        median, low, high, _ = (part.unsqueeze(-1) for part in widths(out))
-        bound = torch.nan_to_num(times).unsqueeze(1) - float(np.log2(1.02))
-        distance = bound - median
-        p = below(distance, low, high).clamp(1e-4, 1 - 1e-4)
-        loss = F.binary_cross_entropy(p, (truth.unsqueeze(-1) < bound).float(), reduction="none")
-        there = torch.zeros(p.shape, dtype=torch.bool)
-        parent = torch.zeros(p.shape, dtype=torch.bool)
+    def win_loss(self, draws: list[Draw], loss: torch.Tensor, works: torch.Tensor) -> torch.Tensor:
+        """Mean of the loss of "faster than this anchor by 2 %": of parents among the anchors, and of all anchors."""
+        there = torch.zeros(loss.shape, dtype=torch.bool)
+        parent = torch.zeros(loss.shape, dtype=torch.bool)
         for row, d in enumerate(draws):
             there[row, : len(d.candidates), : len(d.anchors)] = True
             same = self.tasks[d.task].parents[d.candidates][:, None] == d.anchors[None, :]
             parent[row, : len(d.candidates), : len(d.anchors)] = torch.from_numpy(same)
-        there, parent = there.to(p.device) & works.unsqueeze(-1), parent.to(p.device) & works.unsqueeze(-1)
+        there, parent = (part.to(loss.device) & works.unsqueeze(-1) for part in (there, parent))
         return 0.3 * loss[there].mean() + loss[parent].sum() / parent.sum().clamp(min=1)
 
     def alike(self, task: int, candidates: np.ndarray, anchors: np.ndarray) -> torch.Tensor:
@@ -307,6 +319,12 @@ def _report(stage: str, step: int, started: float, values: dict) -> None:
     print(json.dumps(line, default=float), flush=True)
 
 
+def speed_up() -> None:
+    """A step is some thousands of small operations: these are fused, and attention is not planned anew for every shape."""
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    Encoder.hidden = torch.compile(Encoder.hidden, dynamic=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -316,15 +334,16 @@ def main() -> None:
     config = Config(**arguments.config)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
+    if device.type == "cuda":
+        speed_up()
     trainer = Trainer(config, load_dataset(arguments.data), device)
     size = sum(p.numel() for p in trainer.model.parameters())
     _report("start", 0, time.monotonic(), {"parameters": size, "tasks": len(trainer.tasks), "config": asdict(config)})
     trainer.pretrain()
     model = trainer.train()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {"shape": model.shape.to_dict(), "config": asdict(config), "weights": model.state_dict()}, arguments.out / "model.pt"
-    )
+    weights = {name: value.half() if value.dtype == torch.float32 else value for name, value in model.state_dict().items()}
+    torch.save({"shape": model.shape.to_dict(), "config": asdict(config), "weights": weights}, arguments.out / "model.pt")
 
 
 if __name__ == "__main__":
