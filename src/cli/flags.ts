@@ -21,7 +21,7 @@ export function wholeNumber(least: number): (input: string) => number {
 export const forecasterFlag = {
   kind: "parsed",
   parse: text,
-  brief: "static[:MODEL], auto, ensemble:A+B, recorded:PATH[#NAME] or command:PROGRAM",
+  brief: "static[:MODEL], embedded[:FOLDER], auto, ensemble:A+B, recorded:PATH[#NAME] or command:PROGRAM",
   default: "static",
 } as const;
 

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readFile } from "node:fs/promises";
 import { sha256Hex, type Forecaster } from "../domain/index.ts";
 import { plainRecipe } from "../forecast/calibrate/recipe.ts";
 import { parseEnsembleRecipe, type EnsembleRecipe } from "../forecast/ensemble/ensemble-recipe.ts";
@@ -101,9 +102,11 @@ describe("ensembles by name", () => {
   });
 });
 
+const smallModel = fileURLToPath(new URL("../forecast/embedded/__fixtures__/small", import.meta.url));
+
 describe("the forecasters that ship", () => {
   it("have recipes fitted to the models that ship", async () => {
-    const all = Object.keys(shippedMembers);
+    const all = Object.keys(shippedMembers).filter((name) => existsSync(shippedMembers[name]!.model));
     for (const names of [...all.map((name) => [name]), all]) {
       const path = join(shippedMembers["static"]!.model, "..", `ensemble-${names.join("+")}.json`);
       const { members, fittedOn } = parseEnsembleRecipe(await readFile(path, "utf8"), path);
@@ -115,8 +118,15 @@ describe("the forecasters that ship", () => {
   });
 
   it("open as auto and by their names, and nothing else does", async () => {
-    expect((await openForecaster("auto")).name).toBe("ensemble:static+compare");
+    const present = Object.keys(shippedMembers).filter((name) => existsSync(shippedMembers[name]!.model));
+    const auto = await openForecaster("auto");
+    expect(auto.name).toBe(`ensemble:${present.join("+")}`);
+    await auto.close?.();
     expect((await openForecaster("ensemble:static")).name).toBe("ensemble:static");
+    checkForecaster("embedded");
+    const embedded = await openForecaster(`embedded:${smallModel}`, { env: { KERNELCAST_ONNX: "web" } });
+    expect(embedded.name).toBe("embedded");
+    await embedded.close?.();
     expect(() => checkForecaster("auto:static")).toThrow(/auto stands alone/);
     expect(() => checkForecaster("ensemble:oracle")).toThrow(/no member "oracle"/);
     expect(() => checkForecaster("oracle")).toThrow(/unknown kind/);

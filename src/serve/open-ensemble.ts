@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileFault, KernelcastError, sha256Hex, suggestion, type Forecaster } from "../domain/index.ts";
 import { plainRecipe } from "../forecast/calibrate/recipe.ts";
 import { createEnsembleForecaster, type EnsembleMember } from "../forecast/ensemble/ensemble-forecaster.ts";
@@ -6,7 +7,10 @@ import { parseEnsembleRecipe, type EnsembleRecipe } from "../forecast/ensemble/e
 import type { FactsCache } from "../forecast/static/facts-cache.ts";
 import { packagePath } from "./package-paths.ts";
 
-/** A forecaster that ensembles are made of: its shipped model's path, and how it is opened. */
+/**
+ * A forecaster that ensembles are made of: its shipped model's path, and how it is opened. Where a model is several files, this is the
+ * one that holds the hashes of the others, which are checked when it is opened.
+ */
 export interface MemberSource {
   readonly model: string;
   /** With what the members of an ensemble share. */
@@ -27,6 +31,13 @@ export const shippedMembers: Readonly<Record<string, MemberSource>> = {
     open: async (model, facts) => {
       const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
       return loadCompareForecaster(model, facts);
+    },
+  },
+  embedded: {
+    model: packagePath("models/embedded-v1/head.json"),
+    open: async (model, facts) => {
+      const { loadEmbeddedForecaster } = await import("../forecast/embedded/load-embedded-forecaster.ts");
+      return loadEmbeddedForecaster(dirname(model), facts);
     },
   },
 };

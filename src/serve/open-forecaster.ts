@@ -21,6 +21,7 @@ type Opener = (detail: string, options: OpenForecasterOptions) => Promise<Foreca
 const openers: Readonly<Record<string, Opener>> = {
   static: openStatic,
   compare: openCompare,
+  embedded: openEmbedded,
   command: openCommand,
   recorded: openRecorded,
   ensemble: (detail, { facts }) => openEnsemble(detail, { facts }),
@@ -39,14 +40,14 @@ export function checkForecaster(text: string): void {
     if (detail === "") return;
     throw new KernelcastError("usage", `--forecaster ${text}: auto stands alone; name members with ensemble:static`);
   }
-  if (detail.trim() !== "" || kind === "static" || kind === "compare") return;
+  if (detail.trim() !== "" || ["static", "compare", "embedded"].includes(kind)) return;
   const example = kind === "command" ? "command:'python3 my.py'" : "recorded:forecasts.jsonl";
   throw new KernelcastError("usage", `--forecaster ${text}: write what follows the colon, for example ${example}`);
 }
 
 /**
- * Opens `static[:MODEL]`, `compare[:MODEL]`, `ensemble:A+B`, `auto` (the ensemble of all that ship), `recorded:PATH[#NAME]`, `command:PROGRAM` or
- * `baseline:NAME`. Close it after use where it can be.
+ * Opens `static[:MODEL]`, `compare[:MODEL]`, `embedded[:FOLDER]`, `ensemble:A+B`, `auto` (the ensemble of all that ship),
+ * `recorded:PATH[#NAME]`, `command:PROGRAM` or `baseline:NAME`. Close it after use where it can be.
  */
 export async function openForecaster(text: string, options: OpenForecasterOptions = {}): Promise<Forecaster> {
   checkForecaster(text);
@@ -69,6 +70,12 @@ async function openStatic(detail: string, { facts }: OpenForecasterOptions): Pro
 async function openCompare(detail: string, { facts }: OpenForecasterOptions): Promise<Forecaster> {
   const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
   return loadCompareForecaster(detail === "" ? packagePath("models/compare-v0.json") : detail, facts);
+}
+
+async function openEmbedded(detail: string, { env }: OpenForecasterOptions): Promise<Forecaster> {
+  const { loadEmbeddedForecaster } = await import("../forecast/embedded/load-embedded-forecaster.ts");
+  const folder = detail === "" ? packagePath("models/embedded-v1") : detail;
+  return loadEmbeddedForecaster(folder, undefined, env ? { env } : {});
 }
 
 async function openCommand(command: string, { limitSeconds, env, signal }: OpenForecasterOptions): Promise<Forecaster> {

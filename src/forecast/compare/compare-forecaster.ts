@@ -16,7 +16,7 @@ import { sigmoid } from "../static/gbdt/model.ts";
 import { FactsCache } from "../static/facts-cache.ts";
 import type { KernelFacts } from "../static/kernel-facts.ts";
 import { CompareNetwork, type ComparedAnchor, type Described } from "./compare-network.ts";
-import type { CompareModel } from "./compare-model.ts";
+import type { NetworkWeights } from "./network-weights.ts";
 
 /** Anchors that a kernel is compared with besides the seed: those most alike by text. As many as in training. */
 const mostAnchors = 24;
@@ -33,36 +33,58 @@ interface Placed {
   readonly compiled: Described | undefined;
 }
 
+/** What a forecaster by comparison is made of. */
+export interface Comparing {
+  readonly name: string;
+  readonly network: CompareNetwork;
+  readonly facts: FactsCache;
+  /** The vector of a kernel's text, for a network that reads text. */
+  readonly vectorOf?: (kernel: Kernel, task: Task, signal: AbortSignal | undefined) => Promise<ArrayLike<number>>;
+}
+
+/** How kernels are read, and with what they are compared. */
+type Comparer = Omit<Comparing, "name" | "facts"> & { readonly read: Reader };
+
 /**
- * The forecaster `compare`: features of a kernel, compared by a small network with those of measured kernels of the task,
- * the more alike the more they count. At its best within a search, where a kernel's parent has been measured. Pure but for its cache.
+ * Forecasts by comparing a kernel with measured kernels of its task: the more alike, the more they count. At its best within a
+ * search, where a kernel's parent has been measured.
  */
-export function createCompareForecaster(model: CompareModel, facts = new FactsCache()): Forecaster {
-  const network = new CompareNetwork(model);
-  const runsOf = new WeakMap<KernelFacts, ReadonlySet<number>>();
-  const read: Reader = (kernel, task, device, evidence) => {
-    const own = facts.get(kernel, task, device, evidence);
-    const runs = runsOf.get(own) ?? wordRuns(kernel, task);
-    runsOf.set(own, runs);
-    return { facts: own, runs };
-  };
+export function createComparingForecaster({ name, facts, ...parts }: Comparing): Forecaster {
+  const comparer: Comparer = { ...parts, read: createReader(facts) };
   return {
-    name: "compare",
+    name,
     async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
+      signal?.throwIfAborted();
       const started = performance.now();
       const forecasts: Forecast[] = [];
       const seed = seedAnchor(request);
-      if (seed) {
-        const context = contextOf(request, seed, read);
-        const anchors = placeAnchors(network, request, seed, context, read);
+      if (seed && request.candidates.length > 0) {
+        const context = contextOf(request, seed, comparer.read);
+        const anchors = await placeAnchors(comparer, request, { seed, context, signal });
         for (const kernel of request.candidates) {
           signal?.throwIfAborted();
-          forecasts.push(forecastKernel(network, request, kernel, context, anchors, read));
+          const vector = await comparer.vectorOf?.(kernel, request.task, signal);
+          forecasts.push(forecastKernel(comparer, request, { kernel, vector, context, anchors }));
         }
       }
       const cpuSeconds = (performance.now() - started) / 1000;
       return { forecasts, cost: { cpuSeconds, tokens: 0, usd: 0 } };
     },
+  };
+}
+
+/** The forecaster `compare`: by features of kernels, whose texts count by the words they share. Pure but for its cache. */
+export function createCompareForecaster(weights: NetworkWeights, facts = new FactsCache()): Forecaster {
+  return createComparingForecaster({ name: "compare", network: new CompareNetwork(weights), facts });
+}
+
+function createReader(facts: FactsCache): Reader {
+  const runsOf = new WeakMap<KernelFacts, ReadonlySet<number>>();
+  return (kernel, task, device, evidence) => {
+    const own = facts.get(kernel, task, device, evidence);
+    const runs = runsOf.get(own) ?? wordRuns(kernel, task);
+    runsOf.set(own, runs);
+    return { facts: own, runs };
   };
 }
 
@@ -78,34 +100,38 @@ function contextOf({ task, device }: ForecastRequest, seed: Anchor, read: Reader
 }
 
 /** All anchors, the seed first, described without and, where the compiler said something, with evidence. */
-function placeAnchors(
-  network: CompareNetwork,
+async function placeAnchors(
+  { network, read, vectorOf }: Comparer,
   { task, device, anchors }: ForecastRequest,
-  seed: Anchor,
-  context: FeatureContext,
-  read: Reader,
-): readonly Placed[] {
-  const ordered = [seed, ...anchors.filter((anchor) => anchor !== seed)];
-  return ordered.map((anchor) => {
+  { seed, context, signal }: { seed: Anchor; context: FeatureContext; signal: AbortSignal | undefined },
+): Promise<readonly Placed[]> {
+  const placed: Placed[] = [];
+  for (const anchor of [seed, ...anchors.filter((one) => one !== seed)]) {
     const { evidence } = anchor.measurement;
     const bare = read(anchor.kernel, task, device, undefined);
     const compiled = evidence && read(anchor.kernel, task, device, evidence);
-    return {
+    const vector = await vectorOf?.(anchor.kernel, task, signal);
+    placed.push({
       runs: bare.runs,
       log2Ratio: log2Us(anchor) - context.seed.log2Us,
-      bare: network.describe(featureVector(bare.facts, context)),
-      compiled: compiled && network.describe(featureVector(compiled.facts, context)),
-    };
-  });
+      bare: network.describe(featureVector(bare.facts, context), vector),
+      compiled: compiled && network.describe(featureVector(compiled.facts, context), vector),
+    });
+  }
+  return placed;
+}
+
+interface ToForecast {
+  readonly kernel: Kernel;
+  readonly vector: ArrayLike<number> | undefined;
+  readonly context: FeatureContext;
+  readonly anchors: readonly Placed[];
 }
 
 function forecastKernel(
-  network: CompareNetwork,
+  { network, read }: Comparer,
   { task, device, evidence }: ForecastRequest,
-  kernel: Kernel,
-  context: FeatureContext,
-  anchors: readonly Placed[],
-  read: Reader,
+  { kernel, vector, context, anchors }: ToForecast,
 ): Forecast {
   const given = evidence?.get(kernel.kernelId);
   // Kernels are compared by like descriptions: with evidence only where the anchors have theirs.
@@ -115,7 +141,7 @@ function forecastKernel(
     return { described: (isCompiled && compiled) || bare, log2Ratio, alike: likeness(own.runs, runs) };
   });
   const nearest = others.toSorted((a, b) => b.alike[0] - a.alike[0]).slice(0, mostAnchors);
-  const described = network.describe(featureVector(own.facts, context));
+  const described = network.describe(featureVector(own.facts, context), vector);
   const { m, sigmaLow, sigmaHigh, logOdds } = network.compare(described, seed ? [seed, ...nearest] : nearest);
   return {
     kernelId: kernel.kernelId,

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { decodeFloat16, type CompareModel } from "./compare-model.ts";
 import { CompareNetwork, type ComparedAnchor } from "./compare-network.ts";
+import { decodeFloat16, readWeights } from "./network-weights.ts";
 
 interface Fixture {
   readonly width: number;
-  readonly tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: string }>>;
+  readonly tensors: Readonly<Record<string, { readonly shape: number[]; readonly data: string }>>;
   readonly cases: readonly {
     readonly candidate: readonly (number | null)[];
     readonly anchors: readonly {
@@ -19,19 +19,13 @@ interface Fixture {
 
 const fixture = JSON.parse(await readFile(new URL("__fixtures__/network.json", import.meta.url), "utf8")) as Fixture;
 
-const model: CompareModel = {
-  width: fixture.width,
-  tensor: (name) => {
-    const { shape = [], data = "" } = fixture.tensors[name] ?? {};
-    return { rows: shape[0] ?? 0, columns: shape[1] ?? 1, values: decodeFloat16(data) };
-  },
-};
-
 const features = (values: readonly (number | null)[]): Float64Array =>
   Float64Array.from(values, (value) => value ?? Number.NaN);
 
 describe("the comparison network", () => {
-  const network = new CompareNetwork(model);
+  const network = new CompareNetwork(
+    readWeights("network.json", { features: 5, width: fixture.width, textWidth: 0 }, fixture.tensors),
+  );
   const anchorsOf = (at: number): ComparedAnchor[] =>
     (fixture.cases[at]?.anchors ?? []).map(({ features: given, log2Ratio, alike }) => ({
       described: network.describe(features(given)),
