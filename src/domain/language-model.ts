@@ -80,6 +80,30 @@ export interface GenerationFailure {
 
 export type GenerateOutcome = Generated | GenerationFailure;
 
+/** One call as the run's events and the report tell of it; never holds a key, a prompt or an answer. */
+export interface LanguageModelCall {
+  /** `provider:model`. */
+  readonly model: string;
+  readonly purpose: string;
+  readonly usage: TokenUsage;
+  /** Undefined where the price is not known. */
+  readonly usd: number | undefined;
+  readonly latencySeconds: number;
+  /** Requests sent: 0 for an answer that was kept, 2 and more where one was sent again. */
+  readonly attempts: number;
+  readonly kept: boolean;
+  readonly fault?: GenerationFault;
+  readonly message?: string;
+}
+
+/** Answers by the digest of what was asked, kept over runs. What it holds must survive the process for a rerun to be free. */
+export interface AnswerStore {
+  answer(key: string): string | undefined;
+  /** Idempotent: the first answer of a key stays. */
+  keepAnswer(key: string, text: string): void;
+  close?(): void;
+}
+
 export interface LanguageModel {
   /** `provider:model`. */
   readonly name: string;
