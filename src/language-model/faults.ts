@@ -47,14 +47,20 @@ function judgeCall(error: APICallError, to: Correspondent): Judgement {
 /** Refusals that a status alone does not tell apart. */
 function judgeRefusal(status: number, text: string, said: string, to: Correspondent): Judgement | undefined {
   if (status >= 500 || status === 429) return undefined;
-  if (/context.?length|context.?window|context size|prompt is too long|too many tokens|maximum.{0,40}tokens/i.test(text)) {
+  if (
+    /context.?length|context.?window|context size|prompt is too long|too many tokens|maximum.{0,40}tokens/i.test(text)
+  ) {
     return { fault: "context", sends: 1, message: `the prompt is too long for ${to.model} at ${to.name}: ${said}` };
   }
   if (/api.?key.{0,20}(invalid|not valid|expired)|invalid.{0,9}api.?key/i.test(text)) return wrongKey(status, to);
   if (/content.?(policy|filter|management)|safety|moderation/i.test(text)) {
     return { fault: "refused", sends: 1, message: `${to.name} refused the prompt: ${said}` };
   }
-  if (/model.{0,80}(not.?found|does not exist|not exist|unknown|not supported|invalid)|(unknown|invalid) model/i.test(text)) {
+  if (
+    /model.{0,80}(not.?found|does not exist|not exist|unknown|not supported|invalid)|(unknown|invalid) model/i.test(
+      text,
+    )
+  ) {
     return unknownModel(to);
   }
   return undefined;
@@ -104,11 +110,17 @@ const hosts: Readonly<Record<string, string>> = {
 
 function judgeConnection(error: unknown, to: Correspondent): Judgement {
   const code = causeCode(error);
-  const why = code === undefined ? undefined : (hosts[code] ?? (/CERT|TLS|SSL/.test(code) ? `TLS: ${code}` : undefined));
+  const why =
+    code === undefined ? undefined : (hosts[code] ?? (/CERT|TLS|SSL/.test(code) ? `TLS: ${code}` : undefined));
   if (why !== undefined) {
     return { fault: "unreachable", sends: 4, message: `${to.name} cannot be reached: ${why}` };
   }
-  return { fault: "cut", sends: 2, message: `${to.name} closed the connection before its answer was whole`, usage: undefined };
+  return {
+    fault: "cut",
+    sends: 2,
+    message: `${to.name} closed the connection before its answer was whole`,
+    usage: undefined,
+  };
 }
 
 /** A success whose body is no answer: half of one, or another page. */

@@ -28,7 +28,10 @@ export function readKey({ provider }: ModelSpecification, environment: Environme
 
 /** Text of a server on one short line, without the key or what looks like one. */
 export function redact(text: string, key: string | undefined): string {
-  const line = text.replaceAll(/\p{Cc}/gu, " ").replaceAll(/\s+/g, " ").trim();
+  const line = text
+    .replaceAll(/\p{Cc}/gu, " ")
+    .replaceAll(/\s+/g, " ")
+    .trim();
   const named = key === undefined ? line : line.replaceAll(key, "[key]");
   return named
     .replaceAll(/\bBearer\s+\S+/gi, "Bearer [key]")

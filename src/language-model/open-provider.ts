@@ -19,7 +19,9 @@ export async function openProvider(specification: RemoteSpecification, key: stri
   return createSdkProvider(await dialects[specification.provider](specification, key ?? ""), correspondent);
 }
 
-const dialects: Readonly<Record<RemoteProvider, (specification: RemoteSpecification, key: string) => Promise<SdkDialect>>> = {
+const dialects: Readonly<
+  Record<RemoteProvider, (specification: RemoteSpecification, key: string) => Promise<SdkDialect>>
+> = {
   openai: async ({ model }, apiKey) => {
     const { createOpenAI } = await import("@ai-sdk/openai");
     return {

@@ -1,4 +1,3 @@
-import { createBell } from "./bell.ts";
 import type { Clock } from "./clock.ts";
 
 export interface ProviderLimits {
@@ -53,18 +52,38 @@ export function createGate(limits: ProviderLimits, clock: Clock): Gate {
   };
 }
 
+/** Places are handed on in the order in which they were asked for. */
 function createPlaces(count: number) {
   let free = count;
-  const bell = createBell();
+  const waiting = new Set<() => void>();
   return {
     async take(signal: AbortSignal | undefined): Promise<void> {
-      while (free <= 0) await bell.wait(signal);
       signal?.throwIfAborted();
-      free -= 1;
+      if (free > 0) {
+        free -= 1;
+        return;
+      }
+      await new Promise<void>((resolve, reject) => {
+        const take = (): void => {
+          signal?.removeEventListener("abort", abort);
+          resolve();
+        };
+        const abort = (): void => {
+          waiting.delete(take);
+          reject(new Error("interrupted"));
+        };
+        waiting.add(take);
+        signal?.addEventListener("abort", abort, { once: true });
+      });
     },
     giveBack(): void {
-      free += 1;
-      bell.ring();
+      const [next] = waiting;
+      if (!next) {
+        free += 1;
+        return;
+      }
+      waiting.delete(next);
+      next();
     },
   };
 }

@@ -1,4 +1,9 @@
-import type { LanguageModelV3, LanguageModelV3CallOptions, LanguageModelV3GenerateResult, SharedV3ProviderOptions } from "@ai-sdk/provider";
+import type {
+  LanguageModelV3,
+  LanguageModelV3CallOptions,
+  LanguageModelV3GenerateResult,
+  SharedV3ProviderOptions,
+} from "@ai-sdk/provider";
 import type { TokenChoice } from "../domain/index.ts";
 import type { BilledUsage } from "./cost.ts";
 import { readFault, type Correspondent, type RequestFault } from "./faults.ts";
@@ -49,30 +54,42 @@ function readResult(
   result: LanguageModelV3GenerateResult,
   request: ProviderRequest,
   dialect: SdkDialect,
-  { name, model }: Correspondent,
+  correspondent: Correspondent,
 ): ProviderAnswer | RequestFault {
-  const usage = readUsage(result.usage);
   const text = result.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const usage = readUsage(result.usage) ?? guessUsage(request, text);
   const firstToken = request.logprobs === undefined ? undefined : dialect.firstToken?.(result);
-  const fault = (kind: RequestFault["fault"], message: string, sends: number): RequestFault => ({
-    kind: "fault",
-    fault: kind,
-    message,
-    sends,
-    usage,
-  });
-  const refusal = result.finishReason.unified === "content-filter" || refusalText(result.response?.body) !== undefined;
-  if (refusal) return fault("refused", `${model} at ${name} declined to answer this prompt`, 1);
-  // Who asks for the alternatives of one token wants no more than that token.
-  if (result.finishReason.unified === "length" && !firstToken?.length) {
-    const message = `the answer of ${model} was cut at ${request.maxOutputTokens} tokens; ask for less at once or allow more`;
-    return fault("cut", message, 1);
-  }
-  if (text === "" && !firstToken?.length) return fault("other", `${model} at ${name} gave an empty answer`, 2);
+  const bare = text === "" && !firstToken?.length;
+  const problem =
+    judgeEnd(result, request, firstToken, correspondent) ?? (bare ? emptyAnswer(correspondent) : undefined);
+  if (problem) return { kind: "fault", ...problem, usage };
   return { kind: "answer", text, usage, ...(firstToken && { firstToken }) };
 }
 
-function readUsage({ inputTokens, outputTokens }: LanguageModelV3GenerateResult["usage"]): BilledUsage {
+type Problem = Pick<RequestFault, "fault" | "message" | "sends">;
+
+function emptyAnswer({ name, model }: Correspondent): Problem {
+  return { fault: "other", message: `${model} at ${name} gave an empty answer`, sends: 2 };
+}
+
+/** What the way in which an answer ended says against it. */
+function judgeEnd(
+  { finishReason, response }: LanguageModelV3GenerateResult,
+  { maxOutputTokens }: ProviderRequest,
+  firstToken: readonly TokenChoice[] | undefined,
+  { name, model }: Correspondent,
+): Problem | undefined {
+  if (finishReason.unified === "content-filter" || refusalText(response?.body) !== undefined) {
+    return { fault: "refused", message: `${model} at ${name} declined to answer this prompt`, sends: 1 };
+  }
+  // Who asks for the alternatives of one token wants no more than that token.
+  if (finishReason.unified !== "length" || firstToken?.length) return undefined;
+  const message = `the answer of ${model} was cut at ${maxOutputTokens} tokens; ask for less at once or allow more`;
+  return { fault: "cut", message, sends: 1 };
+}
+
+function readUsage({ inputTokens, outputTokens }: LanguageModelV3GenerateResult["usage"]): BilledUsage | undefined {
+  if (inputTokens.total === undefined && outputTokens.total === undefined) return undefined;
   const cachedInputTokens = inputTokens.cacheRead ?? 0;
   const cacheWriteTokens = inputTokens.cacheWrite ?? 0;
   return {
@@ -81,6 +98,13 @@ function readUsage({ inputTokens, outputTokens }: LanguageModelV3GenerateResult[
     cacheWriteTokens,
     outputTokens: outputTokens.total ?? (outputTokens.text ?? 0) + (outputTokens.reasoning ?? 0),
   };
+}
+
+/** For servers that do not count: three characters of code to a token. */
+function guessUsage({ system, prompt }: ProviderRequest, text: string): BilledUsage {
+  const tokens = (length: number): number => Math.ceil(length / 3);
+  const inputTokens = tokens(system.length + prompt.length);
+  return { inputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: tokens(text.length) };
 }
 
 interface ChatBody {

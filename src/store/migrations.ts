@@ -20,6 +20,8 @@ const migrations: readonly string[] = [
      PRIMARY KEY (run_id, seq)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE blob (sha256 TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  // Answers of language models, by the digest of what was asked.
+  "CREATE TABLE answer (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
 /**

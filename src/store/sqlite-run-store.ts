@@ -1,5 +1,12 @@
 import { dirname } from "node:path";
-import { KernelcastError, sha256Hex, type RunStore, type RunSummary, type StoredEvent } from "../domain/index.ts";
+import {
+  KernelcastError,
+  sha256Hex,
+  type AnswerStore,
+  type RunStore,
+  type RunSummary,
+  type StoredEvent,
+} from "../domain/index.ts";
 import { makeFolder } from "./make-folder.ts";
 import { migrate, requireOwn, rollBack } from "./migrations.ts";
 import { networkFileSystem } from "./network-file-system.ts";
@@ -16,17 +23,33 @@ export interface SqliteRunStoreOptions {
  * the file system is a network one. Throws `KernelcastError("store", …)`.
  */
 export function openRunStore(path: string, options: SqliteRunStoreOptions = {}): RunStore {
+  return guarded(path, () => createStore(path, openDatabase(path, options)));
+}
+
+/** Opens the same file for the answers of language models; its transactions are short, so that both may be open at once. */
+export function openAnswerStore(path: string, options: SqliteRunStoreOptions = {}): AnswerStore {
   return guarded(path, () => {
-    makeFolder(dirname(path));
-    const database = openSqlite(path, options.engine);
-    const network = (options.networkFileSystem ?? networkFileSystem)(dirname(path));
-    database.exec("PRAGMA busy_timeout = 10000");
-    requireOwn(database, path);
-    database.exec(`PRAGMA journal_mode = ${network === undefined ? "WAL" : "DELETE"}`);
-    database.exec(`PRAGMA synchronous = ${network === undefined ? "NORMAL" : "FULL"}`);
-    migrate(database);
-    return createStore(path, database);
+    const database = openDatabase(path, options);
+    const read = database.prepare("SELECT content FROM answer WHERE key = ?");
+    const keep = database.prepare("INSERT OR IGNORE INTO answer (key, content) VALUES (?, ?)");
+    return {
+      answer: (key) => guarded(path, () => optional(read.get(key), (row) => String(row["content"]))),
+      keepAnswer: (key, text) => guarded(path, () => void keep.run(key, text)),
+      close: () => database.close(),
+    };
   });
+}
+
+function openDatabase(path: string, options: SqliteRunStoreOptions): SqliteDatabase {
+  makeFolder(dirname(path));
+  const database = openSqlite(path, options.engine);
+  const network = (options.networkFileSystem ?? networkFileSystem)(dirname(path));
+  database.exec("PRAGMA busy_timeout = 10000");
+  requireOwn(database, path);
+  database.exec(`PRAGMA journal_mode = ${network === undefined ? "WAL" : "DELETE"}`);
+  database.exec(`PRAGMA synchronous = ${network === undefined ? "NORMAL" : "FULL"}`);
+  migrate(database);
+  return database;
 }
 
 function createStore(path: string, database: SqliteDatabase): RunStore {
