@@ -35,7 +35,7 @@ export function readFault(error: unknown, correspondent: Correspondent): Request
 
 function judgeCall(error: APICallError, to: Correspondent): Judgement {
   const status = error.statusCode;
-  if (status === undefined) return judgeConnection(error, to);
+  if (status === undefined || causeCode(error) !== undefined) return judgeConnection(error, to);
   if (status < 400) return judgeBody(error, to);
   const said = redact(serverMessage(error), to.key);
   const text = `${said} ${error.responseBody?.slice(0, 2000) ?? ""}`;

@@ -75,7 +75,7 @@ describe("a language model behind a compatible server", () => {
   });
 
   it("gives the alternatives of the first token, and a schema to servers that hold answers to it", async () => {
-    const firstToken = Array.from({ length: 20 }, (_, place) => ({ token: String(place), logprob: -place }));
+    const firstToken = Array.from({ length: 20 }, (_, place) => ({ token: String(place), logprob: -1 - place }));
     const server = await start({ answer: ({ schema }) => (schema ? '{"us":7}' : { text: "0 and more", firstToken }) });
     const { model } = await openAt(server);
     const bins = await model.generate(request("which bin?", { maxTokens: 1, logprobs: 12 }));
