@@ -27,7 +27,8 @@ const frameTokens = 64;
  */
 export function worstCase(request: GenerateRequest, maxOutputTokens: number): BilledUsage {
   const schema = request.schema ? JSON.stringify(request.schema) : "";
-  const inputTokens = Buffer.byteLength(request.system + request.prompt + schema) + frameTokens;
+  const bytes = [request.system, request.prompt, schema].map((text) => Buffer.byteLength(text));
+  const inputTokens = bytes.reduce((sum, length) => sum + length, frameTokens);
   return { inputTokens, cachedInputTokens: 0, cacheWriteTokens: inputTokens, outputTokens: maxOutputTokens };
 }
 
