@@ -9,12 +9,24 @@ const keyNames = {
   "openai-compatible": "KERNELCAST_API_KEY",
 } as const;
 
+/** Where a gateway in front of a hosted provider is named, by the provider's own convention. */
+const addressNames = {
+  openai: "OPENAI_BASE_URL",
+  anthropic: "ANTHROPIC_BASE_URL",
+  google: "GOOGLE_GENERATIVE_AI_BASE_URL",
+} as const;
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type RemoteProvider = keyof typeof keyNames;
 
 export function keyName(provider: RemoteProvider): string {
   return keyNames[provider];
+}
+
+/** The address of a gateway to a hosted provider, version path included; undefined: the provider's own. */
+export function gatewayAddress(provider: RemoteProvider, environment: Environment): string | undefined {
+  return provider === "openai-compatible" ? undefined : environment[addressNames[provider]]?.trim() || undefined;
 }
 
 /** The provider's key. Servers of one's own need none; a hosted provider without one throws `KernelcastError("model", …)`. */

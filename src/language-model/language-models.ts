@@ -112,7 +112,7 @@ async function openAt(
   options: LanguageModelsOptions,
 ): Promise<Opened> {
   if (specification.provider === "gguf") return { ...(await openGguf(specification.file)), thinks: false };
-  const provider = await openProvider(specification, key);
+  const provider = await openProvider(specification, key, options.environment ?? process.env);
   if (specification.provider === "openai-compatible") {
     const { abilities = {} } = options;
     const told = abilities.schemas !== undefined && abilities.logprobs !== undefined;

@@ -1,7 +1,7 @@
 import type { LanguageModelV3GenerateResult } from "@ai-sdk/provider";
 import type { TokenChoice } from "../domain/index.ts";
 import type { Correspondent } from "./faults.ts";
-import { keyName, type RemoteProvider } from "./keys.ts";
+import { gatewayAddress, keyName, type Environment, type RemoteProvider } from "./keys.ts";
 import type { Provider } from "./provider.ts";
 import { createSdkProvider, type SdkDialect } from "./sdk-provider.ts";
 import type { ModelSpecification } from "./specification.ts";
@@ -9,40 +9,52 @@ import type { ModelSpecification } from "./specification.ts";
 type RemoteSpecification = Exclude<ModelSpecification, { provider: "gguf" }>;
 
 /** Opens a provider; its package is loaded now, and no other's. */
-export async function openProvider(specification: RemoteSpecification, key: string | undefined): Promise<Provider> {
+export async function openProvider(
+  specification: RemoteSpecification,
+  key: string | undefined,
+  environment: Environment,
+): Promise<Provider> {
+  const { provider, model } = specification;
+  const gateway = gatewayAddress(provider, environment);
   const correspondent: Correspondent = {
-    name: specification.provider === "openai-compatible" ? specification.baseUrl : specification.provider,
-    model: specification.model,
-    keyName: keyName(specification.provider),
+    name: provider === "openai-compatible" ? specification.baseUrl : provider,
+    model,
+    keyName: keyName(provider),
     key,
   };
-  return createSdkProvider(await dialects[specification.provider](specification, key ?? ""), correspondent);
+  const access = { apiKey: key ?? "", ...(gateway !== undefined && { baseURL: gateway }) };
+  return createSdkProvider(await dialects[provider](specification, access), correspondent);
+}
+
+interface Access {
+  readonly apiKey: string;
+  readonly baseURL?: string;
 }
 
 const dialects: Readonly<
-  Record<RemoteProvider, (specification: RemoteSpecification, key: string) => Promise<SdkDialect>>
+  Record<RemoteProvider, (specification: RemoteSpecification, access: Access) => Promise<SdkDialect>>
 > = {
-  openai: async ({ model }, apiKey) => {
+  openai: async ({ model }, access) => {
     const { createOpenAI } = await import("@ai-sdk/openai");
     return {
-      model: createOpenAI({ apiKey }).chat(model),
+      model: createOpenAI(access).chat(model),
       options: ({ logprobs }) => ({ openai: logprobs === undefined ? {} : { logprobs } }),
       firstToken: (result) => topChoices(openaiLogprobs(result)),
     };
   },
-  anthropic: async ({ model }, apiKey) => {
+  anthropic: async ({ model }, access) => {
     const { createAnthropic } = await import("@ai-sdk/anthropic");
     return {
-      model: createAnthropic({ apiKey })(model),
+      model: createAnthropic(access)(model),
       options: () => ({}),
       systemOptions: { anthropic: { cacheControl: { type: "ephemeral" } } },
     };
   },
-  google: async ({ model }, apiKey) => {
+  google: async ({ model }, access) => {
     const { createGoogleGenerativeAI } = await import("@ai-sdk/google");
-    return { model: createGoogleGenerativeAI({ apiKey })(model), options: () => ({}) };
+    return { model: createGoogleGenerativeAI(access)(model), options: () => ({}) };
   },
-  "openai-compatible": async (specification, apiKey) => {
+  "openai-compatible": async (specification, { apiKey }) => {
     const { createOpenAICompatible } = await import("@ai-sdk/openai-compatible");
     const baseURL = "baseUrl" in specification ? specification.baseUrl : "";
     const open = createOpenAICompatible({
