@@ -90,7 +90,9 @@ async function askAll(url: string, path: string): Promise<{ calls: number; secon
   const model = await models.open(`openai-compatible:fake@${url}`);
   const started = performance.now();
   const places = Array.from({ length: Number(values.calls) }, (_, index) => index);
-  const outcomes = await mapLimited(places, 2 * Number(values.concurrency), (index) => model.generate(requestOf(index)));
+  const outcomes = await mapLimited(places, 2 * Number(values.concurrency), (index) =>
+    model.generate(requestOf(index)),
+  );
   const seconds = (performance.now() - started) / 1000;
   const failed = outcomes.find(({ kind }) => kind === "failed");
   if (failed) throw new Error(JSON.stringify(failed));

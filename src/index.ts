@@ -8,7 +8,13 @@ export { forecastTask, type ForecastTaskRequest, type ForecastTaskResult } from 
 export { openForecaster, type OpenForecasterOptions } from "./serve/open-forecaster.ts";
 export { loadTask } from "./formats/load-task.ts";
 export { loadRecording, type LoadOptions } from "./formats/load-recording.ts";
-export { openRunStore } from "./store/sqlite-run-store.ts";
+export { openAnswerStore, openRunStore } from "./store/sqlite-run-store.ts";
+export {
+  createLanguageModels,
+  createMemoryAnswerStore,
+  type LanguageModels,
+  type LanguageModelsOptions,
+} from "./language-model/index.ts";
 export { createMemoryRunStore } from "./store/memory-run-store.ts";
 export {
   expectedImprovement,
@@ -26,6 +32,7 @@ export {
   speedupAgainst,
   toQuantilesUs,
   type Anchor,
+  type AnswerStore,
   type Budget,
   type Candidate,
   type CompileOutcome,
@@ -40,12 +47,21 @@ export {
   type Forecaster,
   type ForecastReason,
   type ForecastRequest,
+  type Generated,
+  type GenerateOutcome,
+  type GenerateRequest,
+  type GenerationFailure,
+  type GenerationFault,
   type Kernel,
+  type LanguageModel,
+  type LanguageModelAbilities,
+  type LanguageModelCall,
   type Launch,
   type LaunchArgument,
   type Measurement,
   type MeasurementStatus,
   type MeasureRequest,
+  type ModelPrice,
   type OkMeasurement,
   type Proposal,
   type ProposeContext,
@@ -64,6 +80,8 @@ export {
   type StoredEvent,
   type Task,
   type TaskArgument,
+  type TokenChoice,
+  type TokenUsage,
   type Tolerance,
   type TunableSpace,
   type Workload,

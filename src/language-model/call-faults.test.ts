@@ -1,4 +1,5 @@
 import { createServer, type AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { GenerationFailure, LanguageModelCall } from "../domain/index.ts";
 import type { FakeChatAnswer } from "../testing/fake-chat.ts";
@@ -125,13 +126,19 @@ describe("a call that gets no answer is a value of one clear line", () => {
       abilities: told,
       onCall: (call) => calls.push(call),
     });
-    const model = await models.open(`openai-compatible:m@http://127.0.0.1:${await closedPort()}/v1`);
+    const port = await closedPort();
+    const model = await models.open(`openai-compatible:m@http://127.0.0.1:${port}/v1`);
     for (const prompt of ["a", "b"]) {
       const outcome = await model.generate({ ...request, prompt });
       expect(outcome).toMatchObject({ kind: "failed", fault: "unreachable" });
       if (outcome.kind === "failed") expect(outcome.message).toMatch(/cannot be reached: nothing listens there/);
     }
     expect(calls.map(({ attempts }) => attempts)).toEqual([4, 1]);
+    const back = await startFakeLanguageModelServer({ port });
+    expect(await model.generate({ ...request, prompt: "c" })).toMatchObject({ kind: "text", text: "ok" });
+    await back.close();
+    await model.generate({ ...request, prompt: "d" });
+    expect(calls.map(({ attempts }) => attempts)).toEqual([4, 1, 1, 4]);
   });
 });
 
@@ -144,6 +151,14 @@ describe("opening a model", () => {
   ])("%s without what it needs says what to do", async (specification, message) => {
     const opened = createLanguageModels({ environment: { OPENAI_API_KEY: " " } }).open(specification);
     await expect(opened).rejects.toMatchObject({ code: "model", message: expect.stringMatching(message) as string });
+  });
+
+  it("reads a GGUF file only with the package that can, and only if it is one", async () => {
+    const file = fileURLToPath(import.meta.url);
+    await expect(createLanguageModels().open(`gguf:${file}`)).rejects.toMatchObject({
+      code: "model",
+      message: expect.stringMatching(/need the package node-llama-cpp|cannot be read as a GGUF model/) as string,
+    });
   });
 
   it("says at once what every call would meet", async () => {

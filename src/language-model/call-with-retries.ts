@@ -48,6 +48,7 @@ export async function callWithRetries(
     const { outcome, latencySeconds, sent } = await sendOnce(held, context, signal).catch(orInterrupted(signal));
     total.usage = addUsage(total.usage, outcome.usage ?? noUsage);
     total.latencySeconds += latencySeconds;
+    if (sent && (outcome.kind === "answer" || !outcome.noConnection)) context.reachable.value = true;
     const delay = outcome.kind === "fault" ? delayBefore(sends, outcome, key, context) : undefined;
     if (delay === undefined) {
       const usd = usdOf(total.usage, context.abilities.price);
@@ -143,10 +144,9 @@ function overBudget(why: string): RequestFault {
 /** Seconds to wait before a request is sent again; undefined where it is not. */
 function delayBefore(sends: number, fault: RequestFault, key: string, context: CallContext): number | undefined {
   const { reachable, maxSends, seed } = context;
-  const wasReachable = reachable.value;
-  if (fault.fault === "unreachable" && !wasReachable) return undefined;
+  if (fault.noConnection && !reachable.value) return undefined;
   if (sends >= Math.min(fault.sends, maxSends)) {
-    if (fault.fault === "unreachable") reachable.value = false;
+    if (fault.noConnection) reachable.value = false;
     return undefined;
   }
   const asked = fault.retryAfterSeconds ?? 0;

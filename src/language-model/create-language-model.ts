@@ -15,13 +15,15 @@ import { keepAnswer, readAnswer, type KeptAnswer } from "./kept-answers.ts";
 export interface LanguageModelParts extends CallContext {
   /** `provider:model`. */
   readonly name: string;
+  /** Names the model among kept answers; differs from the name where a name may stand for another model one day. */
+  readonly identity: string;
   readonly answers: AnswerStore;
   readonly onCall: ((call: LanguageModelCall) => void) | undefined;
 }
 
 /** A language model over a provider: kept answers first, then calls within limits and budget. */
 export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
-  const { name, abilities, answers, provider } = parts;
+  const { name, identity, abilities, answers, provider } = parts;
   const underWay = createUnderWay();
 
   const call = async (request: GenerateRequest, key: string, signal: AbortSignal | undefined) => {
@@ -37,7 +39,7 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
     name,
     abilities,
     async generate(request, signal) {
-      const key = answerKey(name, request);
+      const key = answerKey(identity, request);
       for (;;) {
         if (signal?.aborted) throw new KernelcastError("interrupted", "a call of a language model was interrupted");
         const kept = readAnswer(answers, key);

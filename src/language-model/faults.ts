@@ -12,6 +12,8 @@ export interface RequestFault {
   /** How often a request with such a fault is sent in all; 1: sending it again would not help. */
   readonly sends: number;
   readonly retryAfterSeconds?: number;
+  /** No connection came about: what one call tried in vain, the next need not try as long. */
+  readonly noConnection?: true;
   /** Undefined where the provider may have charged for what it did not deliver. */
   readonly usage: BilledUsage | undefined;
 }
@@ -113,7 +115,7 @@ function judgeConnection(error: unknown, to: Correspondent): Judgement {
   const why =
     code === undefined ? undefined : (hosts[code] ?? (/CERT|TLS|SSL/.test(code) ? `TLS: ${code}` : undefined));
   if (why !== undefined) {
-    return { fault: "unreachable", sends: 4, message: `${to.name} cannot be reached: ${why}` };
+    return { fault: "unreachable", sends: 4, message: `${to.name} cannot be reached: ${why}`, noConnection: true };
   }
   return {
     fault: "cut",

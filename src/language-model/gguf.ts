@@ -1,6 +1,9 @@
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { KernelcastError, type LanguageModelAbilities, type TokenChoice } from "../domain/index.ts";
+import { noUsage } from "./cost.ts";
 import type { RequestFault } from "./faults.ts";
+import { redact } from "./keys.ts";
 import type { Provider, ProviderAnswer, ProviderRequest } from "./provider.ts";
 
 /** The part of node-llama-cpp that is used; the package is an optional peer, so that its types are not at hand. */
@@ -58,7 +61,7 @@ export async function openGguf(
   try {
     const model = await llama.loadModel({ modelPath: file });
     const contextSize = Math.min(model.trainContextSize, mostContextTokens);
-    const context = await model.createContext({ contextSize });
+    const context = await model.createContext({ contextSize, threads: availableParallelism() });
     const ask = createAsk({ file, library, llama, model, sequence: context.getSequence(), contextSize });
     const abilities = {
       schemas: true,
@@ -67,7 +70,7 @@ export async function openGguf(
       contextTokens: contextSize,
       price: { inputUsd: 0, cachedInputUsd: 0, outputUsd: 0, asOf: "2026-11-26" },
     };
-    return { provider: { send: oneAtATime(ask), close: () => llama.dispose() }, abilities };
+    return { provider: { send: oneAtATime(orFault(ask, file)), close: () => llama.dispose() }, abilities };
   } catch (cause) {
     await llama.dispose();
     throw new KernelcastError("model", `${file} cannot be read as a GGUF model`, { cause });
@@ -106,6 +109,19 @@ function oneAtATime(ask: Ask): Ask {
   };
 }
 
+/** What the library throws, such as for a schema that it cannot hold an answer to, is that request's fault alone. */
+function orFault(ask: Ask, file: string): Ask {
+  return async (request, signal) => {
+    try {
+      return await ask(request, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const said = redact(error instanceof Error ? error.message : String(error), undefined);
+      return { kind: "fault", fault: "other", message: `${file} gave no answer: ${said}`, sends: 1, usage: noUsage };
+    }
+  };
+}
+
 function createAsk(opened: Opened): Ask {
   const { file, model, sequence, contextSize } = opened;
   return async (request, signal) => {
@@ -114,7 +130,7 @@ function createAsk(opened: Opened): Ask {
     const usage = { inputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0 };
     if (inputTokens + request.maxOutputTokens > contextSize) {
       const message = `the prompt is too long for ${file}: ${inputTokens} and ${request.maxOutputTokens} tokens of ${contextSize}`;
-      return { kind: "fault", fault: "context", message, sends: 1, usage };
+      return { kind: "fault", fault: "context", message, sends: 1, usage: noUsage };
     }
     await sequence.clearHistory();
     if (request.logprobs !== undefined && request.maxTokens === 1) {

@@ -1,4 +1,3 @@
 /** Language models behind the domain's port: providers, limits, retries, budgets and kept answers. */
 export { createLanguageModels, type LanguageModels, type LanguageModelsOptions } from "./language-models.ts";
 export { createMemoryAnswerStore } from "./memory-answer-store.ts";
-export { modelForms, modelName, parseModelSpecification } from "./specification.ts";

@@ -118,7 +118,8 @@ describe("a language model behind a compatible server", () => {
     expect(second.model.abilities).toEqual(first.model.abilities);
     expect(made).toMatchObject({ kept: false });
     const other = await Promise.all([1, 2].map((seed) => second.model.generate(request("a", { seed }))));
-    expect(other.map((outcome) => outcome.kind === "text" && outcome.text).sort()).toEqual(["answer 1", "answer 2"]);
+    const texts = other.map((outcome) => outcome.kind === "text" && outcome.text);
+    expect(new Set(texts)).toEqual(new Set(["answer 1", "answer 2"]));
   });
 
   it("asks once where equal requests meet, and fails them alike", async () => {

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import {
   canonicalJson,
   sha256Hex,
@@ -65,7 +66,9 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
   const gates = new Map<string, Gate>();
   const gateOf = (specification: ModelSpecification): Gate => {
     const name = "baseUrl" in specification ? new URL(specification.baseUrl).origin : specification.provider;
-    const gate = gates.get(name) ?? createGate(options.limits ?? {}, clock);
+    // A model in this process has one context, and its callers wait outside of the time limit.
+    const limits = specification.provider === "gguf" ? { concurrency: 1 } : (options.limits ?? {});
+    const gate = gates.get(name) ?? createGate(limits, clock);
     gates.set(name, gate);
     return gate;
   };
@@ -91,6 +94,7 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
       return createLanguageModel({
         ...context,
         name: modelName(specification),
+        identity: identityOf(specification),
         abilities: { ...found, ...options.abilities },
         answers,
         onCall: options.onCall,
@@ -165,6 +169,13 @@ function readAbilities(text: string): LanguageModelAbilities {
     Partial<LanguageModelAbilities>;
   // JSON leaves undefined members out.
   return { ...kept, contextTokens: kept.contextTokens, price: kept.price };
+}
+
+function identityOf(specification: ModelSpecification): string {
+  const name = modelName(specification);
+  if (specification.provider !== "gguf") return name;
+  const { size, mtimeMs } = statSync(specification.file);
+  return `${name} ${size} ${mtimeMs}`;
 }
 
 function todayOf({ today }: LanguageModelsOptions): string {

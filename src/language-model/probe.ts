@@ -10,7 +10,7 @@ import { redact } from "./keys.ts";
 /** The system prompt of a probe, by which a server in a test may know one. */
 export const probeSystem = "This is a probe of what the server can do. Answer as briefly as you can.";
 
-export const probeSchema = {
+const probeSchema = {
   type: "object",
   properties: { word: { type: "string", enum: ["kernelcast"] } },
   required: ["word"],

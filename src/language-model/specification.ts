@@ -8,7 +8,7 @@ export type ModelSpecification =
   | { readonly provider: "openai-compatible"; readonly model: string; readonly baseUrl: string }
   | { readonly provider: "gguf"; readonly file: string };
 
-export const modelForms =
+const modelForms =
   "openai:MODEL, anthropic:MODEL, google:MODEL, openai-compatible:MODEL@http://HOST:PORT/v1 or gguf:FILE";
 
 /** Reads `provider:model`; throws `KernelcastError("usage", …)`. Addresses that hold a key are refused, for they are stored. */

@@ -125,7 +125,7 @@ function firstTokenOf(wanted: number, { text, firstToken }: TextParts): object {
   return { token: top[0]?.token ?? "", logprob: top[0]?.logprob ?? 0, top_logprobs: top };
 }
 
-export function usageOf(request: FakeChatRequest, { text, usage = {} }: TextParts): object {
+function usageOf(request: FakeChatRequest, { text, usage = {} }: TextParts): object {
   const input = usage.inputTokens ?? fakeTokens(request.system + request.prompt);
   const output = usage.outputTokens ?? fakeTokens(text);
   return {
