@@ -176,30 +176,33 @@ describe("opening a model", () => {
 });
 
 describe("keys", () => {
-  it("are in no message, no report, no name and no kept answer, even where the server repeats them", async () => {
+  it.each([
+    ["that looks like one", secret],
+    ["of any form", "correct horse battery staple 42"],
+  ])("%s is in no message, report, name or kept answer, even where the server repeats it", async (_form, key) => {
     const answers = createMemoryAnswerStore();
     const kept: string[] = [];
-    const store = { ...answers, keepAnswer: (key: string, text: string) => void kept.push(key + text) };
+    const store = { ...answers, keepAnswer: (digest: string, text: string) => void kept.push(digest + text) };
     const seen: unknown[] = [];
     const echoes: FakeChatAnswer[] = [
-      { status: 422, message: `Authorization: Bearer ${secret} is not allowed` },
-      { nonsense: `<p>${secret}</p>` },
-      { status: 400, message: `context length: ${secret}` },
+      { status: 422, message: `Authorization: Bearer ${key} is not allowed` },
+      { nonsense: `<p>${key}</p>` },
+      { status: 400, message: `context length: ${key}` },
       "fine",
     ];
     for (const answer of echoes) {
-      const server = await startFakeLanguageModelServer({ key: secret, answer: () => answer });
+      const server = await startFakeLanguageModelServer({ key, answer: () => answer });
       servers.push(server);
-      const environment = { KERNELCAST_API_KEY: secret };
+      const environment = { KERNELCAST_API_KEY: key };
       const models = createLanguageModels({ environment, clock, answers: store, onCall: (call) => seen.push(call) });
       const model = await models.open(server.specification());
       seen.push(await model.generate(request), model);
     }
-    const wrong = await ask({ key: "another" }, { environment: { KERNELCAST_API_KEY: secret } });
+    const wrong = await ask({ key: "another" }, { environment: { KERNELCAST_API_KEY: key } });
     const everything = JSON.stringify([seen, kept, wrong]);
     expect(everything).toContain("[key]");
     expect(kept.length).toBeGreaterThanOrEqual(5);
-    expect(everything).not.toContain(secret);
-    expect(everything).not.toContain(secret.slice(8));
+    expect(everything).not.toContain(key);
+    expect(everything).not.toContain(key.slice(8));
   });
 });

@@ -131,7 +131,7 @@ function judgeBody(error: APICallError, to: Correspondent): Judgement {
   if (body.startsWith("{") && !isJson(body)) {
     return { fault: "cut", sends: 2, message: `the answer of ${to.name} ends in the middle`, usage: undefined };
   }
-  const start = redact(body.slice(0, 80), to.key);
+  const start = redact(body.slice(0, 4000), to.key).slice(0, 80);
   const message = `${to.name} answers what is no chat completion${start ? `: ${start}` : ""}; is the address right?`;
   return { fault: "other", sends: 2, message, usage: undefined };
 }

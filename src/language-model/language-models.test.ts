@@ -157,6 +157,17 @@ describe("a language model behind a compatible server", () => {
     for (const wait of clock.waits) expect(wait).toBeGreaterThan(7);
   });
 
+  it("holds back other calls too while a server wants to be left alone", async () => {
+    const server = await start({
+      answer: ({ index }) => (index === 0 ? { status: 429, retryAfterSeconds: 50 } : "now"),
+    });
+    const { model, clock } = await openAt(server, { limits: { concurrency: 1 } });
+    const outcomes = await Promise.all(["a", "b"].map((prompt) => model.generate(request(prompt))));
+    expect(outcomes.map(({ kind }) => kind)).toEqual(["text", "text"]);
+    // The first waits for itself; the second, which was never refused, waits as long.
+    expect(clock.waits.filter((wait) => wait >= 49)).toHaveLength(2);
+  });
+
   it("stops at once when the caller aborts, waiting or not", async () => {
     const server = await start({ latencyMs: 5000 });
     const models = createLanguageModels({
