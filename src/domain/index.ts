@@ -7,6 +7,7 @@ export * from "./file-fault.ts";
 export * from "./closest.ts";
 export * from "./forecast.ts";
 export * from "./kernel.ts";
+export * from "./language-model.ts";
 export * from "./measurement.ts";
 export * from "./ports.ts";
 export * from "./task.ts";
