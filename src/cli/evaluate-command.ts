@@ -17,6 +17,7 @@ export interface EvaluateFlags {
   readonly device?: string;
   readonly view: View;
   readonly evidence: boolean;
+  readonly perTask?: number;
   readonly sources: SourceForm;
   readonly seed: number;
   readonly out?: string;
@@ -25,7 +26,7 @@ export interface EvaluateFlags {
 
 /** `kernelcast evaluate`. */
 export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<void> {
-  const { forecaster, recording, split, device, view, evidence, sources, seed } = flags;
+  const { forecaster, recording, split, device, view, evidence, sources, perTask, seed } = flags;
   const out = flags.out === undefined ? undefined : resolve(this.process.cwd(), flags.out);
   if (out !== undefined) makeOutputFolder(out);
   const progress = createProgress(this);
@@ -39,6 +40,7 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       view,
       evidence,
       sources,
+      perTask,
       seed,
       signal: this.signal,
       onTask: progress.show,

@@ -43,9 +43,7 @@ describe("lists of candidates", () => {
   });
 
   it("are as long as asked for", () => {
-    expect(lengths(planLists(sizes(10), abilities, { ...choice, list: 4 }))).toEqual(
-      [4, 3, 3].toSorted((a, b) => b - a),
-    );
+    expect(lengths(planLists(sizes(10), abilities, { ...choice, list: 4 }))).toEqual([4, 4, 2]);
     expect(lengths(planLists(sizes(3), abilities, { ...choice, list: 1 }))).toEqual([1, 1, 1]);
   });
 
