@@ -8,6 +8,7 @@ import { evaluateRecording } from "../serve/evaluate-recording.ts";
 import { makeFolder } from "../store/make-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { evaluationLines } from "./evaluate-result.ts";
+import { listed } from "./listed.ts";
 
 export interface EvaluateFlags {
   readonly forecaster: readonly string[];
@@ -70,14 +71,6 @@ function makeOutputFolder(folder: string): void {
   } catch (cause) {
     throw new KernelcastError("store", `cannot make the folder ${folder}: ${fileFault(cause)}`, { cause });
   }
-}
-
-function listed(names: string | undefined): string[] | undefined {
-  const known = names
-    ?.split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-  return known && known.length > 0 ? [...new Set(known)] : undefined;
 }
 
 interface Progress {

@@ -125,25 +125,27 @@ function decode<T extends { readonly custom_id: string }>(
   return answer ? { customId: parsed.data.custom_id, answer } : { wrong: "neither an answer nor an error is in it" };
 }
 
+type OpenAiBody = NonNullable<z.infer<typeof openAiLine>["response"]>["body"];
+
 function fromOpenAi({ error, response }: z.infer<typeof openAiLine>): BatchAnswer | undefined {
   const body = response?.body;
-  const used = body?.usage;
-  const usage = used
-    ? {
-        inputTokens: used.prompt_tokens,
-        cachedInputTokens: used.prompt_tokens_details?.cached_tokens ?? 0,
-        outputTokens: used.completion_tokens,
-      }
-    : nothing;
-  const said = body?.choices?.[0];
-  if (said) {
-    const { content, refusal } = said.message;
-    if (refusal != null) return failed("refused", refusal, usage);
-    const firstToken = said.logprobs?.content?.[0]?.top_logprobs;
-    return { text: content ?? "", usage, ...(firstToken ? { firstToken } : {}) };
-  }
+  const [said] = body?.choices ?? [];
+  if (body && said) return ofChoice(said, openAiUsage(body));
   const why = error?.message ?? body?.error?.message ?? error?.code;
-  return why == null ? undefined : failed("other", why, usage);
+  return why == null ? undefined : failed("other", why, nothing);
+}
+
+function ofChoice({ message, logprobs }: NonNullable<OpenAiBody["choices"]>[number], usage: TokenUsage): BatchAnswer {
+  const { content, refusal } = message;
+  if (refusal != null) return failed("refused", refusal, usage);
+  const firstToken = logprobs?.content?.[0]?.top_logprobs;
+  return { text: content ?? "", usage, ...(firstToken ? { firstToken } : {}) };
+}
+
+function openAiUsage({ usage }: OpenAiBody): TokenUsage {
+  if (!usage) return nothing;
+  const cachedInputTokens = usage.prompt_tokens_details?.cached_tokens ?? 0;
+  return { inputTokens: usage.prompt_tokens, cachedInputTokens, outputTokens: usage.completion_tokens };
 }
 
 function fromAnthropic({ result }: z.infer<typeof anthropicLine>): BatchAnswer | undefined {

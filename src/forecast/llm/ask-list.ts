@@ -5,6 +5,7 @@ import {
   type GenerationFailure,
   type LanguageModel,
 } from "../../domain/index.ts";
+import { unansweredMessage } from "./batch-model.ts";
 import type { AnswerFault, Form } from "./form.ts";
 import type { LabelledKernel, PromptWriter } from "./prompt/prompt-writer.ts";
 import { promptHash } from "./prompt-hash.ts";
@@ -126,12 +127,13 @@ async function unanswered(
   result: ListResult,
 ): Promise<void> {
   if (fault === "key" || fault === "model") throw new KernelcastError("model", `${asker.model.name}: ${message}`);
-  result.faults.push(fault);
+  const kind = message === unansweredMessage ? "unanswered" : fault;
+  result.faults.push(kind);
   if ((fault === "context" || fault === "cut") && wanted.length > 1) {
     const half = Math.ceil(wanted.length / 2);
     await askPart(asker, wanted.slice(0, half), sample, result);
     await askPart(asker, wanted.slice(half), sample, result);
     return;
   }
-  for (const { label } of wanted) result.failures.set(label, { kind: fault, message });
+  for (const { label } of wanted) result.failures.set(label, { kind, message });
 }

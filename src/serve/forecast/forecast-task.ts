@@ -113,48 +113,58 @@ async function forecastOn(
   request: ForecastTaskRequest,
 ): Promise<ForecastTaskResult> {
   const started = performance.now();
-  const { candidates, anchors, against } = await readKernels(device, task, request);
+  const read = await readKernels(device, task, request);
+  const { candidates, anchors, against } = read;
   const asked = against.us === undefined ? [...candidates, against] : candidates;
   const compiled = request.compile ? await compileAll(device, task, asked, request) : undefined;
   const errors: ReadonlyMap<string, string> = compiled?.errors ?? new Map();
-  const { batch, signal } = request;
-  const files = batch && (await openBatch(request.forecaster, batch, request.cwd));
+  const question = {
+    task,
+    device: device.info,
+    anchors: anchors.map(({ anchor }) => anchor),
+    candidates: uniqueKernels(asked.map(({ kernel }) => kernel).filter(({ kernelId }) => !errors.has(kernelId))),
+    ...(compiled ? { evidence: compiled.evidence } : {}),
+  };
+  const { made, ...told } = await forecastAll(question, read, request);
+  const wallSeconds = (performance.now() - started) / 1000;
+  return {
+    task,
+    device: device.info.name,
+    anchors,
+    compiler: compiled?.where,
+    ...told,
+    ...rank(candidates, made, told.against.reference, errors),
+    cost: { ...made.answer.cost, compileCpuSeconds: compiled?.cpuSeconds ?? 0, wallSeconds },
+  };
+}
+
+type Told = Pick<ForecastTaskResult, "forecaster" | "against" | "batch" | "canExplain"> & { readonly made: Made };
+
+/** Opens the forecaster, asks it, keeps what it said where that is wanted, and closes it. */
+async function forecastAll(
+  question: ForecastRequest,
+  { against, anchors }: ReadKernels,
+  request: ForecastTaskRequest,
+): Promise<Told> {
+  const files = request.batch && (await openBatch(request.forecaster, request.batch, request.cwd));
   const forecaster = files?.forecaster ?? (await openOne(request));
   try {
-    const wanted = asked.filter(({ kernel }) => !errors.has(kernel.kernelId)).map(({ kernel }) => kernel);
-    const question = {
-      task,
-      device: device.info,
-      anchors: anchors.map(({ anchor }) => anchor),
-      candidates: uniqueKernels(wanted),
-      ...(compiled ? { evidence: compiled.evidence } : {}),
-    };
-    const made = await ask(forecaster, question, signal);
-    const done = await files?.finish();
-    const compared = done && done.pending > 0 ? measuredOr(against, anchors, made.answer) : against;
-    const reference = referenceOf(compared, made.answer);
+    const made = await ask(forecaster, question, request.signal);
+    const batch = await files?.finish();
+    const compared = batch && batch.pending > 0 ? measuredOr(against, anchors, made.answer) : against;
     if (request.save !== undefined) {
       const rows = recordedForecasts(forecaster.name, question, made.answer);
       await saveForecasts(resolve(request.cwd, request.save), rows);
     }
-    const wallSeconds = (performance.now() - started) / 1000;
-    return {
-      task,
-      device: device.info.name,
-      forecaster: forecaster.name,
-      anchors,
-      against: { name: compared.name, kernel: compared.kernel, reference },
-      compiler: compiled?.where,
-      ...rank(candidates, made, reference, errors),
-      failures: made.answer.failures ?? [],
-      faults: made.answer.faults ?? {},
-      batch: done,
-      canExplain: forecaster.explain !== undefined,
-      cost: { ...made.answer.cost, compileCpuSeconds: compiled?.cpuSeconds ?? 0, wallSeconds },
-    };
+    const canExplain = forecaster.explain !== undefined;
+    return { forecaster: forecaster.name, against: compareWith(compared, made), batch, canExplain, made };
   } finally {
     await forecaster.close?.();
   }
+}
+
+function compareWith(against: Against, { answer }: Made): ForecastTaskResult["against"] {
+  return { name: against.name, kernel: against.kernel, reference: referenceOf(against, answer) };
 }
 
 async function openOne({ forecaster, forecasterTimeout: limitSeconds, env, signal }: ForecastTaskRequest) {
@@ -238,7 +248,7 @@ async function ask(forecaster: Forecaster, request: ForecastRequest, signal: Abo
   return { answer, reasons };
 }
 
-type Ranked = Pick<ForecastTaskResult, "candidates" | "broken" | "unforecast">;
+type Ranked = Pick<ForecastTaskResult, "candidates" | "broken" | "unforecast" | "failures" | "faults">;
 
 function rank(
   named: readonly NamedKernel[],
@@ -264,6 +274,8 @@ function rank(
   });
   const score = ({ forecast }: ForecastCandidate): number => expectedLog2Us(forecast, referenceUs(reference));
   return {
+    failures: answer.failures ?? [],
+    faults: answer.faults ?? {},
     candidates: candidates.sort((a, b) => score(a) - score(b)),
     broken: named.flatMap((one) => {
       const error = errors.get(one.kernel.kernelId);
