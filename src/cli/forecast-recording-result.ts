@@ -38,8 +38,8 @@ export function recordingLines(result: ForecastRecordingResult): string[] {
 
 /** One line of what became of a batch. */
 export function batchLine({ prompts, answered, pending, out }: BatchOutcome): string {
-  const written = out === undefined ? "" : `; the ${pending} without are in ${out}`;
-  return `batch: ${prompts} prompts, ${answered} of them answered${written}`;
+  const written = out === undefined ? "" : `; those without an answer, ${pending}, are in ${out}`;
+  return `batch: ${prompts} ${prompts === 1 ? "prompt" : "prompts"}, ${answered} answered${written}`;
 }
 
 function failureCounts({ failures }: ForecastRecordingResult): Record<string, number> {

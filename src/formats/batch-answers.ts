@@ -129,9 +129,9 @@ type OpenAiBody = NonNullable<z.infer<typeof openAiLine>["response"]>["body"];
 
 function fromOpenAi({ error, response }: z.infer<typeof openAiLine>): BatchAnswer | undefined {
   const body = response?.body;
-  const [said] = body?.choices ?? [];
+  const said = body?.choices?.[0];
   if (body && said) return ofChoice(said, openAiUsage(body));
-  const why = error?.message ?? body?.error?.message ?? error?.code;
+  const why = (error ?? body?.error)?.message;
   return why == null ? undefined : failed("other", why, nothing);
 }
 

@@ -17,3 +17,10 @@ export {
 export { syntheticRequest } from "./synthetic-request.ts";
 export { syntheticRecording, type SyntheticRecordingOptions } from "./synthetic-recording.ts";
 export { createMemoryRunStore } from "../store/memory-run-store.ts";
+export {
+  askedLabels,
+  scriptedLanguageModel,
+  type ScriptedAnswer,
+  type ScriptedModel,
+  type ScriptedModelOptions,
+} from "./scripted-language-model.ts";

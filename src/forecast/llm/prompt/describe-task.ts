@@ -46,7 +46,7 @@ function describeTolerance(tolerance: Tolerance): string {
 
 /** What the device can do. */
 export function describeDevice(device: DeviceInfo): string {
-  const flops = Object.entries(device.flops).map(([name, rate]) => `${name} ${(rate / 1e12).toPrecision(3)}`);
+  const flops = Object.entries(device.flops).map(([name, rate]) => `${name} ${Number((rate / 1e12).toPrecision(3))}`);
   return [
     `# Device: ${oneLine(device.name)}, compute capability ${device.computeCapability}`,
     `${device.multiprocessors} multiprocessors, each with ${device.maxThreadsPerMultiprocessor} threads, ${device.registersPerMultiprocessor} registers and ${kib(device.sharedMemoryPerMultiprocessor)} KiB of shared memory (${kib(device.sharedMemoryPerBlock)} KiB a block)`,

@@ -62,7 +62,7 @@ describe("a prompt", () => {
       "def reference(inputs, sizes):",
       "132 multiprocessors",
       "3000 GB/s",
-      "f32 67.0",
+      "f32 67, f16 989",
       "M1 takes 100 µs",
       "k<<<(1, 1, 1), (1024, 1, 1)>>>(out)",
       "It compiles: 40 registers; 8 B spilled; occupancy 0.5; instructions LDG 40, FFMA 12",
