@@ -13,6 +13,7 @@ export type ScriptedAnswer =
   | { readonly fault: GenerationFault; readonly message?: string }
   | { readonly firstToken: readonly TokenChoice[] };
 
+/** A script, and what the model that follows it is said to be able to do. */
 export interface ScriptedModelOptions {
   readonly name?: string;
   readonly abilities?: Partial<LanguageModelAbilities>;
@@ -25,6 +26,7 @@ export interface ScriptedModel extends LanguageModel {
   readonly requests: readonly GenerateRequest[];
 }
 
+/** Makes such a model; it can all and has a context of 200 000 tokens unless `abilities` say otherwise. */
 export function scriptedLanguageModel({
   name = "scripted:model",
   abilities,

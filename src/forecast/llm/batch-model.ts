@@ -52,11 +52,24 @@ export function createBatchModel({ name, answers, contextTokens, price }: BatchM
       const customId = promptHash(request);
       asked.add(customId);
       const answer = answers.get(customId);
-      if (answer) return toOutcome(answer, price);
+      if (answer) return toOutcome({ ...answer, usage: usageOf(answer, request) }, price);
       pending.set(customId, { customId, request });
       const usage = { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 };
       return { kind: "failed", fault: "other", message: unansweredMessage, usage, usd: undefined };
     },
+  };
+}
+
+/** Characters of a token, where the answer does not tell how many tokens it took. */
+const charactersPerToken = 4;
+
+function usageOf(answer: BatchAnswer, { system, prompt }: GenerateRequest): TokenUsage {
+  const { usage } = answer;
+  if ("fault" in answer || usage.inputTokens + usage.outputTokens > 0) return usage;
+  return {
+    inputTokens: Math.ceil((system.length + prompt.length) / charactersPerToken),
+    cachedInputTokens: 0,
+    outputTokens: Math.ceil(answer.text.length / charactersPerToken),
   };
 }
 

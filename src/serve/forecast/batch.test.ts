@@ -83,7 +83,8 @@ describe("a batch over a recording", () => {
     ]);
     const last = await run({ in: ["answers.jsonl", "repaired.jsonl"] }, { save: "forecasts.jsonl" });
     expect(last.forecasts).toHaveLength(60);
-    expect(last.cost.tokens).toBe(6600);
+    // Six answers tell their tokens; the seventh's are estimated.
+    expect(last.cost.tokens).toBeGreaterThan(6600 + 500);
 
     const saved = await loadForecasts(join(folder, "forecasts.jsonl"));
     const hashes = new Set([...prompts, ...(repair ? [repair] : [])].map((one) => one.custom_id));
