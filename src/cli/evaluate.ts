@@ -44,6 +44,12 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
         default: true,
         brief: "Give what the compiler said, where recorded; kernels that it refused are not scored then",
       },
+      perTask: {
+        kind: "parsed",
+        parse: wholeNumber(2),
+        optional: true,
+        brief: "Ask for at most so many kernels of each task, drawn by the seed (default: all)",
+      },
       sources: {
         kind: "enum",
         values: sourceForms,

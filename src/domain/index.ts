@@ -8,6 +8,7 @@ export * from "./closest.ts";
 export * from "./forecast.ts";
 export * from "./kernel.ts";
 export * from "./language-model.ts";
+export * from "./batch.ts";
 export * from "./measurement.ts";
 export * from "./ports.ts";
 export * from "./task.ts";

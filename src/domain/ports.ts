@@ -74,12 +74,27 @@ export function seedAnchor({ task, anchors }: Pick<ForecastRequest, "task" | "an
   return anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
 }
 
+/** Why a candidate has no forecast; a value, for a search goes on. */
+export interface ForecastFailure {
+  readonly kernelId: string;
+  /** Its kind in a word, to count by: `missing`, `order`, `refused`. */
+  readonly fault: string;
+  /** One line. */
+  readonly message: string;
+}
+
 export interface ForecastAnswer {
   /** One per candidate that could be forecast, in any order. */
   readonly forecasts: readonly Forecast[];
   readonly cost: ForecastCost;
   /** By a forecaster that learns within a run: one for each forecast. */
   readonly basis?: readonly ForecastBasis[];
+  /** Candidates without a forecast, where the forecaster can tell why. */
+  readonly failures?: readonly ForecastFailure[];
+  /** What was wrong with answers on the way, also where asking again cured it: how often, by kind. */
+  readonly faults?: Readonly<Record<string, number>>;
+  /** SHA-256 of the prompt that each forecast answers, by kernel id, where there was one. */
+  readonly prompts?: ReadonlyMap<string, string>;
 }
 
 export interface Forecaster {

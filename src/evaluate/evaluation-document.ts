@@ -13,6 +13,8 @@ export interface EvaluationSetting {
   readonly view: View;
   readonly evidence: boolean;
   readonly sources: SourceForm;
+  /** Most kernels of a task that were asked for; absent: all. */
+  readonly per_task?: number;
   readonly seed: number;
   readonly notes: readonly string[];
 }
@@ -48,9 +50,13 @@ export function evaluationDocuments({ evaluations, setting }: EvaluationResult):
 export function evaluationNotes({ label, judged, scores: { scores } }: Evaluation): string[] {
   const missing = sum(judged.map((task) => task.missing));
   const compileErrors = sum(judged.map((task) => task.compileErrors));
+  const faults = faultCounts(judged);
   const [crps, prior] = [scores.crps.mean, scores["crps of prior"].mean];
   return [
     ...(missing > 0 ? [`${label} gave no valid forecast of ${kernels(missing)}: scored as the prior`] : []),
+    ...(faults.length > 0
+      ? [`answers of ${label} at fault: ${faults.map(([kind, count]) => `${kind} ${count}`).join(", ")}`]
+      : []),
     ...(compileErrors > 0
       ? [`the evidence tells of ${kernels(compileErrors)} not compiling: in no score, but with --no-evidence`]
       : []),
@@ -58,6 +64,15 @@ export function evaluationNotes({ label, judged, scores: { scores } }: Evaluatio
       ? [`the CRPS of ${label} is no better than the prior's, so its ECE does not count`]
       : []),
   ];
+}
+
+/** What was wrong with a forecaster's answers, also where asking again cured it, most frequent first. */
+function faultCounts(judged: Evaluation["judged"]): [kind: string, count: number][] {
+  const counts = new Map<string, number>();
+  for (const [kind, count] of judged.flatMap(({ faults }) => Object.entries(faults ?? {}))) {
+    counts.set(kind, (counts.get(kind) ?? 0) + count);
+  }
+  return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
 }
 
 function kernels(count: number): string {
@@ -110,6 +125,7 @@ function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): J
     ...costDocument(evaluation),
     missing_forecasts: sum(judged.map(({ missing }) => missing)),
     compile_errors_left_out: sum(judged.map(({ compileErrors }) => compileErrors)),
+    answer_faults: Object.fromEntries(faultCounts(judged)),
     ...(paired && first ? { paired: { against: first.label, ...pairedDocument(paired) } } : {}),
   };
 }

@@ -1,5 +1,5 @@
-import { KernelcastError, mainDevice } from "../domain/index.ts";
-import { chooseTasks, type SplitChoice } from "../evaluate/choose-tasks.ts";
+import { KernelcastError, mainDevice, type Recording } from "../domain/index.ts";
+import { chooseTasks, type ChosenTasks, type SplitChoice } from "../evaluate/choose-tasks.ts";
 import {
   evaluateForecasters,
   type Evaluations,
@@ -28,6 +28,8 @@ export interface EvaluateRequest {
   readonly device?: string | undefined;
   readonly view: View;
   readonly evidence: boolean;
+  /** Most kernels of a task that are asked for, drawn by the seed; by default all. */
+  readonly perTask?: number | undefined;
   /** By default `raw`, as recorded. */
   readonly sources?: SourceForm | undefined;
   readonly seed: number;
@@ -37,17 +39,12 @@ export interface EvaluateRequest {
 
 /** Scores forecasters on a recording. Throws `KernelcastError` for what a user can get wrong. */
 export async function evaluateRecording(request: EvaluateRequest): Promise<EvaluationResult> {
-  const { recording: path, tasks, view, evidence, sources = "raw", seed, signal, onTask } = request;
+  const { recording: path, view, evidence, sources = "raw", perTask, seed, signal, onTask } = request;
   const labels = [...new Set(request.forecasters)];
   for (const label of labels) checkForecaster(label);
-  const loaded = await loadRecording(path, tasks ? { tasks } : {});
-  const device = request.device === undefined ? mainDevice(loaded) : findDevice(loaded, request.device);
-  if (device === undefined) {
-    throw new KernelcastError("recording", `${path}: the recording holds no measurements to judge by`);
-  }
-  const recording = withSources(withSeedsFor(loaded, device), sources);
-  const { taskIds, split, note } = chooseTasks(recording, request.split ?? (tasks ? "all" : "test"));
-  const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed };
+  const { recording, device, taskIds, split, note } = await openJudged(request);
+  const sample = perTask === undefined ? {} : { perTask };
+  const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed, ...sample };
   const result = await withForecasters(labels, signal, (named) =>
     evaluateForecasters(named, recording, {
       ...options,
@@ -56,7 +53,27 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
     }),
   );
   const notes = [...(note === undefined ? [] : [note]), ...leftOutNotes(result, device)];
-  return { ...result, setting: { recording: path, split, device, view, evidence, sources, seed, notes } };
+  const setting = { recording: path, split, device, view, evidence, sources, seed, notes };
+  return { ...result, setting: { ...setting, ...(perTask === undefined ? {} : { per_task: perTask }) } };
+}
+
+interface Judged extends ChosenTasks {
+  readonly recording: Recording;
+  readonly device: string;
+}
+
+/** The recording as forecasters see it, and the tasks and the device that are asked for. */
+export async function openJudged(
+  request: Pick<EvaluateRequest, "recording" | "tasks" | "split" | "device" | "sources">,
+): Promise<Judged> {
+  const { recording: path, tasks, sources = "raw" } = request;
+  const loaded = await loadRecording(path, tasks ? { tasks } : {});
+  const device = request.device === undefined ? mainDevice(loaded) : findDevice(loaded, request.device);
+  if (device === undefined) {
+    throw new KernelcastError("recording", `${path}: the recording holds no measurements to judge by`);
+  }
+  const recording = withSources(withSeedsFor(loaded, device), sources);
+  return { recording, device, ...chooseTasks(recording, request.split ?? (tasks ? "all" : "test")) };
 }
 
 /** Opens the named forecasters and the baselines, uses them and closes them, whatever happens. */

@@ -23,3 +23,10 @@ export {
   type FakeLanguageModelServerOptions,
 } from "./fake-language-model-server.ts";
 export type { FakeChatAnswer, FakeChatRequest, FakeUsage } from "./fake-chat.ts";
+export {
+  askedLabels,
+  scriptedLanguageModel,
+  type ScriptedAnswer,
+  type ScriptedModel,
+  type ScriptedModelOptions,
+} from "./scripted-language-model.ts";
