@@ -82,7 +82,9 @@ function parameterFault(task: Task, parameter: CudaParameter, argument: LaunchAr
   const { name, pointer, dtype } = parameter;
   if (typeof argument === "string") {
     const known = task.workload.args.some((one) => one.name === argument);
-    return pointer || !known ? undefined : `parameter ${name} is no pointer, but is given the array ${argument}`;
+    return pointer || dtype === undefined || !known
+      ? undefined
+      : `parameter ${name} is no pointer, but is given the array ${argument}`;
   }
   if (pointer) return `parameter ${name} is a pointer, but is given the scalar ${JSON.stringify(argument)}`;
   const given = dtypes.find((one) => argument[one] !== undefined);
@@ -113,7 +115,9 @@ function sizeFaults(grid: Dim3, block: Dim3, smemBytes: number): readonly string
   if (threads > limits.threads) faults.push(`a block has ${threads} threads; at most ${limits.threads} are possible`);
   if (block[2] > limits.blockZ) faults.push(`a block is ${block[2]} deep; at most ${limits.blockZ} are possible`);
   if (grid[0] > limits.gridX || grid[1] > limits.gridYz || grid[2] > limits.gridYz)
-    faults.push(`the grid is ${grid.join(" x ")}; at most ${limits.gridX} x ${limits.gridYz} x ${limits.gridYz} is possible`);
+    faults.push(
+      `the grid is ${grid.join(" x ")}; at most ${limits.gridX} x ${limits.gridYz} x ${limits.gridYz} is possible`,
+    );
   if (smemBytes < 0 || smemBytes > limits.smemBytes)
     faults.push(`${smemBytes} bytes of dynamic shared memory; 0 to ${limits.smemBytes} are possible`);
   return faults;

@@ -58,7 +58,16 @@ export interface Generated {
 }
 
 export type GenerationFault =
-  | "key" | "model" | "unreachable" | "rate" | "context" | "refused" | "cut" | "timeout" | "budget" | "other";
+  | "key"
+  | "model"
+  | "unreachable"
+  | "rate"
+  | "context"
+  | "refused"
+  | "cut"
+  | "timeout"
+  | "budget"
+  | "other";
 
 /** A call that gave no answer; a value, for a search goes on. `message` is one line that says what to do. */
 export interface GenerationFailure {

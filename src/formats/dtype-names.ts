@@ -1,6 +1,5 @@
 import { dtypeOf, dtypes, type Dtype } from "../domain/index.ts";
 
-
 /** Names that other projects give to element types, beside our own and those of CUDA C++. */
 const aliases: Readonly<Record<string, Dtype>> = {
   float64: "f64",

@@ -1,5 +1,8 @@
 import {
-  dtypes, KernelcastError, type ArgumentRole, type Dtype,
+  dtypes,
+  KernelcastError,
+  type ArgumentRole,
+  type Dtype,
   findHostCode,
   parseCudaKernels,
   requireCallable,

@@ -1,6 +1,5 @@
 import { dtypeOf, parseCudaKernels, type CudaParameter, type Dtype } from "../domain/index.ts";
 
-
 /** Gives the type of a kernel's parameter of an index, for numbers that come without one. */
 export type DeclaredType = (index: number) => Dtype | undefined;
 

@@ -2,6 +2,7 @@ import {
   addSpending,
   exhausted,
   noSpending,
+  type Budget,
   type Measurement,
   type OkMeasurement,
   type Policy,
@@ -271,13 +272,26 @@ function advance(state: SearchState, step: StepBuilder): void {
   closeBatches(state);
   confirmFastest(state, step, spent);
   startMeasurements(state, step);
-  const stop = exhausted(state.config.budget, state.spent, {
-    measurements: state.counts.measured + committedMeasurements(state),
-    candidates: committedCandidates(state),
-  });
-  if (!stop && (state.barrenBatches < barrenBatchLimit || proposesFromOutside(state))) openBatches(state, step);
-  if (!stop && isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
-  if (isIdle(state) || (stop && onlyWaits(state))) end(state, step, stop ?? "no-more-proposals");
+  const stop = limitReached(state, committedCandidates(state));
+  if (!stop) goOn(state, step);
+  if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
+  else if (onlyWaits(state)) endWaiting(state, step);
+}
+
+function limitReached(state: SearchState, candidates: number): keyof Budget | undefined {
+  const measurements = state.counts.measured + committedMeasurements(state);
+  return exhausted(state.config.budget, state.spent, { measurements, candidates });
+}
+
+function goOn(state: SearchState, step: StepBuilder): void {
+  if (state.barrenBatches < barrenBatchLimit || proposesFromOutside(state)) openBatches(state, step);
+  if (isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+}
+
+/** Ends a run at its limit although it still waits: what others might yet hand in is no candidate of it. */
+function endWaiting(state: SearchState, step: StepBuilder): void {
+  const reached = limitReached(state, state.counts.considered);
+  if (reached) end(state, step, reached);
 }
 
 function isIdle(state: SearchState): boolean {

@@ -106,12 +106,7 @@ function prepareStatements(database: SqliteDatabase) {
 type Statements = ReturnType<typeof prepareStatements>;
 
 /** Within a transaction: nothing is handed to a run that another process ends meanwhile. */
-function submit(
-  sql: Statements,
-  runId: string,
-  candidates: readonly Candidate[],
-  last: boolean,
-): readonly number[] {
+function submit(sql: Statements, runId: string, candidates: readonly Candidate[], last: boolean): readonly number[] {
   const newest = sql.lastSubmission.get(runId);
   const complete = newest !== undefined && newest["candidate"] === null;
   requireOpenForSubmissions(runId, optional(sql.run.get(runId), toSummary), complete);

@@ -54,6 +54,21 @@ export function runStoreContract(name: string, open: () => RunStore, { describe,
       expect([...store.events("r1")].length).toBe(1);
       store.close();
     });
+    it("stores blobs by content", () => {
+      const store = open();
+      const sha256 = store.putBlob("__global__ void k() {}");
+      expect(store.putBlob("__global__ void k() {}")).toBe(sha256);
+      expect(store.blob(sha256)).toBe("__global__ void k() {}");
+      expect(store.putBlobs(["a", "__global__ void k() {}"])[1]).toBe(sha256);
+      expect(store.blob("0".repeat(64))).toBe(undefined);
+      store.close();
+    });
+  });
+  submissionContract(name, open, { describe, it, expect });
+}
+
+function submissionContract(name: string, open: () => RunStore, { describe, it, expect }: TestRunner): void {
+  describe(`RunStore contract, submissions: ${name}`, () => {
     it("numbers what is submitted to a run, from any point", () => {
       const store = open();
       store.createRun(run);
@@ -77,15 +92,6 @@ export function runStoreContract(name: string, open: () => RunStore, { describe,
       expect(() => store.submit("r2", [candidate("a")])).toThrow(/has ended/);
       expect(() => store.submit("r3", [candidate("a")])).toThrow(/no run named r3/);
       expect(store.submissions("r2").submissions.length).toBe(0);
-      store.close();
-    });
-    it("stores blobs by content", () => {
-      const store = open();
-      const sha256 = store.putBlob("__global__ void k() {}");
-      expect(store.putBlob("__global__ void k() {}")).toBe(sha256);
-      expect(store.blob(sha256)).toBe("__global__ void k() {}");
-      expect(store.putBlobs(["a", "__global__ void k() {}"])[1]).toBe(sha256);
-      expect(store.blob("0".repeat(64))).toBe(undefined);
       store.close();
     });
   });
