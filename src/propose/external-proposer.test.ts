@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Anchor, Candidate, ProposeContext } from "../domain/index.ts";
-import { createMemoryRunStore } from "../store/memory-run-store.ts";
+import { createMemoryRunStore } from "../testing/index.ts";
 import { syntheticTask } from "../testing/synthetic.ts";
 import { externalProposer, type ExternalProposerOptions } from "./external-proposer.ts";
 

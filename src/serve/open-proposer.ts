@@ -16,6 +16,11 @@ export function defaultProposer(task: Task, recording: Recording | undefined): s
   );
 }
 
+/** Whether a proposer's kernels are its own, so that a recording cannot be expected to know them. */
+export function writesKernels(text: string | undefined): boolean {
+  return text !== undefined && !/^(recorded|tunables)(:|$)/.test(text);
+}
+
 /** Throws `KernelcastError("usage", …)` for a proposer that there is not. */
 export function checkProposer(text: string): void {
   const { kind } = parseSpecification("proposer", text, proposerKinds);

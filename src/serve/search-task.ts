@@ -24,7 +24,7 @@ import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 import { isExternal, openExternal } from "./open-external.ts";
-import { checkProposer, defaultProposer, openProposer } from "./open-proposer.ts";
+import { checkProposer, defaultProposer, openProposer, writesKernels } from "./open-proposer.ts";
 import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
@@ -95,7 +95,7 @@ async function openDeviceOf(request: SearchRequest, workspace: Workspace): Promi
     return await openDevice(request.device, {
       python: request.python,
       taskIds: [taskIdOf(request.task)],
-      unmeasured: isExternal(request.proposer) ? "fail" : "throw",
+      unmeasured: writesKernels(request.proposer) ? "fail" : "throw",
       onReceipt: (text) => void workspace.store.putBlob(text),
       ...(request.onNote ? { onNote: request.onNote } : {}),
     });

@@ -51,6 +51,24 @@ function handIn({ kernel }: RecordedKernel, change: (source: string) => string =
   return [`${base}.cu`, "--launches", `${base}.yaml`, ...options];
 }
 
+/** The same with the launches in CUDA's own spelling. */
+function handInSpelt(recorded: RecordedKernel): string[] {
+  const [file = "", _flag, _launches, ...options] = handIn(recorded);
+  const spelt = toWireLaunches(recorded.kernel, task.workload).map(
+    ({ kernel, grid, block, smem_bytes: smem, args }) => {
+      const given = args.map((argument) =>
+        typeof argument === "string"
+          ? argument
+          : Object.entries(argument)
+              .map(([type, value]) => `${type}(${value})`)
+              .join(),
+      );
+      return ["--launch", `${kernel}<<<(${grid.join(", ")}), (${block.join(", ")}), ${smem}>>>(${given.join(", ")})`];
+    },
+  );
+  return [file, ...spelt.flat(), ...options];
+}
+
 interface Waiting extends CliRun {
   readonly workspace: string;
 }
@@ -82,7 +100,7 @@ interface Answer {
     readonly measurement?: { readonly runtime_us: number };
   }[];
 }
-const parse = <T = Answer>({ stdout }: CliResult): T => JSON.parse(stdout) as T;
+const parse = ({ stdout }: CliResult): Answer => JSON.parse(stdout) as Answer;
 
 /** Numbers of the submissions that a run took, in the order taken. */
 function taken(workspace: string): (number | undefined)[] {
@@ -149,7 +167,7 @@ describe("candidates from other processes", () => {
 
     const end = await result;
     expect(end.code).toBe(0);
-    expect(parse<object>(end)).toMatchObject({
+    expect(parse(end)).toMatchObject({
       considered: 5,
       measured: 4,
       duplicates: 1,
@@ -181,7 +199,7 @@ describe("candidates from other processes", () => {
     const after = await waitingSearch(workspace, "--measurements", "30");
     await submitTo(workspace, "--done");
     const end = await after.result;
-    expect(parse<object>(end)).toMatchObject({ run_id: "mine", considered: 4, measured: 5 });
+    expect(parse(end)).toMatchObject({ run_id: "mine", considered: 4, measured: 5 });
     expect(taken(workspace).toSorted((x = 0, y = 0) => x - y)).toEqual([1, 2, 3, 4]);
   });
 
@@ -220,11 +238,11 @@ describe("a search that waits", () => {
     const measured = await waitingSearch(scratch.next(), "--measurements", "2");
     const answer = await submitTo(measured.workspace, ...handIn(right[0] as RecordedKernel), "--wait");
     expect(parse(answer).candidates).toMatchObject([{ status: "ok" }]);
-    expect(parse<object>(await measured.result)).toMatchObject({ measured: 2, stopped: "measurements" });
+    expect(parse(await measured.result)).toMatchObject({ measured: 2, stopped: "measurements" });
     const idle = await waitingSearch(scratch.next(), "--idle-timeout", "0.3");
-    expect(parse<object>(await idle.result)).toMatchObject({ measured: 1, stopped: "no-more-proposals" });
+    expect(parse(await idle.result)).toMatchObject({ measured: 1, stopped: "no-more-proposals" });
     const timed = await waitingSearch(scratch.next(), "--wall-seconds", "1");
-    expect(parse<object>(await timed.result)).toMatchObject({ measured: 1, stopped: "wallSeconds" });
+    expect(parse(await timed.result)).toMatchObject({ measured: 1, stopped: "wallSeconds" });
   });
 
   it("stops at Ctrl-C, and is taken up again by the same command", async () => {
@@ -233,8 +251,15 @@ describe("a search that waits", () => {
     waiting.child.kill("SIGINT");
     expect(await waiting.result).toMatchObject({ code: 130, stdout: "" });
     const again = await waitingSearch(workspace);
-    await submitTo(workspace, ...handIn(right[0] as RecordedKernel), "--done");
-    expect(parse<object>(await again.result)).toMatchObject({ run_id: "mine", measured: 2 });
+    const [fastest] = right as [RecordedKernel];
+    const words = ["submit", "mine", "--workspace", workspace, ...handInSpelt(fastest), "--wait", "--done"];
+    const answer = await runCli(words);
+    expect(answer.stdout).toMatch(
+      new RegExp(
+        `: candidate ${fastest.kernel.kernelId}, ok; forecast .* µs, p_ok .*; .* µs, \\d+\\.\\d\\dx the seed's speed\n`,
+      ),
+    );
+    expect(parse(await again.result)).toMatchObject({ run_id: "mine", measured: 2 });
   });
 });
 
