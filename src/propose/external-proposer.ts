@@ -31,6 +31,8 @@ export function externalProposer(options: ExternalProposerOptions): Proposer {
   const { idleSeconds = Number.POSITIVE_INFINITY, pollSeconds = 0.1 } = options;
   const queue = createQueue(options);
   const ended = new AbortController();
+  /** Askings that wait: a run has several batches under way. */
+  let waiters = 0;
   return {
     name: "external",
     waits: true,
@@ -38,14 +40,24 @@ export function externalProposer(options: ExternalProposerOptions): Proposer {
       const wanted = Math.min(options.atLeast ?? 1, count);
       const started = now();
       let heardAt = started;
-      for (let waiting = false; ; waiting = true) {
+      const look = (): Proposal | undefined => {
         signal?.throwIfAborted();
         if (queue.read()) heardAt = now();
         const idle = now() - heardAt >= idleSeconds;
         if (isDue(queue, wanted, idle || ended.signal.aborted)) return queue.handOn(count);
-        if (now() - started >= secondsLeft) return queue.handOn(0);
-        if (!waiting) options.onWait?.();
-        await pause(pollSeconds, signal, ended.signal);
+        return now() - started >= secondsLeft ? queue.handOn(0) : undefined;
+      };
+      const found = look();
+      if (found) return found;
+      if (waiters++ === 0) options.onWait?.();
+      try {
+        for (;;) {
+          await pause(pollSeconds, signal, ended.signal);
+          const came = look();
+          if (came) return came;
+        }
+      } finally {
+        waiters--;
       }
     },
     close() {

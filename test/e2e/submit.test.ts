@@ -1,5 +1,5 @@
 /** A search that waits for candidates, and other processes that hand them in, on the recorded H100. */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
@@ -15,7 +15,7 @@ import { loadRecording } from "../../src/formats/load-recording.ts";
 import { submit } from "../../src/serve/submit/submit.ts";
 import type { SearchInput } from "../../src/search/events.ts";
 import { openRunStore } from "../../src/store/sqlite-run-store.ts";
-import { runCli, scratchFolder, startCli, type CliResult, type CliRun } from "./run-cli.ts";
+import { fixtures, hasWorkerPython, runCli, scratchFolder, startCli, type CliResult, type CliRun } from "./run-cli.ts";
 
 const scratch = scratchFolder("submit");
 afterAll(() => scratch.remove());
@@ -73,12 +73,12 @@ interface Waiting extends CliRun {
   readonly workspace: string;
 }
 
-const settings = "--policy top-k --forecaster static --run mine --json".split(" ");
+const settings = "--forecaster static --run mine --json".split(" ");
 
 /** Starts a search that waits, and returns when it does. */
-async function waitingSearch(workspace: string, ...more: string[]): Promise<Waiting> {
+async function waitingSearchOf(name: string, workspace: string, ...more: string[]): Promise<Waiting> {
   const proposer = more.includes("--proposer") ? [] : ["--proposer", "external"];
-  const run = startCli(["search", "softmax-f32", ...settings, ...proposer, "--workspace", workspace, ...more]);
+  const run = startCli(["search", name, ...settings, ...proposer, "--workspace", workspace, ...more]);
   let stderr = "";
   run.child.stderr?.on("data", (text) => (stderr += String(text)));
   let ended = false;
@@ -88,6 +88,9 @@ async function waitingSearch(workspace: string, ...more: string[]): Promise<Wait
   if (ended) throw new Error(`the search did not wait: ${stderr}`);
   return { ...run, workspace };
 }
+
+const waitingSearch = (workspace: string, ...more: string[]): Promise<Waiting> =>
+  waitingSearchOf("softmax-f32", workspace, ...more);
 
 const submitTo = (workspace: string, ...more: string[]): Promise<CliResult> =>
   runCli(["submit", "mine", "--workspace", workspace, "--json", ...more]);
@@ -260,6 +263,24 @@ describe("a search that waits", () => {
       ),
     );
     expect(parse(await again.result)).toMatchObject({ run_id: "mine", measured: 2 });
+  });
+});
+
+if (!hasWorkerPython) console.log("skipped: submitting to a live worker needs python3 with numpy");
+
+describe.skipIf(!hasWorkerPython)("a search that waits on a live worker (its fake driver)", () => {
+  it("measures what comes, and ends with its budget while another batch still waits", async () => {
+    const folder = join(fixtures, "scale-vector");
+    const flags = ["--device", "local", "--policy", "measure-all", "--measurements", "4"];
+    const { workspace, result } = await waitingSearchOf(folder, scratch.next(), ...flags);
+    const seed = readFileSync(join(folder, "seed.cu"), "utf8");
+    const kernels = [1, 2, 3, 4].map((n) => ({ name: `k${n}`, source: `${seed}\n__device__ int unused_${n};\n` }));
+    const request = { workspace, runId: "mine", wait: true, timeoutSeconds: 60 };
+    const first = await submit({ ...request, kernels: kernels.slice(0, 2) });
+    expect(first.candidates).toMatchObject([{ status: "ok" }, { status: "ok" }]);
+    const rest = await submit({ ...request, kernels: kernels.slice(2) });
+    expect(rest.candidates.map(({ status }) => status)).toEqual(["ok", "skipped"]);
+    expect(parse(await result)).toMatchObject({ measured: 4, considered: 4, stopped: "measurements" });
   });
 });
 
