@@ -5,6 +5,9 @@
  */
 export { searchTask, type SearchRequest, type SearchResult } from "./serve/search-task.ts";
 export { forecastTask, type ForecastTaskRequest, type ForecastTaskResult } from "./serve/forecast/forecast-task.ts";
+export { submit, type SubmitRequest, type SubmitResult, type SubmittedKernel } from "./serve/submit/submit.ts";
+export { type SubmissionDocument, type SubmissionStatus } from "./serve/submit/submission-document.ts";
+export { createLlmProposer, type LlmProposerOptions } from "./propose/llm/llm-proposer.ts";
 export { openForecaster, type OpenForecasterOptions } from "./serve/open-forecaster.ts";
 export { loadTask } from "./formats/load-task.ts";
 export { loadRecording, type LoadOptions } from "./formats/load-recording.ts";
@@ -63,7 +66,10 @@ export {
   type MeasureRequest,
   type ModelPrice,
   type OkMeasurement,
+  type DuplicateProposal,
+  type PastProposal,
   type Proposal,
+  type ProposalFailure,
   type ProposeContext,
   type Proposer,
   type RecordedForecast,

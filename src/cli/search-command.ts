@@ -11,6 +11,7 @@ export interface SearchFlags {
   readonly forecasterTimeout?: number;
   readonly proposer?: string;
   readonly proposerRecording?: string;
+  readonly idleTimeout?: number;
   readonly measurements?: number;
   readonly gpuSeconds?: number;
   readonly cpuSeconds?: number;
@@ -52,6 +53,7 @@ function toRequest(flags: SearchFlags, task: string): SearchRequest {
     forecasterTimeout,
     proposer,
     proposerRecording,
+    idleTimeout: flags.idleTimeout,
     budget: toBudget(flags),
     seed,
     runId: run,

@@ -11,6 +11,9 @@ export function formatResult(result: SearchResult): readonly string[] {
   return [
     headline,
     `considered ${result.considered}, measured ${result.measured}, skipped ${result.skipped}, duplicates ${result.duplicates}, failed ${result.failed}`,
+    ...(result.proposal_failures
+      ? [`${result.proposal_failures.count} proposals came to nothing, the last: ${result.proposal_failures.last}`]
+      : []),
     `spent ${spent.gpu_seconds} GPU-s, ${spent.cpu_seconds} CPU-s${spent.usd > 0 ? `, ${spent.usd} USD` : ""}`,
     `report ${result.report}`,
   ];

@@ -31,9 +31,13 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
       forecasterTimeout: forecasterTimeoutFlag,
       proposer: {
         ...optionalText,
-        brief: "recorded or tunables; by default the recording's kernels, else the task's tunables",
+        brief: "recorded, tunables or external[:BATCH]; by default the recording's kernels, else the task's tunables",
       },
       proposerRecording: { ...optionalText, brief: "Recording to propose from on a live device" },
+      idleTimeout: {
+        ...optionalNumber,
+        brief: "With --proposer external: seconds without a candidate after which the run ends",
+      },
       measurements: {
         kind: "parsed",
         parse: wholeNumber(1),

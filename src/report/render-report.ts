@@ -92,6 +92,7 @@ function figures({ summary }: ReportData): Html {
     ["audited", summary.audited],
     ["duplicates", summary.duplicates],
     ["failed", summary.failed],
+    ...(summary.proposal_failures ? [["proposals lost", summary.proposal_failures.count] as const] : []),
     ["GPU-seconds", spent.gpu_seconds],
     ["CPU-seconds", spent.cpu_seconds],
     ["wall seconds", spent.wall_seconds],

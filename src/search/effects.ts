@@ -3,12 +3,13 @@ import type {
   Device,
   DeviceInfo,
   Forecaster,
+  ProposeContext,
   Proposer,
   RunStore,
   Spending,
   Task,
 } from "../domain/index.ts";
-import { loadAnchor, loadKernel, recordCandidates } from "./catalog.ts";
+import { loadAnchor, loadDuplicates, loadHistory, loadKernel, recordCandidates } from "./catalog.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import type { SearchState } from "./state.ts";
 
@@ -53,17 +54,42 @@ export function carryOut(command: SearchCommand, context: EffectContext): Promis
 
 type Command<T extends SearchCommand["type"]> = Extract<SearchCommand, { type: T }>;
 
-async function propose(
-  command: Command<"propose">,
-  { stages, store, state, signal }: EffectContext,
-): Promise<EffectResult> {
+async function propose(command: Command<"propose">, context: EffectContext): Promise<EffectResult> {
+  const { stages, store, state, signal } = context;
   const { commandId, parentId, firstIndex, count } = command;
   const { seed } = state.config;
+  const { task, proposer } = stages;
   const parent = loadAnchor(store, state, parentId);
-  const proposal = await stages.proposer.propose({ task: stages.task, parent, firstIndex, count, seed }, signal);
+  const asked = { task, parent, firstIndex, count, seed, ...timeLeft(state) };
+  const proposal = await proposer.propose({ ...asked, ...(await knowledge(command, context)) }, signal);
   const candidates = recordCandidates(store, proposal.candidates);
-  const spent = costIn(stages.device, proposal.cost);
-  return { input: { type: "proposal-end", commandId, candidates, exhausted: proposal.exhausted, spent }, seconds: 0 };
+  const { exhausted, failures = [] } = proposal;
+  const input = {
+    type: "proposal-end",
+    commandId,
+    candidates,
+    exhausted,
+    ...(proposer.learns ? { revises: true } : {}),
+    ...(failures.length > 0 ? { failures } : {}),
+    spent: costIn(stages.device, proposal.cost),
+  } as const;
+  return { input, seconds: 0 };
+}
+
+/** What a proposer that learns is told beside its parent. The state is read before anything is awaited: it moves on. */
+async function knowledge(
+  command: Command<"propose">,
+  { stages, store, state, deviceInfo }: EffectContext,
+): Promise<Pick<ProposeContext, "device" | "history" | "duplicates">> {
+  if (!stages.proposer.learns) return {};
+  const history = loadHistory(store, state, command.historyIds);
+  const duplicates = loadDuplicates(store, state, command.duplicates ?? []);
+  return { device: await deviceInfo(), history, duplicates };
+}
+
+function timeLeft({ config, now, startedAt }: SearchState): Pick<ProposeContext, "secondsLeft"> {
+  const limit = config.budget.wallSeconds;
+  return limit === undefined ? {} : { secondsLeft: Math.max(0, limit - (now - startedAt)) };
 }
 
 async function forecast(command: Command<"forecast">, context: EffectContext): Promise<EffectResult> {

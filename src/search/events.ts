@@ -2,10 +2,12 @@ import type {
   Budget,
   CompileOutcome,
   Decision,
+  DuplicateBy,
   Forecast,
   ForecastBasis,
   Launch,
   Measurement,
+  ProposalFailure,
   Spending,
 } from "../domain/index.ts";
 
@@ -52,6 +54,9 @@ export type SearchInput =
       readonly commandId: string;
       readonly candidates: readonly CandidateRecord[];
       readonly exhausted: boolean;
+      /** The proposer takes duplicates back once; logs of others lack it. */
+      readonly revises?: boolean;
+      readonly failures?: readonly ProposalFailure[];
       readonly spent: Partial<Spending>;
     }
   | {
@@ -77,7 +82,7 @@ export type SearchNote =
       readonly type: "candidate-duplicate";
       readonly kernelId: string;
       readonly of: string;
-      readonly by: "id" | "text" | "machine-code";
+      readonly by: DuplicateBy;
     }
   | { readonly type: "decision"; readonly batchId: string; readonly decision: Decision }
   | {
@@ -91,6 +96,13 @@ export type SearchNote =
 
 export type StopReason = keyof Budget | "seed-failed" | "no-more-proposals";
 
+/** A proposal that is another kernel over again. */
+export interface DuplicateRecord {
+  readonly record: CandidateRecord;
+  readonly of: string;
+  readonly by: DuplicateBy;
+}
+
 /** What the search wants done. Ids are functions of the search's state, so a replay issues the same ones. */
 export type SearchCommand =
   | {
@@ -99,6 +111,10 @@ export type SearchCommand =
       readonly parentId: string;
       readonly firstIndex: number;
       readonly count: number;
+      /** Earlier candidates that a proposer which learns is told of. */
+      readonly historyIds: readonly string[];
+      /** Proposals that are sent back; as many new ones are asked for. */
+      readonly duplicates?: readonly DuplicateRecord[];
     }
   | {
       readonly type: "forecast";

@@ -2,12 +2,14 @@ import {
   addSpending,
   exhausted,
   noSpending,
+  type Budget,
   type Measurement,
   type OkMeasurement,
   type Policy,
   type Spending,
 } from "../domain/index.ts";
-import { openBatch, receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
+import { receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
+import { openBatch, rememberResult } from "./reduce-proposals.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import { createPuct } from "./puct.ts";
 import {
@@ -16,6 +18,7 @@ import {
   incumbentOf,
   isSpent,
   machineCodeKey,
+  proposesFromOutside,
   rememberOutcome,
   type CandidateState,
   type SearchState,
@@ -42,6 +45,10 @@ export function startSearch(
     contenders: new Set(),
     outcomes: [],
     proposalsOf: new Map(),
+    resultsOf: new Map(),
+    recentFailures: [],
+    proposalFailures: 0,
+    lastProposalFailure: undefined,
     batches: new Map(),
     waiting: [],
     pending: new Map(),
@@ -146,7 +153,9 @@ function receiveScreening(
   rememberOutcome(state, candidate, measurement.status === "ok" ? Math.log2(measurement.runtime.medianUs) : null);
   if (measurement.status !== "ok") {
     candidate.status = "failed";
+    candidate.failure = { status: measurement.status, error: measurement.error };
     state.counts.failed++;
+    rememberResult(state, candidate);
     if (kernelId !== state.seedId) return;
     state.seedFailure = `${measurement.status}: ${measurement.error}`;
     end(state, step, "seed-failed");
@@ -155,6 +164,7 @@ function receiveScreening(
   candidate.status = "ok";
   candidate.measurement = measurement;
   state.okIds.push(kernelId);
+  rememberResult(state, candidate);
   if (kernelId === state.seedId) {
     promote(state, step, candidate, measurement);
     state.tree.add({ kernelId, parentId: null, reward: 0 });
@@ -215,7 +225,9 @@ function receiveConfirmation(
 ): void {
   if (measurement.status !== "ok") {
     candidate.status = "failed";
+    candidate.failure = { status: measurement.status, error: measurement.error };
     state.counts.failed++;
+    rememberResult(state, candidate);
     disown(state, candidate);
     return;
   }
@@ -260,17 +272,36 @@ function advance(state: SearchState, step: StepBuilder): void {
   closeBatches(state);
   confirmFastest(state, step, spent);
   startMeasurements(state, step);
-  const stop = exhausted(state.config.budget, state.spent, {
-    measurements: state.counts.measured + committedMeasurements(state),
-    candidates: committedCandidates(state),
-  });
-  if (!stop && state.barrenBatches < barrenBatchLimit) openBatches(state, step);
-  if (!stop && isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+  const stop = limitReached(state, committedCandidates(state));
+  if (!stop) goOn(state, step);
   if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
+  else if (onlyWaits(state)) endWaiting(state, step);
+}
+
+function limitReached(state: SearchState, candidates: number): keyof Budget | undefined {
+  const measurements = state.counts.measured + committedMeasurements(state);
+  return exhausted(state.config.budget, state.spent, { measurements, candidates });
+}
+
+function goOn(state: SearchState, step: StepBuilder): void {
+  if (state.barrenBatches < barrenBatchLimit || proposesFromOutside(state)) openBatches(state, step);
+  if (isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+}
+
+/** Ends a run at its limit although it still waits: what others might yet hand in is no candidate of it. */
+function endWaiting(state: SearchState, step: StepBuilder): void {
+  const reached = limitReached(state, state.counts.considered);
+  if (reached) end(state, step, reached);
 }
 
 function isIdle(state: SearchState): boolean {
   return state.pending.size === 0 && state.waiting.length === 0;
+}
+
+/** Whether nothing is under way but waiting for candidates from outside, which a run that has reached a limit does not. */
+function onlyWaits(state: SearchState): boolean {
+  if (!proposesFromOutside(state) || state.waiting.length > 0) return false;
+  return [...state.pending.values()].every(({ command }) => command.type === "propose");
 }
 
 function dropWaiting(state: SearchState, step: StepBuilder): void {

@@ -26,7 +26,7 @@ export interface RunSearchOptions {
 export async function runSearch(options: RunSearchOptions): Promise<SearchState> {
   const { runId, stages, store, policy, listener } = options;
   const signal = options.signal ?? new AbortController().signal;
-  const scheduler = stages.device.time === "virtual" ? createVirtualScheduler() : createLiveScheduler();
+  const scheduler = isVirtual(stages) ? createVirtualScheduler() : createLiveScheduler();
   const log = createLog(store, runId);
   const replayed = replayRun(store, runId, policy, listener);
   const state = replayed ? resume(replayed, options, scheduler, log) : begin(options, scheduler, log);
@@ -44,6 +44,11 @@ export async function runSearch(options: RunSearchOptions): Promise<SearchState>
   }
   if (store.run(runId)?.finishedAt === null) store.finishRun(runId, state.now);
   return state;
+}
+
+/** Durations are recorded ones unless a part of the run takes real time. */
+function isVirtual({ device, proposer }: SearchStages): boolean {
+  return device.time === "virtual" && !proposer.waits;
 }
 
 function begin(options: RunSearchOptions, scheduler: Scheduler, log: Log): SearchState {
@@ -66,7 +71,7 @@ function resume(
   log: Log,
 ): SearchState {
   log.continueAt(nextSeq);
-  if (state.ended || stages.device.time === "virtual") return state;
+  if (state.ended || isVirtual(stages)) return state;
   const at = scheduler.now();
   log.append({ type: "run-continue" }, applyInput(state, { type: "run-continue" }, at), at);
   return state;

@@ -5,9 +5,11 @@ import {
   type Evidence,
   type Forecast,
   type ForecastBasis,
+  type FailureStatus,
   type ForecastOutcome,
   type OkMeasurement,
   type Policy,
+  type ProposalFailure,
   type Spending,
 } from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
@@ -26,6 +28,10 @@ export interface CandidateState {
   decision?: Decision;
   evidence?: Evidence;
   measurement?: OkMeasurement;
+  /** What a compiler or a device said against it. */
+  failure?: { readonly status: FailureStatus; readonly error: string };
+  /** The kernel whose machine code it has. */
+  duplicateOf?: string;
   /** True once an A B B A comparison has been made. */
   confirmed: boolean;
 }
@@ -39,6 +45,10 @@ export interface Batch {
   unmeasured: number;
   /** Whether the device was given a member. */
   reachedDevice?: boolean;
+  /** Whether its proposer takes duplicates back. */
+  revises?: boolean;
+  /** Stands in for duplicates of another batch; its own are dropped. */
+  readonly revision?: boolean;
   /** Its members were skipped before. */
   readonly again?: boolean;
 }
@@ -66,6 +76,13 @@ export interface SearchState {
   /** Outcomes of forecasts with a basis, in the order known: what a forecaster learns from. */
   readonly outcomes: ForecastOutcome[];
   readonly proposalsOf: Map<string, number>;
+  /** The latest candidates by parent of which something is known: what a proposer learns from. */
+  readonly resultsOf: Map<string, string[]>;
+  /** The latest candidates of the run that failed. */
+  readonly recentFailures: string[];
+  /** Proposals that came to nothing, and the last of them. */
+  proposalFailures: number;
+  lastProposalFailure: ProposalFailure | undefined;
   readonly batches: Map<string, Batch>;
   /** Kernels chosen for measuring, in the order chosen. */
   readonly waiting: string[];
@@ -118,6 +135,11 @@ export function committedCandidates(state: SearchState): number {
   let committed = state.counts.considered;
   for (const { command } of state.pending.values()) if (command.type === "propose") committed += command.count;
   return committed;
+}
+
+/** Whether candidates come from other programs: the run then waits for them, however long nothing comes of any. */
+export function proposesFromOutside({ config: { proposer } }: SearchState): boolean {
+  return proposer === "external" || proposer.startsWith("external:");
 }
 
 /** Whether a limit of what is spent has been reached. */

@@ -19,6 +19,8 @@ export interface SearchSummary {
   readonly audited: number;
   readonly duplicates: number;
   readonly failed: number;
+  /** Proposals that came to nothing, where there were any. */
+  readonly proposal_failures?: { readonly count: number; readonly last: string };
   readonly spent: {
     readonly gpu_seconds: number;
     readonly cpu_seconds: number;
@@ -39,9 +41,14 @@ export function summarise(runId: string, state: SearchState): SearchSummary {
     seed_kernel: { kernel_id: state.seedId, runtime_us: seedUs === undefined ? null : round(seedUs, 3) },
     best: seedUs === undefined ? null : bestOf(state, seedUs),
     ...state.counts,
+    ...proposalFailures(state),
     spent: spentOf(state.spent),
     stopped: state.ended ?? null,
   };
+}
+
+function proposalFailures({ proposalFailures: count, lastProposalFailure: last }: SearchState) {
+  return last ? { proposal_failures: { count, last: `${last.fault}: ${last.message}` } } : {};
 }
 
 function bestOf(state: SearchState, seedUs: number): SearchSummary["best"] {

@@ -9,6 +9,7 @@ import {
   suggestion,
   type Budget,
   type Policy,
+  type Proposer,
   type Task,
 } from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
@@ -22,7 +23,8 @@ import { summarise, type SearchSummary } from "../search/summary.ts";
 import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
-import { defaultProposer, openProposer } from "./open-proposer.ts";
+import { isExternal, openExternal } from "./open-external.ts";
+import { checkProposer, defaultProposer, openProposer, writesKernels } from "./open-proposer.ts";
 import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
@@ -38,6 +40,8 @@ export interface SearchRequest {
   readonly proposer?: string | undefined;
   /** A recording to propose from on a live device. */
   readonly proposerRecording?: string | undefined;
+  /** With the proposer `external`: seconds without a candidate after which the run ends; by default it waits. */
+  readonly idleTimeout?: number | undefined;
   readonly budget: Budget;
   readonly seed: number;
   readonly workspace: string;
@@ -60,6 +64,7 @@ const liveConcurrency = 8;
 export async function searchTask(request: SearchRequest): Promise<SearchResult> {
   const policy = createPolicy(policyName(request.policy));
   checkForecaster(request.forecaster);
+  checkRequest(request);
   if (!request.device.startsWith("recorded")) requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
   try {
@@ -74,11 +79,23 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
   }
 }
 
+function checkRequest({ proposer, proposerRecording, idleTimeout }: SearchRequest): void {
+  if (proposer !== undefined) checkProposer(proposer);
+  if (proposerRecording !== undefined && isExternal(proposer))
+    throw new KernelcastError(
+      "usage",
+      "--proposer external takes candidates from other programs, not from a recording",
+    );
+  if (idleTimeout !== undefined && !isExternal(proposer))
+    throw new KernelcastError("usage", "--idle-timeout is for --proposer external, which waits for candidates");
+}
+
 async function openDeviceOf(request: SearchRequest, workspace: Workspace): Promise<OpenedDevice> {
   try {
     return await openDevice(request.device, {
       python: request.python,
       taskIds: [taskIdOf(request.task)],
+      unmeasured: writesKernels(request.proposer) ? "fail" : "throw",
       onReceipt: (text) => void workspace.store.putBlob(text),
       ...(request.onNote ? { onNote: request.onNote } : {}),
     });
@@ -102,10 +119,12 @@ async function searchOn(
   const task = await openTask(request.task, opened.recording ?? proposals);
   const proposer = request.proposer ?? defaultProposer(task, proposals);
   const config = configure(request, task, opened, proposer);
+  const deviceName = opened.recording && (await opened.device.describe()).name;
   const stages = {
     task,
     device: opened.device,
-    proposer: openProposer(proposer, task, proposals, opened.recording && (await opened.device.describe()).name),
+    // What other programs hand in belongs to a run, which is chosen last.
+    proposer: isExternal(proposer) ? undefined : openProposer(proposer, task, proposals, deviceName),
     forecaster: policy.needsForecasts
       ? await openForecaster(request.forecaster, { limitSeconds: request.forecasterTimeout, signal: request.signal })
       : undefined,
@@ -118,31 +137,40 @@ async function searchOn(
 }
 
 async function runOn(
-  stages: SearchStages,
+  opened: Omit<SearchStages, "proposer"> & { readonly proposer: Proposer | undefined },
   policy: Policy,
   config: SearchConfig,
   workspace: Workspace,
   request: SearchRequest,
 ): Promise<SearchResult> {
   const { store } = workspace;
-  const { task } = stages;
+  const { task } = opened;
+  // A run keeps its task, so that others who know its name can make candidates for it.
+  store.putBlob(canonicalJson(task));
   const { runId } = chooseRun(store, config, {
     createdAt: Date.now() / 1000,
     ...(request.runId === undefined ? {} : { runId: request.runId }),
     ...(request.fresh === undefined ? {} : { fresh: request.fresh }),
   });
-  const state = await runSearch({
-    runId,
-    config,
-    policy,
-    stages,
-    store,
-    ...(request.signal ? { signal: request.signal } : {}),
-    ...(request.listener ? { listener: request.listener } : {}),
-  });
+  const { idleTimeout: idleSeconds, onNote } = request;
+  const folder = workspace.folder;
+  const proposer =
+    opened.proposer ?? openExternal(config.proposer, { store, runId, task, workspace: folder, idleSeconds, onNote });
+  const { signal, listener } = request;
+  const observers = { ...(signal ? { signal } : {}), ...(listener ? { listener } : {}) };
+  const stages = { ...opened, proposer };
+  const state = await closing(proposer, () => runSearch({ runId, config, policy, stages, store, ...observers }));
   const summary = summarise(runId, state);
   if (state.ended === "seed-failed") throw seedFailed(task, state.seedFailure);
   return { ...summary, report: await writeReport(workspace, runId, task) };
+}
+
+async function closing<T>(proposer: Proposer, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await proposer.close?.();
+  }
 }
 
 function configure(request: SearchRequest, task: Task, { device }: OpenedDevice, proposer: string): SearchConfig {

@@ -143,7 +143,7 @@ describe("the answers of language models in the store's file", () => {
     const path = newPath();
     openRunStore(path).close();
     const database = openSqlite(path);
-    database.exec("DROP TABLE answer; PRAGMA user_version = 1");
+    database.exec("DROP TABLE answer; DROP TABLE submission; PRAGMA user_version = 1");
     database.close();
     const answers = openAnswerStore(path);
     answers.keepAnswer("k", "text");
