@@ -21,13 +21,16 @@ export interface EvaluateFlags {
   readonly perTask?: number;
   readonly sources: SourceForm;
   readonly seed: number;
+  readonly tokens?: number;
+  readonly usd?: number;
+  readonly workspace: string;
   readonly out?: string;
   readonly json: boolean;
 }
 
 /** `kernelcast evaluate`. */
 export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<void> {
-  const { forecaster, recording, split, device, view, evidence, sources, perTask, seed } = flags;
+  const { forecaster, recording, split, device, view, evidence, sources, perTask, seed, workspace } = flags;
   const out = flags.out === undefined ? undefined : resolve(this.process.cwd(), flags.out);
   if (out !== undefined) makeOutputFolder(out);
   const progress = createProgress(this);
@@ -43,6 +46,9 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       sources,
       perTask,
       seed,
+      budget: { tokens: flags.tokens, usd: flags.usd },
+      workspace,
+      env: { ...this.process.env },
       signal: this.signal,
       onTask: progress.show,
     });

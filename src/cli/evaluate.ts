@@ -4,7 +4,7 @@ import { views } from "../evaluate/plan-view.ts";
 import { sourceForms } from "../evaluate/sources.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import type { EvaluateFlags } from "./evaluate-command.ts";
-import { wholeNumber } from "./flags.ts";
+import { modelBudgetFlags, wholeNumber } from "./flags.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 
@@ -58,6 +58,13 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
           "How kernels are shown: as recorded, without comments and texts (sanitised), also with neutral names (renamed: alike in a task; renamed-alone), or in another layout (reformatted)",
       },
       seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes every random draw", default: "1" },
+      ...modelBudgetFlags,
+      workspace: {
+        kind: "parsed",
+        parse: text,
+        brief: "Folder whose store keeps answers of language models",
+        default: ".kernelcast",
+      },
       out: { ...optionalText, brief: "Folder to write evaluate.html, its plots as SVG and evaluate.json to" },
       json: jsonFlag,
     },

@@ -15,6 +15,8 @@ export interface ForecastFlags {
   readonly against?: string;
   readonly forecaster: string;
   readonly forecasterTimeout?: number;
+  readonly tokens?: number;
+  readonly usd?: number;
   readonly device: string;
   readonly anchor: readonly string[];
   readonly anchors?: string;
@@ -85,6 +87,7 @@ function taskFlags(flags: ForecastFlags) {
     against,
     forecaster,
     forecasterTimeout,
+    budget: { tokens: flags.tokens, usd: flags.usd },
     device,
     anchor,
     anchors,
@@ -149,5 +152,6 @@ function recordingRequest(
   };
   const { process, signal } = context;
   const where = { cwd: process.cwd(), env: { ...process.env }, signal };
-  return { ...chosen, forecaster, forecasterTimeout, save, batch, ...where };
+  const spending = { budget: { tokens: flags.tokens, usd: flags.usd }, workspace: flags.workspace };
+  return { ...chosen, forecaster, forecasterTimeout, save, batch, ...spending, ...where };
 }

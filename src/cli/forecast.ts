@@ -3,7 +3,7 @@ import { splitChoices } from "../evaluate/choose-tasks.ts";
 import { views } from "../evaluate/plan-view.ts";
 import { batchFormats } from "../formats/batch-requests.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
-import { forecasterFlag, forecasterTimeoutFlag, wholeNumber } from "./flags.ts";
+import { forecasterFlag, forecasterTimeoutFlag, modelBudgetFlags, wholeNumber } from "./flags.ts";
 import type { ForecastFlags } from "./forecast-command.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
@@ -28,6 +28,7 @@ export const forecastCommand: Command<CliContext> = buildCommand<ForecastFlags, 
       },
       forecaster: forecasterFlag,
       forecasterTimeout: forecasterTimeoutFlag,
+      ...modelBudgetFlags,
       device: {
         kind: "parsed",
         parse: text,
@@ -54,7 +55,12 @@ export const forecastCommand: Command<CliContext> = buildCommand<ForecastFlags, 
       launches: { ...optionalText, brief: "YAML file with launches of candidates that have no NAME.launches.yaml" },
       compileOption: { ...repeatedText, brief: "A compile option, as -DBLOCK=128, instead of the seed's" },
       save: { ...optionalText, brief: "File to keep the forecasts in, for --forecaster recorded:FILE" },
-      workspace: { kind: "parsed", parse: text, brief: "Folder of the runs", default: ".kernelcast" },
+      workspace: {
+        kind: "parsed",
+        parse: text,
+        brief: "Folder of the runs, and of answers of language models",
+        default: ".kernelcast",
+      },
       python: { ...optionalText, brief: "Python on the machine of the compiler (default python3)" },
       batchOut: {
         ...optionalText,

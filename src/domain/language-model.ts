@@ -1,4 +1,4 @@
-/** src/domain/language-model.ts: the port between what asks language models (forecast/llm, propose/llm) and the adapters (src/language-model). */
+/** The port between what asks language models (forecast/llm, propose/llm) and the adapters (src/language-model). */
 
 /** US dollars for a million tokens, and the day the price was looked up. */
 export interface ModelPrice {
@@ -20,7 +20,7 @@ export interface LanguageModelAbilities {
 }
 
 export interface GenerateRequest {
-  /** What the call is for, for events and the report: "forecast", "repair", "propose". */
+  /** What the call is for, for events and the report: "forecast", "forecast-repair", "propose", "propose-repair". */
   readonly purpose: string;
   readonly system: string;
   readonly prompt: string;
@@ -39,6 +39,13 @@ export interface TokenUsage {
   readonly outputTokens: number;
 }
 
+/** What an answer that was kept cost when it was made, at the price of today. */
+export interface SavedCost {
+  readonly tokens: number;
+  /** 0 where the price is not known. */
+  readonly usd: number;
+}
+
 export interface TokenChoice {
   readonly token: string;
   readonly logprob: number;
@@ -53,6 +60,8 @@ export interface Generated {
   readonly latencySeconds: number;
   /** True for an answer that was kept from an earlier call: it cost nothing. */
   readonly kept: boolean;
+  /** Of such an answer: what it cost when it was made. */
+  readonly saved?: SavedCost;
   /** Alternatives of the first token. */
   readonly firstToken?: readonly TokenChoice[];
 }
@@ -80,6 +89,8 @@ export interface GenerationFailure {
 
 export type GenerateOutcome = Generated | GenerationFailure;
 
+export type LanguageModelLimit = "tokens" | "usd";
+
 /** One call as the run's events and the report tell of it; never holds a key, a prompt or an answer. */
 export interface LanguageModelCall {
   /** `provider:model`. */
@@ -92,7 +103,11 @@ export interface LanguageModelCall {
   /** Requests sent: 0 for an answer that was kept, 2 and more where one was sent again. */
   readonly attempts: number;
   readonly kept: boolean;
+  /** Of a kept answer: what it cost when it was made. */
+  readonly saved?: SavedCost;
   readonly fault?: GenerationFault;
+  /** With the fault `budget`: the limit that the call's worst case would have crossed. */
+  readonly limit?: LanguageModelLimit;
   readonly message?: string;
 }
 

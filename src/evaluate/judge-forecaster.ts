@@ -9,6 +9,7 @@ import {
   type ForecastRequest,
   type Recording,
   type RuntimeDistribution,
+  type SavedCost,
   type Task,
 } from "../domain/index.ts";
 import type { JudgedForecast, JudgedTask } from "./judged-task.ts";
@@ -137,7 +138,13 @@ export function addCosts(one: ForecastCost, other: ForecastCost): ForecastCost {
     cpuSeconds: one.cpuSeconds + other.cpuSeconds,
     tokens: one.tokens + other.tokens,
     usd: one.usd + other.usd,
+    ...addSaved(one.saved, other.saved),
   };
+}
+
+function addSaved(one: SavedCost | undefined, other: SavedCost | undefined): Pick<ForecastCost, "saved"> {
+  if (!one || !other) return one || other ? { saved: (one ?? other) as SavedCost } : {};
+  return { saved: { tokens: one.tokens + other.tokens, usd: one.usd + other.usd } };
 }
 
 function judge(

@@ -4,7 +4,7 @@ import { likelyTokens, noUsage, usdOf, worstCase, type BilledUsage } from "./cos
 import type { RequestFault } from "./faults.ts";
 import type { Provider, ProviderAnswer, ProviderRequest } from "./provider.ts";
 import type { Gate } from "./rate-limits.ts";
-import type { Spending } from "./spending.ts";
+import type { Refusal, Spending } from "./spending.ts";
 
 export interface CallContext {
   readonly provider: Provider;
@@ -93,7 +93,7 @@ async function sendOnce(
   let used: number | undefined = 0;
   try {
     const reserved = await spending.reserve(worstCase(request, request.maxOutputTokens), abilities.price, signal);
-    if (typeof reserved === "string") return { outcome: overBudget(reserved), latencySeconds: 0, sent: false };
+    if ("limit" in reserved) return { outcome: overBudget(reserved), latencySeconds: 0, sent: false };
     const started = clock.now();
     try {
       const outcome = await sendInTime(provider, request, timeoutSeconds, signal);
@@ -136,9 +136,9 @@ async function sendInTime(
   }
 }
 
-function overBudget(why: string): RequestFault {
+function overBudget({ limit, why }: Refusal): RequestFault {
   const message = `the budget for language models forbids another call: ${why}`;
-  return { kind: "fault", fault: "budget", message, sends: 1, usage: noUsage };
+  return { kind: "fault", fault: "budget", limit, message, sends: 1, usage: noUsage };
 }
 
 /** Seconds to wait before a request is sent again; undefined where it is not. */

@@ -3,13 +3,16 @@ import type {
   GenerateOutcome,
   GenerateRequest,
   LanguageModel,
+  LanguageModelAbilities,
   LanguageModelCall,
+  SavedCost,
   TokenUsage,
 } from "../domain/index.ts";
 import { KernelcastError } from "../domain/index.ts";
 import { answerKey } from "./answer-key.ts";
 import { createBell } from "./bell.ts";
 import { callWithRetries, type CallContext, type CallResult } from "./call-with-retries.ts";
+import { usdOf } from "./cost.ts";
 import { keepAnswer, readAnswer, type KeptAnswer } from "./kept-answers.ts";
 
 export interface LanguageModelParts extends CallContext {
@@ -44,8 +47,9 @@ export function createLanguageModel(parts: LanguageModelParts): LanguageModel {
         if (signal?.aborted) throw new KernelcastError("interrupted", "a call of a language model was interrupted");
         const kept = readAnswer(answers, key);
         if (kept) {
-          reportKept(parts, request);
-          return fromKept(kept);
+          const saved = savedBy(kept, abilities);
+          reportKept(parts, request, saved);
+          return fromKept(kept, saved);
         }
         const other = underWay.wait(key, signal);
         if (!other) break;
@@ -67,8 +71,13 @@ function plainUsage({ inputTokens, cachedInputTokens, outputTokens }: TokenUsage
   return { inputTokens, cachedInputTokens, outputTokens };
 }
 
+function savedBy({ usage }: KeptAnswer, { price }: LanguageModelAbilities): SavedCost {
+  const usd = usdOf({ ...usage, cacheWriteTokens: 0 }, price) ?? 0;
+  return { tokens: usage.inputTokens + usage.outputTokens, usd };
+}
+
 /** A kept answer used and cost nothing now. */
-function fromKept({ text, firstToken }: KeptAnswer): GenerateOutcome {
+function fromKept({ text, firstToken }: KeptAnswer, saved: SavedCost): GenerateOutcome {
   return {
     kind: "text",
     text,
@@ -76,6 +85,7 @@ function fromKept({ text, firstToken }: KeptAnswer): GenerateOutcome {
     usd: 0,
     latencySeconds: 0,
     kept: true,
+    saved,
     ...(firstToken && { firstToken }),
   };
 }
@@ -99,12 +109,19 @@ function report({ name, onCall }: LanguageModelParts, { purpose }: GenerateReque
     latencySeconds,
     attempts: sends,
     kept: false,
-    ...(outcome.kind === "fault" && { fault: outcome.fault, message: outcome.message }),
+    ...faultOf(outcome),
   });
 }
 
-function reportKept({ name, onCall }: LanguageModelParts, { purpose }: GenerateRequest): void {
-  onCall?.({ model: name, purpose, usage: none, usd: 0, latencySeconds: 0, attempts: 0, kept: true });
+/** What a report says of a call that brought no answer. */
+export function faultOf(outcome: CallResult["outcome"]): Pick<LanguageModelCall, "fault" | "message" | "limit"> {
+  if (outcome.kind === "answer") return {};
+  const { fault, message, limit } = outcome;
+  return { fault, message, ...(limit && { limit }) };
+}
+
+function reportKept({ name, onCall }: LanguageModelParts, { purpose }: GenerateRequest, saved: SavedCost): void {
+  onCall?.({ model: name, purpose, usage: none, usd: 0, latencySeconds: 0, attempts: 0, kept: true, saved });
 }
 
 /** Calls under way, by key. */

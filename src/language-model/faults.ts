@@ -1,5 +1,5 @@
 import { APICallError } from "@ai-sdk/provider";
-import type { GenerationFault } from "../domain/index.ts";
+import type { GenerationFault, LanguageModelLimit } from "../domain/index.ts";
 import { noUsage, type BilledUsage } from "./cost.ts";
 import { redact } from "./keys.ts";
 
@@ -16,6 +16,8 @@ export interface RequestFault {
   readonly noConnection?: true;
   /** Undefined where the provider may have charged for what it did not deliver. */
   readonly usage: BilledUsage | undefined;
+  /** With the fault `budget`. */
+  readonly limit?: LanguageModelLimit;
 }
 
 /** Whom a message speaks of. */

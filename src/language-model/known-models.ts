@@ -1,5 +1,5 @@
 import type { LanguageModelAbilities, ModelPrice } from "../domain/index.ts";
-import type { HostedProvider } from "./specification.ts";
+import { parseModelSpecification, type HostedProvider } from "./specification.ts";
 
 /**
  * What the hosted models can do and what they cost, in US dollars for a million tokens at list price, each with the day on which it
@@ -84,6 +84,16 @@ export function knownModel(provider: HostedProvider, model: string, today: strin
   const change = later[name];
   const price = change && today >= change.from ? withoutDay(change) : listed;
   return { contextTokens, thinks, logprobs, price };
+}
+
+/** What a batch of `provider:model` costs, which is half of the list price; undefined where that is not known. */
+export function batchPrice(text: string, today: string): ModelPrice | undefined {
+  const specification = parseModelSpecification(text);
+  if (!("model" in specification) || specification.provider === "openai-compatible") return undefined;
+  const price = knownModel(specification.provider, specification.model, today)?.price;
+  if (!price) return undefined;
+  const { inputUsd, cachedInputUsd, outputUsd, asOf } = price;
+  return { inputUsd: inputUsd / 2, cachedInputUsd: cachedInputUsd / 2, outputUsd: outputUsd / 2, asOf };
 }
 
 /** Of a hosted model that the table lacks, the abilities that all of its provider's current models have. */

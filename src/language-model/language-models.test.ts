@@ -209,12 +209,11 @@ describe("a budget", () => {
   it("in USD needs a price, and counts what was sent and never came back", async () => {
     const server = await start({ answer: () => ({ text: "half an answer", cutAfter: 40 }) });
     const abilities = { schemas: false, logprobs: 0 };
-    const unpriced = await openAt(server, { budget: { usd: 1 }, abilities });
-    expect(await unpriced.model.generate(request("x"))).toMatchObject({
-      fault: "budget",
-      message: expect.stringMatching(/price of this model is not known/) as string,
-    });
-    expect(server.requests).toHaveLength(0);
+    for (const known of [abilities, {}]) {
+      const unpriced = openAt(server, { budget: { usd: 1 }, abilities: known });
+      await expect(unpriced).rejects.toThrow(/price of openai-compatible:fake@.* is not known, .*limit tokens instead/);
+    }
+    expect(server.requests.length + server.probes).toBe(0);
     const { model, models } = await openAt(server, { budget: { usd: 0.02 }, abilities: { ...abilities, price } });
     expect(await model.generate(request("x"))).toMatchObject({ kind: "failed", fault: "cut" });
     expect(server.requests).toHaveLength(2);

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import {
   canonicalJson,
+  KernelcastError,
   sha256Hex,
   type AnswerStore,
   type LanguageModel,
@@ -9,7 +10,7 @@ import {
 } from "../domain/index.ts";
 import { callWithRetries, type CallContext } from "./call-with-retries.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import { createLanguageModel } from "./create-language-model.ts";
+import { createLanguageModel, faultOf } from "./create-language-model.ts";
 import { openGguf } from "./gguf.ts";
 import { readKey, type Environment } from "./keys.ts";
 import { hostedAbilities, knownModel } from "./known-models.ts";
@@ -51,10 +52,12 @@ export interface LanguageModelsOptions {
 export interface LanguageModels {
   /**
    * Opens `provider:model`. Throws `KernelcastError("usage", …)` for a name that is none and `KernelcastError("model", …)` for a
-   * missing key, and for a server that cannot be reached or refuses the probe.
+   * missing key, and for a server that cannot be reached or refuses the probe. A budget in USD needs a model whose price is known.
    */
   open(specification: string): Promise<LanguageModel>;
   spent(): Spent;
+  /** Counts against the budget what was spent out of it before, as by an earlier process of the same run. */
+  charge(spent: Spent): void;
 }
 
 const defaultThinkingTokens = 16_384;
@@ -75,6 +78,7 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
 
   return {
     spent: () => spending.spent(),
+    charge: (spent) => spending.charge(spent),
     async open(text) {
       const specification = parseModelSpecification(text);
       const key = readKey(specification, options.environment ?? process.env);
@@ -91,6 +95,7 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
         reachable: { value: true },
       };
       const found = abilities ?? (await probed(specification, key, context, answers, options));
+      requirePrice(specification, { ...found, ...options.abilities }, options);
       return createLanguageModel({
         ...context,
         name: modelName(specification),
@@ -101,6 +106,19 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
       });
     },
   };
+}
+
+/** A limit in USD holds only where what a call can cost is known before it is sent. */
+function requirePrice(
+  specification: ModelSpecification,
+  { price }: Pick<LanguageModelAbilities, "price">,
+  { budget }: LanguageModelsOptions,
+): void {
+  if (budget?.usd === undefined || price) return;
+  throw new KernelcastError(
+    "usage",
+    `the price of ${modelName(specification)} is not known, so a limit in USD cannot hold; limit tokens instead`,
+  );
 }
 
 interface Opened {
@@ -140,6 +158,7 @@ async function probed(
   const kept = answers.answer(probeKey);
   if (kept !== undefined) return readAbilities(kept);
   const listed = await readModelList(specification, key, todayOf(options), context.timeoutSeconds);
+  requirePrice(specification, { price: options.abilities?.price ?? listed.price }, options);
   const call: ProbeCall = async (request, abilities) => {
     const priced = { ...abilities, price: options.abilities?.price ?? abilities.price };
     const result = await callWithRetries(request, probeKey, { ...context, abilities: priced }, undefined);
@@ -153,7 +172,7 @@ async function probed(
       latencySeconds,
       attempts: sends,
       kept: false,
-      ...(outcome.kind === "fault" && { fault: outcome.fault, message: outcome.message }),
+      ...faultOf(outcome),
     });
     if (outcome.kind === "answer") return { text: outcome.text, alternatives: outcome.firstToken?.length ?? 0 };
     if (outcome.fault === "other" || outcome.fault === "cut" || outcome.fault === "refused") return undefined;

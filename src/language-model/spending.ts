@@ -1,4 +1,4 @@
-import type { ModelPrice } from "../domain/index.ts";
+import type { LanguageModelLimit, ModelPrice } from "../domain/index.ts";
 import { createBell } from "./bell.ts";
 import { usdOf, type BilledUsage } from "./cost.ts";
 
@@ -23,14 +23,20 @@ export interface Spent {
   readonly usd: number;
 }
 
+/** Why the budget forbids a call for good. */
+export interface Refusal {
+  readonly limit: LanguageModelLimit;
+  /** "of 1000 tokens 950 are spent" */
+  readonly why: string;
+}
+
 /** Holds many calls together under one budget: each claims its worst case before it is sent. */
 export interface Spending {
   spent(): Spent;
-  /**
-   * Waits while other calls hold what they may not need. A text tells why the budget forbids the call for good.
-   * Rejects once the signal aborts.
-   */
-  reserve(worst: BilledUsage, price: ModelPrice | undefined, signal?: AbortSignal): Promise<Reservation | string>;
+  /** Counts what was spent elsewhere out of the same budget, as by an earlier process of a run. */
+  charge(spent: Spent): void;
+  /** Waits while other calls hold what they may not need. Rejects once the signal aborts. */
+  reserve(worst: BilledUsage, price: ModelPrice | undefined, signal?: AbortSignal): Promise<Reservation | Refusal>;
 }
 
 export function createSpending(budget: LanguageModelBudget = {}): Spending {
@@ -59,8 +65,14 @@ export function createSpending(budget: LanguageModelBudget = {}): Spending {
 
   return {
     spent: () => ({ ...spent }),
+    charge: ({ tokens, usd }) => {
+      spent.tokens += tokens;
+      spent.usd += usd;
+    },
     async reserve(worst, price, signal) {
-      if (maxUsd < Infinity && !price) return `the budget is in USD and the price of this model is not known`;
+      if (maxUsd < Infinity && !price) {
+        return { limit: "usd", why: "the budget is in USD and the price of this model is not known" };
+      }
       const tokens = worst.inputTokens + worst.outputTokens;
       const usd = usdOf(worst, price) ?? 0;
       for (;;) {
@@ -68,8 +80,12 @@ export function createSpending(budget: LanguageModelBudget = {}): Spending {
         if (spent.tokens + held.tokens + tokens <= maxTokens && spent.usd + held.usd + usd <= maxUsd) {
           return claim(tokens, usd, price);
         }
-        if (spent.tokens + tokens > maxTokens) return `of ${maxTokens} tokens ${spent.tokens} are spent`;
-        if (spent.usd + usd > maxUsd) return `of ${maxUsd} USD ${spent.usd.toFixed(4)} are spent`;
+        if (spent.tokens + tokens > maxTokens) {
+          return { limit: "tokens", why: `of ${maxTokens} tokens ${spent.tokens} are spent` };
+        }
+        if (spent.usd + usd > maxUsd) {
+          return { limit: "usd", why: `of ${maxUsd} USD ${spent.usd.toFixed(4)} are spent` };
+        }
         await change.wait(signal);
       }
     },

@@ -2,7 +2,9 @@ import type {
   CompileOutcome,
   Device,
   DeviceInfo,
+  ForecastAnswer,
   Forecaster,
+  LanguageModelCall,
   ProposeContext,
   Proposer,
   RunStore,
@@ -19,11 +21,16 @@ export interface SearchStages {
   readonly device: Device;
   readonly proposer: Proposer;
   readonly forecaster: Forecaster | undefined;
+  /** Calls of language models as they end; what they cost is then left out of the costs that stages tell. */
+  readonly calls?: CallFeed;
 }
+
+/** Hands on calls of language models, also those that ended before anyone listened. Returns how to stop. */
+export type CallFeed = (listener: (call: LanguageModelCall) => void) => () => void;
 
 /** What carrying out a command gave, and how many seconds it takes in virtual time. */
 export interface EffectResult {
-  readonly input: Exclude<SearchInput, { type: "run-start" }>;
+  readonly input: Exclude<SearchInput, { type: "run-start" | "model-call" }>;
   readonly seconds: number;
 }
 
@@ -106,8 +113,17 @@ async function forecast(command: Command<"forecast">, context: EffectContext): P
   const spent = costIn(stages.device, answer.cost);
   const { forecasts, basis } = answer;
   return {
-    input: { type: "forecast-end", commandId, forecasts, ...(basis ? { basis } : {}), spent },
+    input: { type: "forecast-end", commandId, forecasts, ...(basis ? { basis } : {}), ...remarks(answer), spent },
     seconds: 0,
+  };
+}
+
+/** What an answer tells beside forecasts; nothing where there is nothing. */
+function remarks({ failures = [], faults = {}, prompts = new Map() }: ForecastAnswer) {
+  return {
+    ...(failures.length > 0 ? { failures } : {}),
+    ...(Object.keys(faults).length > 0 ? { faults } : {}),
+    ...(prompts.size > 0 ? { prompts: Object.fromEntries(prompts) as Readonly<Record<string, string>> } : {}),
   };
 }
 

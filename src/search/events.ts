@@ -5,6 +5,8 @@ import type {
   DuplicateBy,
   Forecast,
   ForecastBasis,
+  ForecastFailure,
+  LanguageModelCall,
   Launch,
   Measurement,
   ProposalFailure,
@@ -49,6 +51,8 @@ export type SearchInput =
   | { readonly type: "run-start"; readonly config: SearchConfig; readonly seedKernel: CandidateRecord }
   /** A process took a live run up again that an earlier one had left. */
   | { readonly type: "run-continue" }
+  /** A call of a language model has ended; logged when it does, so that what it cost is never lost. */
+  | { readonly type: "model-call"; readonly call: LanguageModelCall }
   | {
       readonly type: "proposal-end";
       readonly commandId: string;
@@ -65,6 +69,12 @@ export type SearchInput =
       readonly forecasts: readonly Forecast[];
       /** Of a forecaster that learns within the run; logs of others lack it. */
       readonly basis?: readonly ForecastBasis[];
+      /** Candidates without a forecast, where the forecaster can tell why. */
+      readonly failures?: readonly ForecastFailure[];
+      /** What was wrong with its answers on the way: how often, by kind. */
+      readonly faults?: Readonly<Record<string, number>>;
+      /** SHA-256 of the prompt that each forecast answers, by kernel id. */
+      readonly prompts?: Readonly<Record<string, string>>;
       readonly spent: Partial<Spending>;
     }
   | {

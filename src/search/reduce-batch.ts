@@ -1,5 +1,6 @@
 import type { Candidate, CompileOutcome, Forecast } from "../domain/index.ts";
 import type { CandidateRecord, DuplicateRecord, SearchInput } from "./events.ts";
+import { recordForecastFaults } from "./model-ledger.ts";
 import { consider, isRevision, noteFailures, openRevision, rememberResult, sendBack } from "./reduce-proposals.ts";
 import {
   committedMeasurements,
@@ -26,7 +27,7 @@ function batchOf(state: SearchState, commandId: string): Batch | undefined {
 export function receiveProposals(state: SearchState, step: StepBuilder, input: Input<"proposal-end">): void {
   const batch = batchOf(state, input.commandId);
   if (!batch) return;
-  noteFailures(state, input.failures);
+  noteFailures(state, input);
   if (input.exhausted) state.tree.exhaust(batch.parentId);
   if (input.revises) batch.revises = true;
   const duplicates = input.candidates.flatMap((record) => consider(state, step, batch, record) ?? []);
@@ -91,6 +92,7 @@ export function receiveForecasts(state: SearchState, step: StepBuilder, input: I
     const candidate = state.candidates.get(forecast.kernelId);
     if (candidate) candidate.forecast = forecast;
   }
+  recordForecastFaults(state.ledger, input.failures, input.faults);
   for (const basis of input.basis ?? []) {
     const candidate = state.candidates.get(basis.kernelId);
     if (candidate) candidate.basis = basis;

@@ -1,5 +1,5 @@
-import type { ProposalFailure } from "../domain/index.ts";
-import type { CandidateRecord, DuplicateRecord, SearchCommand } from "./events.ts";
+import type { CandidateRecord, DuplicateRecord, SearchCommand, SearchInput } from "./events.ts";
+import { recordProposalFailures } from "./model-ledger.ts";
 import { committedCandidates, isSpent, type Batch, type CandidateState, type SearchState } from "./state.ts";
 import { issue, type StepBuilder } from "./step.ts";
 
@@ -106,9 +106,12 @@ function sendable(
 }
 
 /** Counts proposals that came to nothing. */
-export function noteFailures(state: SearchState, failures: readonly ProposalFailure[] = []): void {
-  state.proposalFailures += failures.length;
-  state.lastProposalFailure = failures.at(-1) ?? state.lastProposalFailure;
+export function noteFailures(
+  state: SearchState,
+  { candidates, failures = [] }: Pick<Extract<SearchInput, { type: "proposal-end" }>, "candidates" | "failures">,
+): void {
+  recordProposalFailures(state.ledger, failures);
+  state.lostProposals = failures.length > 0 && candidates.length === 0 ? state.lostProposals + 1 : 0;
 }
 
 /** Results of a parent, and failures of the run, that are remembered for proposers: the latest. */

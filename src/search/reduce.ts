@@ -11,6 +11,7 @@ import {
 import { receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import { openBatch, rememberResult } from "./reduce-proposals.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
+import { emptyLedger, recordCall } from "./model-ledger.ts";
 import { createPuct } from "./puct.ts";
 import {
   committedCandidates,
@@ -47,8 +48,7 @@ export function startSearch(
     proposalsOf: new Map(),
     resultsOf: new Map(),
     recentFailures: [],
-    proposalFailures: 0,
-    lastProposalFailure: undefined,
+    ledger: emptyLedger(),
     batches: new Map(),
     waiting: [],
     pending: new Map(),
@@ -61,6 +61,7 @@ export function startSearch(
     incumbentId: undefined,
     seedFailure: undefined,
     barrenBatches: 0,
+    lostProposals: 0,
     closingConfirmation: false,
     reconsiders: true,
     ended: undefined,
@@ -91,6 +92,10 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
   const step: StepBuilder = { commands: [], notes: [] };
   if (input.type === "run-continue") {
     skipDowntime(state, at);
+    return step;
+  }
+  if (input.type === "model-call") {
+    state.spent = addSpending(state.spent, recordCall(state.ledger, input.call));
     return step;
   }
   const pending = state.pending.get(input.commandId);
@@ -263,6 +268,8 @@ function promote(state: SearchState, step: StepBuilder, candidate: CandidateStat
  * taken to have nothing more to say.
  */
 const barrenBatchLimit = 64;
+/** Askings in a row of which nothing came but failures, each of which may cost as much as a proposal. */
+const lostProposalLimit = 4;
 
 /** Fills the free places: measurements first, then new batches, and ends the run when nothing is left to do. */
 function advance(state: SearchState, step: StepBuilder): void {
@@ -280,11 +287,12 @@ function advance(state: SearchState, step: StepBuilder): void {
 
 function limitReached(state: SearchState, candidates: number): keyof Budget | undefined {
   const measurements = state.counts.measured + committedMeasurements(state);
-  return exhausted(state.config.budget, state.spent, { measurements, candidates });
+  return state.ledger.refused ?? exhausted(state.config.budget, state.spent, { measurements, candidates });
 }
 
 function goOn(state: SearchState, step: StepBuilder): void {
-  if (state.barrenBatches < barrenBatchLimit || proposesFromOutside(state)) openBatches(state, step);
+  const isBarren = state.barrenBatches >= barrenBatchLimit || state.lostProposals >= lostProposalLimit;
+  if (!isBarren || proposesFromOutside(state)) openBatches(state, step);
   if (isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
 }
 

@@ -9,10 +9,10 @@ import {
   type ForecastOutcome,
   type OkMeasurement,
   type Policy,
-  type ProposalFailure,
   type Spending,
 } from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
+import type { ModelLedger } from "./model-ledger.ts";
 import type { Puct } from "./puct.ts";
 
 export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
@@ -80,9 +80,7 @@ export interface SearchState {
   readonly resultsOf: Map<string, string[]>;
   /** The latest candidates of the run that failed. */
   readonly recentFailures: string[];
-  /** Proposals that came to nothing, and the last of them. */
-  proposalFailures: number;
-  lastProposalFailure: ProposalFailure | undefined;
+  readonly ledger: ModelLedger;
   readonly batches: Map<string, Batch>;
   /** Kernels chosen for measuring, in the order chosen. */
   readonly waiting: string[];
@@ -99,6 +97,8 @@ export interface SearchState {
   seedFailure: string | undefined;
   /** Closed batches in a row of which nothing reached the device. */
   barrenBatches: number;
+  /** Askings in a row of which every proposal came to nothing. */
+  lostProposals: number;
   /** True once the one confirmation that may follow a spent limit was made. */
   closingConfirmation: boolean;
   /** Whether skipped kernels may still be taken up when proposals run out: until the policy wants none of them. */
@@ -142,8 +142,9 @@ export function proposesFromOutside({ config: { proposer } }: SearchState): bool
   return proposer === "external" || proposer.startsWith("external:");
 }
 
-/** Whether a limit of what is spent has been reached. */
+/** Whether a limit of what is spent has been reached, or a language model needs more than is left. */
 export function isSpent(state: SearchState): boolean {
+  if (state.ledger.refused !== undefined) return true;
   return exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 }) !== undefined;
 }
 

@@ -14,6 +14,7 @@ import { withSeedsFor } from "../formats/choose-seed.ts";
 import { loadRecording } from "../formats/load-recording.ts";
 import { recordedDeviceInfo } from "../measure/recorded-device-figures.ts";
 import { findDevice } from "../measure/recorded-device.ts";
+import { openModelSession, type ModelBudget } from "./language-models.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 
 export interface EvaluateRequest {
@@ -33,6 +34,11 @@ export interface EvaluateRequest {
   /** By default `raw`, as recorded. */
   readonly sources?: SourceForm | undefined;
   readonly seed: number;
+  /** Limits of what language models may spend, all forecasters together. */
+  readonly budget?: ModelBudget | undefined;
+  /** Folder whose store keeps answers of language models; by default `.kernelcast`. */
+  readonly workspace?: string | undefined;
+  readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly onTask?: EvaluateOptions["onTask"];
 }
@@ -45,7 +51,7 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
   const { recording, device, taskIds, split, note } = await openJudged(request);
   const sample = perTask === undefined ? {} : { perTask };
   const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed, ...sample };
-  const result = await withForecasters(labels, signal, (named) =>
+  const result = await withForecasters(labels, request, (named) =>
     evaluateForecasters(named, recording, {
       ...options,
       ...(signal ? { signal } : {}),
@@ -79,19 +85,21 @@ export async function openJudged(
 /** Opens the named forecasters and the baselines, uses them and closes them, whatever happens. */
 async function withForecasters<T>(
   labels: readonly string[],
-  signal: AbortSignal | undefined,
+  { signal, budget, workspace, env }: EvaluateRequest,
   use: (named: readonly NamedForecaster[]) => Promise<T>,
 ): Promise<T> {
   const baselines = baselineKinds.map((kind) => `baseline:${kind}`).filter((label) => !labels.includes(label));
+  const session = await openModelSession(labels, { workspace, budget, env });
   const named: NamedForecaster[] = [];
   try {
     for (const label of [...labels, ...baselines]) {
-      const forecaster = await openForecaster(label, { signal });
+      const forecaster = await openForecaster(label, { signal, models: session?.models, ...(env ? { env } : {}) });
       named.push({ label, isBaseline: baselines.includes(label), forecaster });
     }
     return await use(named);
   } finally {
     for (const { forecaster } of named) await forecaster.close?.();
+    session?.close();
   }
 }
 

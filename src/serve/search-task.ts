@@ -8,8 +8,10 @@ import {
   sha256Hex,
   suggestion,
   type Budget,
+  type Forecaster,
   type Policy,
   type Proposer,
+  type Recording,
   type Task,
 } from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
@@ -24,7 +26,8 @@ import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 import { isExternal, openExternal } from "./open-external.ts";
-import { checkProposer, defaultProposer, openProposer, writesKernels } from "./open-proposer.ts";
+import { chargeEarlier, countedByCalls, namesModel, openModelSession, type ModelSession } from "./language-models.ts";
+import { checkProposer, defaultProposer, openModelProposer, openProposer, writesKernels } from "./open-proposer.ts";
 import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
@@ -48,6 +51,8 @@ export interface SearchRequest {
   readonly runId?: string | undefined;
   readonly fresh?: boolean | undefined;
   readonly python?: string | undefined;
+  /** Where keys of language models are read from; by default the process's environment. */
+  readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly listener?: StepListener;
   /** One line for people: a worker that died and is started again, a warning of its. */
@@ -70,7 +75,7 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
   try {
     const opened = await openDeviceOf(request, workspace);
     try {
-      return await searchOn(opened, workspace, policy, request);
+      return await withModels(request, policy, (models) => searchOn(opened, workspace, policy, { ...request, models }));
     } finally {
       await opened.device.close();
     }
@@ -78,6 +83,23 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
     workspace.store.close();
   }
 }
+
+/** Opens what asks language models, where something does; answers are kept in the workspace. */
+async function withModels<T>(
+  { proposer, forecaster, workspace, budget, env, seed }: SearchRequest,
+  policy: Policy,
+  work: (models: ModelSession | undefined) => Promise<T>,
+): Promise<T> {
+  const names = [proposer, policy.needsForecasts ? forecaster : undefined];
+  const session = await openModelSession(names, { workspace, budget, env, seed });
+  try {
+    return await work(session);
+  } finally {
+    session?.close();
+  }
+}
+
+type OpenRequest = SearchRequest & { readonly models: ModelSession | undefined };
 
 function checkRequest({ proposer, proposerRecording, idleTimeout }: SearchRequest): void {
   if (proposer !== undefined) checkProposer(proposer);
@@ -110,7 +132,7 @@ async function searchOn(
   opened: OpenedDevice,
   workspace: Workspace,
   policy: Policy,
-  request: SearchRequest,
+  request: OpenRequest,
 ): Promise<SearchResult> {
   const proposals =
     request.proposerRecording === undefined
@@ -124,10 +146,9 @@ async function searchOn(
     task,
     device: opened.device,
     // What other programs hand in belongs to a run, which is chosen last.
-    proposer: isExternal(proposer) ? undefined : openProposer(proposer, task, proposals, deviceName),
-    forecaster: policy.needsForecasts
-      ? await openForecaster(request.forecaster, { limitSeconds: request.forecasterTimeout, signal: request.signal })
-      : undefined,
+    proposer: isExternal(proposer) ? undefined : await openAny(proposer, task, proposals, deviceName, request),
+    forecaster: policy.needsForecasts ? await forecasterOf(request) : undefined,
+    ...(request.models ? { calls: request.models.calls } : {}),
   };
   try {
     return await runOn(stages, policy, config, workspace, request);
@@ -136,12 +157,30 @@ async function searchOn(
   }
 }
 
+async function openAny(
+  text: string,
+  task: Task,
+  proposals: Recording | undefined,
+  deviceName: string | undefined,
+  { models }: OpenRequest,
+): Promise<Proposer> {
+  if (models && namesModel(text)) return openModelProposer(text, models.models);
+  return openProposer(text, task, proposals, deviceName);
+}
+
+async function forecasterOf(request: OpenRequest): Promise<Forecaster> {
+  const { forecaster: text, forecasterTimeout: limitSeconds, signal, models, env } = request;
+  const options = { limitSeconds, signal, models: models?.models, ...(env ? { env } : {}) };
+  const forecaster = await openForecaster(text, options);
+  return namesModel(text) ? countedByCalls(forecaster) : forecaster;
+}
+
 async function runOn(
   opened: Omit<SearchStages, "proposer"> & { readonly proposer: Proposer | undefined },
   policy: Policy,
   config: SearchConfig,
   workspace: Workspace,
-  request: SearchRequest,
+  request: OpenRequest,
 ): Promise<SearchResult> {
   const { store } = workspace;
   const { task } = opened;
@@ -152,6 +191,7 @@ async function runOn(
     ...(request.runId === undefined ? {} : { runId: request.runId }),
     ...(request.fresh === undefined ? {} : { fresh: request.fresh }),
   });
+  if (request.models) chargeEarlier(request.models, store, runId);
   const { idleTimeout: idleSeconds, onNote } = request;
   const folder = workspace.folder;
   const proposer =

@@ -28,7 +28,12 @@ export interface ListResult {
   readonly faults: string[];
   tokens: number;
   usd: number;
+  /** Of answers that were kept. */
+  savedTokens: number;
+  savedUsd: number;
 }
+
+const noCost = { tokens: 0, usd: 0, savedTokens: 0, savedUsd: 0 };
 
 export interface ListAsker {
   readonly model: LanguageModel;
@@ -47,7 +52,7 @@ export async function askList(
   kernels: readonly LabelledKernel[],
   sample: number,
 ): Promise<ListResult> {
-  const result: ListResult = { readings: new Map(), failures: new Map(), faults: [], tokens: 0, usd: 0 };
+  const result: ListResult = { readings: new Map(), failures: new Map(), faults: [], ...noCost };
   await askPart(asker, kernels, sample, result);
   return result;
 }
@@ -66,6 +71,10 @@ async function askPart(
     const outcome = await asker.model.generate(request, asker.signal);
     result.tokens += outcome.usage.inputTokens + outcome.usage.outputTokens;
     result.usd += outcome.usd ?? 0;
+    if (outcome.kind === "text" && outcome.saved) {
+      result.savedTokens += outcome.saved.tokens;
+      result.savedUsd += outcome.saved.usd;
+    }
     if (outcome.kind === "failed") return unanswered(asker, outcome, wanted, sample, result);
     faults = take(asker, outcome, request, wanted, result);
     const before = wanted.length;

@@ -92,7 +92,7 @@ describe("listwise quantiles", () => {
     });
     expect(forecasts).toHaveLength(3);
     expect(requests.map(askedLabels)).toEqual([["K01", "K02", "K03"], ["K02"]]);
-    expect(requests[1]?.purpose).toBe("repair");
+    expect(requests[1]?.purpose).toBe("forecast-repair");
     expect(requests[1]?.prompt).toContain("K02: us_p10, us_p50 and us_p90 must ascend");
     expect(faults).toEqual({ order: 1 });
   });

@@ -110,7 +110,9 @@ function gather(
   }
   const faults: Record<string, number> = {};
   for (const kind of results.flatMap((one) => one.faults)) faults[kind] = (faults[kind] ?? 0) + 1;
-  const sum = (part: "tokens" | "usd"): number => results.reduce((total, one) => total + one[part], 0);
-  const cost = { cpuSeconds, tokens: sum("tokens"), usd: sum("usd") };
+  const sum = (part: "tokens" | "usd" | "savedTokens" | "savedUsd"): number =>
+    results.reduce((total, one) => total + one[part], 0);
+  const saved = { tokens: sum("savedTokens"), usd: sum("savedUsd") };
+  const cost = { cpuSeconds, tokens: sum("tokens"), usd: sum("usd"), ...(saved.tokens > 0 ? { saved } : {}) };
   return { forecasts, cost, failures, faults, prompts };
 }

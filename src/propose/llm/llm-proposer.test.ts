@@ -102,7 +102,7 @@ describe("createLlmProposer", () => {
     );
     expect(candidates[0]?.kernel.source).toBe(sourceOf(2));
     expect(failures).toBe(undefined);
-    expect(requests.map(({ purpose }) => purpose)).toEqual(["propose", "repair"]);
+    expect(requests.map(({ purpose }) => purpose)).toEqual(["propose", "propose-repair"]);
     expect(requests[1]?.prompt).toContain('"zork" is no argument of the task');
   });
 

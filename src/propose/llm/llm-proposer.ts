@@ -66,7 +66,7 @@ function gather(model: LanguageModel, attempts: readonly Attempt[]): Proposal {
   const [first] = failures;
   if (first && failures.length === attempts.length && failures.every(({ fault }) => unusable.has(fault)))
     throw new KernelcastError("model", `${model.name}: ${first.message}`);
-  const total = (key: keyof ForecastCost): number => attempts.reduce((sum, { cost }) => sum + cost[key], 0);
+  const total = (key: "tokens" | "usd"): number => attempts.reduce((sum, { cost }) => sum + cost[key], 0);
   return {
     candidates: attempts.flatMap(({ candidate }) => candidate ?? []),
     exhausted: failures.some(({ fault }) => fault === "budget"),
@@ -89,7 +89,7 @@ async function proposeOne(
   let judged = judge(context, operator, outcomes[0] as GenerateOutcome);
   if (judged.faults && outcomes[0]?.kind === "text") {
     const prompt = repairPrompt(request.prompt, outcomes[0].text, judged.faults);
-    const repaired = await model.generate({ ...request, purpose: "repair", prompt }, signal);
+    const repaired = await model.generate({ ...request, purpose: "propose-repair", prompt }, signal);
     outcomes.push(repaired);
     judged = judge(context, operator, repaired);
   }

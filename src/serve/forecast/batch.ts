@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { KernelcastError, type BatchAnswer, type Forecaster } from "../../domain/index.ts";
+import { KernelcastError, type BatchAnswer, type Forecaster, type ModelPrice } from "../../domain/index.ts";
 import { createBatchModel, type BatchModel } from "../../forecast/llm/batch-model.ts";
 import { createLlmForecaster } from "../../forecast/llm/llm-forecaster.ts";
 import { parseLlmSpecification, type LlmSpecification } from "../../forecast/llm/options.ts";
@@ -43,6 +43,9 @@ export interface OpenBatch {
   finish(): Promise<BatchOutcome>;
 }
 
+/** Providers whose batches cost half of the list price. */
+const batchProviders = ["openai", "anthropic", "google"] as const;
+
 interface BatchSpecification extends LlmSpecification {
   readonly name: string;
   readonly format: BatchFormat;
@@ -77,7 +80,8 @@ export async function openBatch(text: string, files: BatchFiles, cwd: string): P
     notes.push(...read.faults);
     for (const [id, answer] of read.answers) answers.set(id, answer);
   }
-  const model = createBatchModel({ name, answers });
+  const price = await priceOf(name);
+  const model = createBatchModel({ name, answers, ...(price ? { price } : {}) });
   return {
     forecaster: sanitisedForecaster(createLlmForecaster(model, options)),
     finish: async () => {
@@ -87,6 +91,14 @@ export async function openBatch(text: string, files: BatchFiles, cwd: string): P
       return outcomeOf(model, out, [...notes, ...strangerNotes(strangers)]);
     },
   };
+}
+
+/** Batches are known of hosted models; what follows another name is no model that calls could reach. */
+async function priceOf(name: string): Promise<ModelPrice | undefined> {
+  const { batchPrice } = await import("../../language-model/index.ts");
+  return batchProviders.some((provider) => name.startsWith(`${provider}:`))
+    ? batchPrice(name, new Date().toISOString().slice(0, 10))
+    : undefined;
 }
 
 async function readFile(path: string, cwd: string) {

@@ -11,6 +11,7 @@ import { addCosts, judgingRequests } from "../../evaluate/judge-forecaster.ts";
 import { requireForecastFile, saveForecasts } from "../../formats/forecast-table.ts";
 import { recordedDeviceInfo } from "../../measure/recorded-device-figures.ts";
 import { openJudged, type EvaluateRequest } from "../evaluate-recording.ts";
+import { openModelSession, type ModelBudget, type ModelSession } from "../language-models.ts";
 import { checkForecaster, openForecaster } from "../open-forecaster.ts";
 import { checkBatch, openBatch, type BatchFiles, type BatchOutcome } from "./batch.ts";
 
@@ -21,6 +22,10 @@ export interface ForecastRecordingRequest extends Pick<
 > {
   readonly forecaster: string;
   readonly forecasterTimeout?: number | undefined;
+  /** Limits of what a language model may spend. */
+  readonly budget?: ModelBudget | undefined;
+  /** Folder whose store keeps answers of language models; by default `.kernelcast`. */
+  readonly workspace?: string | undefined;
   /** File to save the forecasts in. */
   readonly save?: string | undefined;
   readonly batch?: BatchFiles | undefined;
@@ -46,14 +51,14 @@ export interface ForecastRecordingResult {
 
 /** Forecasts the measured kernels of a recording, as `evaluate` would ask for them, and keeps what was said. */
 export async function forecastRecording(request: ForecastRecordingRequest): Promise<ForecastRecordingResult> {
-  const { forecaster: text, save, batch, cwd, forecasterTimeout: limitSeconds, env, signal } = request;
+  const { forecaster: text, save, batch, cwd } = request;
   if (batch) checkBatch(text, batch, cwd);
   else checkForecaster(text);
   if (save !== undefined) requireForecastFile(save);
   const opened = await openJudged(request);
   const files = batch && (await openBatch(text, batch, cwd));
-  const forecaster =
-    files?.forecaster ?? (await openForecaster(text, { limitSeconds, signal, ...(env ? { env } : {}) }));
+  const session = files ? undefined : await openModelSession([text], request);
+  const forecaster = files?.forecaster ?? (await openOne(request, session));
   try {
     const answers = await askAll(forecaster, opened, request);
     const forecasts = answers.flatMap(({ question, answer }) => recordedForecasts(forecaster.name, question, answer));
@@ -73,7 +78,15 @@ export async function forecastRecording(request: ForecastRecordingRequest): Prom
     };
   } finally {
     await forecaster.close?.();
+    session?.close();
   }
+}
+
+async function openOne(
+  { forecaster, forecasterTimeout: limitSeconds, env, signal }: ForecastRecordingRequest,
+  session: ModelSession | undefined,
+): Promise<Forecaster> {
+  return openForecaster(forecaster, { limitSeconds, signal, models: session?.models, ...(env ? { env } : {}) });
 }
 
 interface Asked {

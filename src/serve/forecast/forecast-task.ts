@@ -13,6 +13,7 @@ import {
   type Task,
 } from "../../domain/index.ts";
 import { requireForecastFile, saveForecasts } from "../../formats/forecast-table.ts";
+import { openModelSession, type ModelBudget, type ModelSession } from "../language-models.ts";
 import { checkForecaster, openForecaster } from "../open-forecaster.ts";
 import { openTask, requireTask, taskIdOf } from "../open-task.ts";
 import { chooseAgainst, referenceOf, type Against } from "./against.ts";
@@ -33,6 +34,8 @@ export interface ForecastTaskRequest extends ReadingChoice, Pick<AnchorChoice, "
   readonly device: string;
   readonly forecaster: string;
   readonly forecasterTimeout?: number | undefined;
+  /** Limits of what a language model may spend. */
+  readonly budget?: ModelBudget | undefined;
   /** `seed`, `best`, a file, or the id of a measured kernel; by default the seed, else the fastest anchor. */
   readonly against?: string | undefined;
   readonly anchors?: string | undefined;
@@ -147,7 +150,8 @@ async function forecastAll(
   request: ForecastTaskRequest,
 ): Promise<Told> {
   const files = request.batch && (await openBatch(request.forecaster, request.batch, request.cwd));
-  const forecaster = files?.forecaster ?? (await openOne(request));
+  const session = files ? undefined : await openModelSession([request.forecaster], request);
+  const forecaster = files?.forecaster ?? (await openOne(request, session));
   try {
     const made = await ask(forecaster, question, request.signal);
     const batch = await files?.finish();
@@ -160,6 +164,7 @@ async function forecastAll(
     return { forecaster: forecaster.name, against: compareWith(compared, made), batch, canExplain, made };
   } finally {
     await forecaster.close?.();
+    session?.close();
   }
 }
 
@@ -167,8 +172,11 @@ function compareWith(against: Against, { answer }: Made): ForecastTaskResult["ag
   return { name: against.name, kernel: against.kernel, reference: referenceOf(against, answer) };
 }
 
-async function openOne({ forecaster, forecasterTimeout: limitSeconds, env, signal }: ForecastTaskRequest) {
-  return openForecaster(forecaster, { limitSeconds, signal, ...(env ? { env } : {}) });
+async function openOne(
+  { forecaster, forecasterTimeout: limitSeconds, env, signal }: ForecastTaskRequest,
+  session: ModelSession | undefined,
+): Promise<Forecaster> {
+  return openForecaster(forecaster, { limitSeconds, signal, models: session?.models, ...(env ? { env } : {}) });
 }
 
 /** While a batch is under way there may be no forecast of what candidates are compared with: then the fastest anchor stands in. */

@@ -93,7 +93,7 @@ export class PromptWriter {
     const schema = this.abilities.schemas ? form.schema(labels) : undefined;
     const { logprobs = 0 } = form;
     return {
-      purpose: wrong.length > 0 ? "repair" : "forecast",
+      purpose: wrong.length > 0 ? "forecast-repair" : "forecast",
       system: this.system,
       prompt,
       maxTokens: this.answerLimit(prompt, labels.length),
