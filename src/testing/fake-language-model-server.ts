@@ -24,6 +24,8 @@ export interface FakeLanguageModelServerOptions {
   readonly key?: string;
   /** Prompt and answer together may have so many tokens, four characters each; by default any number. */
   readonly contextTokens?: number;
+  /** US dollars for a million tokens, told in its list of models; by default it tells none. */
+  readonly price?: { readonly inputUsd: number; readonly outputUsd: number };
   /** False: answers probes as a server that knows no schemas. True by default. */
   readonly schemas?: boolean;
   /** Alternatives that it gives at most, 0 for none; 20 by default. A request for more is an error, as with vLLM. */
@@ -174,9 +176,12 @@ function probeAnswer(
   return { text: "t0", firstToken };
 }
 
-function modelList({ models = ["fake"], contextTokens }: FakeLanguageModelServerOptions): object {
+function modelList({ models = ["fake"], contextTokens, price }: FakeLanguageModelServerOptions): object {
   const context = contextTokens === undefined ? {} : { max_model_len: contextTokens };
-  return { object: "list", data: models.map((id) => ({ id, object: "model", ...context })) };
+  const perToken = (usd: number): string => String(usd / 1e6);
+  const pricing = price && { prompt: perToken(price.inputUsd), completion: perToken(price.outputUsd) };
+  const rest = { ...context, ...(pricing && { pricing }) };
+  return { object: "list", data: models.map((id) => ({ id, object: "model", ...rest })) };
 }
 
 function send(response: ServerResponse, chat: FakeChatRequest, given: FakeChatAnswer): void {

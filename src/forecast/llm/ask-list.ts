@@ -128,6 +128,10 @@ function strike(
   });
 }
 
+function fail(wanted: readonly LabelledKernel[], why: Omit<AnswerFault, "label">, { failures }: ListResult): void {
+  for (const { label } of wanted) failures.set(label, why);
+}
+
 async function unanswered(
   asker: ListAsker,
   { fault, message }: GenerationFailure,
@@ -140,9 +144,12 @@ async function unanswered(
   result.faults.push(kind);
   if ((fault === "context" || fault === "cut") && wanted.length > 1) {
     const half = Math.ceil(wanted.length / 2);
-    await askPart(asker, wanted.slice(0, half), sample, result);
-    await askPart(asker, wanted.slice(half), sample, result);
-    return;
+    const [first, second] = [wanted.slice(0, half), wanted.slice(half)];
+    await askPart(asker, first, sample, result);
+    // Where answers break off whatever their length, asking for the rest would only cost.
+    const isHopeless = fault === "cut" && first.every(({ label }) => !result.readings.has(label));
+    if (!isHopeless) return askPart(asker, second, sample, result);
+    return fail(second, { kind, message }, result);
   }
-  for (const { label } of wanted) result.failures.set(label, { kind, message });
+  fail(wanted, { kind, message }, result);
 }
