@@ -23,6 +23,7 @@ export interface EvaluateFlags {
   readonly seed: number;
   readonly tokens?: number;
   readonly usd?: number;
+  readonly gpuUsdPerHour?: number;
   readonly workspace: string;
   readonly out?: string;
   readonly json: boolean;
@@ -48,6 +49,7 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       seed,
       budget: { tokens: flags.tokens, usd: flags.usd },
       workspace,
+      gpuUsdPerHour: flags.gpuUsdPerHour,
       env: { ...this.process.env },
       signal: this.signal,
       onTask: progress.show,

@@ -4,7 +4,7 @@ import { views } from "../evaluate/plan-view.ts";
 import { sourceForms } from "../evaluate/sources.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import type { EvaluateFlags } from "./evaluate-command.ts";
-import { modelBudgetFlags, wholeNumber } from "./flags.ts";
+import { gpuPriceFlag, modelBudgetFlags, wholeNumber } from "./flags.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 
@@ -59,6 +59,7 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
       },
       seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes every random draw", default: "1" },
       ...modelBudgetFlags,
+      gpuUsdPerHour: gpuPriceFlag,
       workspace: {
         kind: "parsed",
         parse: text,

@@ -42,6 +42,13 @@ export const modelBudgetFlags = {
   },
 } as const;
 
+export const gpuPriceFlag = {
+  kind: "parsed",
+  parse: positive,
+  optional: true,
+  brief: "What an hour of the GPU costs in US dollars, to tell what forecasts are worth",
+} as const;
+
 export const forecasterTimeoutFlag = {
   kind: "parsed",
   parse: positive,

@@ -1,3 +1,4 @@
+import { worthText } from "../decide/worth.ts";
 import type { CallSummary } from "../search/summary.ts";
 import type { SearchResult } from "../serve/search-task.ts";
 import { countsText } from "./forecast-recording-result.ts";
@@ -21,6 +22,7 @@ export function formatResult(result: SearchResult): readonly string[] {
     ...(result.forecast_failures ? [`without a forecast: ${countsText(result.forecast_failures)}`] : []),
     ...(result.answer_faults ? [`answers at fault: ${countsText(result.answer_faults)}`] : []),
     ...(result.language_models ?? []).map(callsLine),
+    ...(result.worth ? [`worth it? ${worthText(result.worth)}`] : []),
     `spent ${spent.gpu_seconds} GPU-s, ${spent.cpu_seconds} CPU-s${spent.tokens > 0 ? `, ${spent.tokens} tokens` : ""}${spent.usd > 0 ? `, ${spent.usd} USD` : ""}`,
     `report ${result.report}`,
   ];

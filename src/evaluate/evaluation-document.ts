@@ -1,3 +1,5 @@
+import { worthDocument } from "../decide/worth.ts";
+import { worthOfForecaster } from "./worth-of-forecaster.ts";
 import type { Evaluation, Evaluations } from "./evaluate-forecasters.ts";
 import { addCosts } from "./judge-forecaster.ts";
 import type { View } from "./plan-view.ts";
@@ -7,6 +9,8 @@ import type { MeanScore } from "./score-tasks.ts";
 
 /** What was judged on. */
 export interface EvaluationSetting {
+  /** Price of the GPU that measurements are weighed by, where the user gave one. */
+  readonly gpu_usd_per_hour?: number;
   readonly recording: string;
   readonly split: string;
   readonly device: string;
@@ -39,7 +43,7 @@ export function evaluationDocuments({ evaluations, setting }: EvaluationResult):
       forecaster: one.label,
       ...common,
       evidence: one.judged.some(({ withEvidence }) => withEvidence > 0),
-      ...scoreDocument(one, first),
+      ...scoreDocument(one, first, setting.gpu_usd_per_hour),
       by_task: byTask(one),
       baselines,
       notes: [...notes, ...evaluationNotes(one)],
@@ -79,7 +83,7 @@ function kernels(count: number): string {
   return count === 1 ? "1 kernel" : `${count} kernels`;
 }
 
-function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): Json {
+function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined, gpuUsdPerHour?: number): Json {
   const { judged, scores: all, paired } = evaluation;
   const { scores, pooledEce, pit } = all;
   return {
@@ -123,6 +127,7 @@ function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): J
     ...withInterval("auroc_ok", scores["auroc of p_ok"]),
     kernels_per_second: kernelsPerSecond(evaluation),
     ...costDocument(evaluation),
+    worth: worthDocument(worthOfForecaster(evaluation), gpuUsdPerHour),
     missing_forecasts: sum(judged.map(({ missing }) => missing)),
     compile_errors_left_out: sum(judged.map(({ compileErrors }) => compileErrors)),
     answer_faults: Object.fromEntries(faultCounts(judged)),
@@ -138,8 +143,9 @@ export function kernelsPerSecond({ judged }: Evaluation): number | null {
 
 function costDocument({ judged }: Evaluation): Json {
   const nothing = { cpuSeconds: 0, tokens: 0, usd: 0 };
-  const { cpuSeconds, tokens, usd } = judged.map(({ cost }) => cost).reduce(addCosts, nothing);
-  return { cost: { cpu_seconds: Number(cpuSeconds.toFixed(3)), tokens, usd } };
+  const { cpuSeconds, tokens, usd, saved } = judged.map(({ cost }) => cost).reduce(addCosts, nothing);
+  const kept = saved ? { saved_tokens: saved.tokens, saved_usd: saved.usd } : {};
+  return { cost: { cpu_seconds: Number(cpuSeconds.toFixed(3)), tokens, usd, ...kept } };
 }
 
 function pairedDocument(paired: NonNullable<Evaluation["paired"]>): Json {

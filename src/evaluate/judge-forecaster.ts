@@ -12,6 +12,7 @@ import {
   type SavedCost,
   type Task,
 } from "../domain/index.ts";
+import { screeningSeconds } from "../measure/recorded-device.ts";
 import type { JudgedForecast, JudgedTask } from "./judged-task.ts";
 import { knownKernels, type Known } from "./known-kernels.ts";
 import { planView, type View, type ViewRequest } from "./plan-view.ts";
@@ -47,6 +48,10 @@ export interface JudgedAnswers extends JudgedTask {
   /** Time that the forecaster took, and what it says that it spent. */
   readonly seconds: number;
   readonly cost: ForecastCost;
+  /** Runtime of the seed kernel. */
+  readonly seedUs: number;
+  /** Device time of measuring all that was asked for. */
+  readonly measuringSeconds: number;
   /** What was wrong with its answers on the way: how often, by kind. */
   readonly faults?: Readonly<Record<string, number>>;
 }
@@ -128,6 +133,8 @@ export async function judgeForecaster(
     withEvidence: evidence ? asked.filter(({ measurement }) => measurement.evidence !== undefined).length : 0,
     seconds,
     cost,
+    seedUs,
+    measuringSeconds: asked.reduce((sum, { measurement }) => sum + screeningSeconds(measurement), 0),
     ...(Object.keys(faults).length > 0 ? { faults } : {}),
   };
 }

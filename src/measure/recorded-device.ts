@@ -113,6 +113,11 @@ function answer(measurement: RecordedMeasurement, anchor: RecordedMeasurement | 
   return { ...base, status, runtime, confirmation: recordedConfirmation(measurement, anchor) };
 }
 
+/** Device time of screening a recorded kernel, as recorded or as its samples tell. */
+export function screeningSeconds(measurement: RecordedMeasurement): number {
+  return screenCost(measurement).gpuSeconds;
+}
+
 function screenCost(measurement: RecordedMeasurement): MeasurementCost {
   const passes = Math.max(1, recordedPasses(measurement).length);
   const compileMs = measurement.evidence?.compileMs;

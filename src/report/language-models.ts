@@ -1,9 +1,10 @@
+import { worthText } from "../decide/worth.ts";
 import type { CallSummary, SearchSummary } from "../search/summary.ts";
 import { html, type Html } from "./html.ts";
 
 /** What the run asked of language models: calls, cost, waiting, and what was wrong, by purpose; undefined where it asked none. */
 export function languageModelSection(summary: SearchSummary): Html | undefined {
-  const { language_models: calls, forecast_failures, answer_faults, proposal_failures } = summary;
+  const { language_models: calls, forecast_failures, answer_faults, proposal_failures, worth } = summary;
   if (!calls) return undefined;
   const faults: readonly (readonly [string, Readonly<Record<string, number>> | undefined])[] = [
     ["Kernels without a forecast", forecast_failures],
@@ -23,6 +24,7 @@ export function languageModelSection(summary: SearchSummary): Html | undefined {
       </tbody>
     </table>
     ${faults.map(([name, counts]) => (counts ? html`<p>${name}: ${countsOf(counts)}.</p>` : html``))}
+    ${worth ? html`<p id="worth">Worth it? By list prices, kept answers as when they were made: ${worthText(worth)}.</p>` : html``}
     <p class="caption">
       Kept: answered by an earlier call's answer, at no cost. USD by list prices. Seconds are those of calls that were
       sent.

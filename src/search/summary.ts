@@ -1,3 +1,4 @@
+import { worthDocument, worthOfAsking, type WorthDocument } from "../decide/worth.ts";
 import type { Spending } from "../domain/index.ts";
 import type { CallTally, ModelLedger } from "./model-ledger.ts";
 import type { SearchState } from "./state.ts";
@@ -32,6 +33,8 @@ export interface SearchSummary {
   readonly answer_faults?: Readonly<Record<string, number>>;
   /** Calls of language models, where there were any. */
   readonly language_models?: readonly CallSummary[];
+  /** What the forecasts of a language model cost against the measurements that they spared: the skipped candidates'. */
+  readonly worth?: WorthDocument;
   readonly spent: {
     readonly gpu_seconds: number;
     readonly cpu_seconds: number;
@@ -74,6 +77,7 @@ export function summarise(runId: string, state: SearchState): SearchSummary {
     ...state.counts,
     ...failuresOf(state.ledger),
     ...callsOf(state.ledger),
+    ...worthOf(state),
     spent: spentOf(state.spent),
     stopped: state.ended ?? null,
   };
@@ -91,6 +95,22 @@ function failuresOf({ proposalFailures, lastProposalFailure: last, forecastFailu
 
 function callsOf({ calls }: ModelLedger): Pick<SearchSummary, "language_models"> {
   return calls.size > 0 ? { language_models: [...calls.values()].map(summariseCalls) } : {};
+}
+
+function worthOf({ ledger, candidates, counts, spent }: SearchState): Pick<SearchSummary, "worth"> {
+  const asked = [...ledger.calls.values()].filter(({ purpose }) => purpose.startsWith("forecast"));
+  if (asked.length === 0) return {};
+  const isPriced = asked.every(
+    ({ unpriced, savedTokens, savedUsd }) => unpriced === 0 && (savedTokens === 0 || savedUsd > 0),
+  );
+  const usd = asked.reduce((sum, tally) => sum + tally.usd + tally.savedUsd, 0);
+  const worth = worthOfAsking({
+    forecasts: [...candidates.values()].filter(({ forecast }) => forecast !== undefined).length,
+    usd: isPriced ? usd : undefined,
+    avoided: counts.skipped,
+    measurementSeconds: counts.measured === 0 ? 0 : spent.gpuSeconds / counts.measured,
+  });
+  return { worth: worthDocument(worth) };
 }
 
 function summariseCalls(tally: CallTally): CallSummary {

@@ -39,6 +39,8 @@ export interface EvaluateRequest {
   /** Folder whose store keeps answers of language models; by default `.kernelcast`. */
   readonly workspace?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
+  /** What an hour of the GPU costs, to weigh forecasts against measurements. */
+  readonly gpuUsdPerHour?: number | undefined;
   readonly signal?: AbortSignal;
   readonly onTask?: EvaluateOptions["onTask"];
 }
@@ -59,8 +61,20 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
     }),
   );
   const notes = [...(note === undefined ? [] : [note]), ...leftOutNotes(result, device)];
-  const setting = { recording: path, split, device, view, evidence, sources, seed, notes };
-  return { ...result, setting: { ...setting, ...(perTask === undefined ? {} : { per_task: perTask }) } };
+  const { gpuUsdPerHour } = request;
+  const setting = {
+    recording: path,
+    split,
+    device,
+    view,
+    evidence,
+    sources,
+    seed,
+    notes,
+    ...(perTask === undefined ? {} : { per_task: perTask }),
+    ...(gpuUsdPerHour === undefined ? {} : { gpu_usd_per_hour: gpuUsdPerHour }),
+  };
+  return { ...result, setting };
 }
 
 interface Judged extends ChosenTasks {

@@ -69,7 +69,7 @@ const entryOf = (kernel: string, index: number): Entry => ({
   us_p90: 140 + index,
 });
 
-function forecasts(
+function answerForecasts(
   request: FakeChatRequest,
   change: (entry: Entry, index: number) => Entry = (entry) => entry,
 ): string {
@@ -79,7 +79,7 @@ function forecasts(
 
 const isForecast = ({ prompt }: FakeChatRequest): boolean => /^Forecast K\d/m.test(prompt);
 const both = (request: FakeChatRequest): FakeChatAnswer =>
-  isForecast(request) ? forecasts(request) : proposal(request);
+  isForecast(request) ? answerForecasts(request) : proposal(request);
 
 interface Searched extends CliResult {
   readonly document: SearchResult;
@@ -100,6 +100,16 @@ const atBothEnds = (server: FakeLanguageModelServer, workspace: string): string[
 const callsOf = ({ document }: Searched, purpose: string) =>
   document.language_models?.find((one) => one.purpose === purpose);
 
+const told = ({ document }: Searched) => document.language_models ?? [];
+
+/** The result's cost per forecast agrees with what its calls cost. */
+function expectWorth(searched: Searched): void {
+  const forecasts = told(searched).filter(({ purpose }) => purpose.startsWith("forecast"));
+  const usd = forecasts.reduce((sum, one) => sum + (one.usd ?? 0), 0);
+  const { worth } = searched.document;
+  expect((worth?.usd_per_forecast ?? 0) * (worth?.forecasts ?? 0)).toBeCloseTo(usd, 4);
+}
+
 describe("a search with a language model at both ends", () => {
   it("finds a faster kernel, tells what it asked, and makes no call when it is given again", async () => {
     const server = await start({ answer: both, price: { inputUsd: 1, outputUsd: 4 } });
@@ -110,21 +120,26 @@ describe("a search with a language model at both ends", () => {
     expect(first.document.best?.speedup).toBeGreaterThan(1.5);
     expect(first.document).toMatchObject({ measured: 12, stopped: "measurements" });
     const asked = server.requests.length;
-    const told = first.document.language_models?.filter(({ purpose }) => purpose !== "probe") ?? [];
-    expect(told.reduce((sum, one) => sum + one.requests, 0)).toBe(asked);
+    const sent = told(first).filter(({ purpose }) => purpose !== "probe");
+    expect(sent.reduce((sum, one) => sum + one.requests, 0)).toBe(asked);
     expect(callsOf(first, "forecast")?.calls).toBeGreaterThan(0);
     expect(callsOf(first, "propose")).toMatchObject({ model: server.specification(), failed: 0 });
-    expect(first.document.spent.tokens).toBe(
-      first.document.language_models?.reduce((sum, one) => sum + one.input_tokens + one.output_tokens, 0),
-    );
+    const used = told(first).map((one) => one.input_tokens + one.output_tokens);
+    expect(first.document.spent.tokens).toBe(used.reduce((sum, tokens) => sum + tokens, 0));
     expect(first.document.spent.usd).toBeGreaterThan(0);
     const report = readFileSync(first.document.report, "utf8");
     expect(report).toContain('id="language-models"');
     expect(report).toMatch(/<td>propose<\/td>/);
 
+    const { worth } = first.document;
+    expect(worth?.avoided_measurements).toBe(first.document.skipped);
+    expectWorth(first);
+    expect(report).toMatch(/id="worth".*USD a forecast/s);
+
     const again = await searchWith([...args, "--fresh"]);
     expect(server.requests.length).toBe(asked);
     expect(again.document.spent).toMatchObject({ tokens: 0, usd: 0 });
+    expect(again.document.worth).toEqual(worth);
     expect(again.document.best).toEqual(first.document.best);
     const kept = callsOf(again, "propose");
     expect(kept?.kept).toBe(kept?.calls);
@@ -232,6 +247,44 @@ describe("budgets of language models", () => {
   });
 });
 
+describe("whether a language model is worth asking", () => {
+  interface Doctor {
+    readonly worth: Readonly<Record<string, number | null>>;
+    readonly sources: readonly string[];
+  }
+
+  async function doctor(args: readonly string[]): Promise<Doctor> {
+    const { stdout } = await runCli(["doctor", "--device", "command:absent-program", "--quick", "--json", ...args]);
+    return JSON.parse(stdout) as Doctor;
+  }
+
+  it("is told by doctor: from list prices at first, then from what the workspace's runs took, and never by asking", async () => {
+    const server = await start({ answer: both, price: { inputUsd: 1, outputUsd: 4 } });
+    const workspace = scratch.next();
+    const model = server.specification();
+    const args = ["--forecaster", model, "--workspace", workspace, "--gpu-usd-per-hour", "2"];
+    const { worth, sources } = await doctor(args);
+    expect(server.requests).toHaveLength(0);
+    expect(sources.join("\n")).toMatch(/prompts for 48 kernels of the atlas[^]*atlas's mean[^]*75 %/);
+    expect(worth["usd_per_forecast"]).toBeGreaterThan(0);
+    const price = (worth["usd_per_avoided_measurement"] ?? 0) * (3600 / (worth["measurement_seconds"] ?? 1));
+    expect((worth["break_even_gpu_usd_per_hour"] ?? 0) / price).toBeCloseTo(1, 2);
+
+    const searched = await searchWith(["--forecaster", model, "--workspace", workspace, "--measurements", "8"]);
+    const later = await doctor(args);
+    expect(later.sources.join("\n")).toMatch(/the mean of \d+ in[^]*candidates of its runs/);
+    expect(later.worth["usd_per_forecast"]).toBeCloseTo(searched.document.worth?.usd_per_forecast ?? 0, 5);
+  });
+
+  it("is at any price where forecasts are free, and needs a forecaster", async () => {
+    const { worth } = await doctor(["--forecaster", "static", "--workspace", scratch.next()]);
+    expect(worth["usd_per_forecast"]).toBe(0);
+    const stray = await runCli(["doctor", "--gpu-usd-per-hour", "2"]);
+    expect(stray.code).toBe(2);
+    expect(faultLines(stray)).toEqual([expect.stringMatching(/goes with --forecaster/)]);
+  });
+});
+
 describe("what goes wrong at a language model", () => {
   const forecaster = (name: string, ...more: string[]): string[] => [
     "--forecaster",
@@ -268,10 +321,14 @@ describe("what goes wrong at a language model", () => {
 
   const answers: readonly (readonly [string, (request: FakeChatRequest) => FakeChatAnswer, RegExp])[] = [
     ["refusal", () => ({ text: "", refusal: "I will not forecast this" }), /refused \d+/],
-    ["half a JSON", (request) => forecasts(request).slice(0, 60), /(unreadable|missing) \d+/],
-    ["quantiles out of order", (request) => forecasts(request, (entry) => ({ ...entry, us_p10: 1000 })), /order \d+/],
-    ["probabilities of 7", (request) => forecasts(request, (entry) => ({ ...entry, p_ok: 7 })), /range \d+/],
-    ["an answer cut off", (request) => ({ text: forecasts(request), cutAfter: 50 }), /cut \d+/],
+    ["half a JSON", (request) => answerForecasts(request).slice(0, 60), /(unreadable|missing) \d+/],
+    [
+      "quantiles out of order",
+      (request) => answerForecasts(request, (entry) => ({ ...entry, us_p10: 1000 })),
+      /order \d+/,
+    ],
+    ["probabilities of 7", (request) => answerForecasts(request, (entry) => ({ ...entry, p_ok: 7 })), /range \d+/],
+    ["an answer cut off", (request) => ({ text: answerForecasts(request), cutAfter: 50 }), /cut \d+/],
     ["nonsense", () => ({ nonsense: "<html>busy</html>" }), /other \d+/],
   ];
 
@@ -288,7 +345,9 @@ describe("what goes wrong at a language model", () => {
     const message = "This model's maximum context length is 9 tokens";
     const server = await start({
       answer: (request) =>
-        labelsOf(request).length > 4 ? { status: 400, message, code: "context_length_exceeded" } : forecasts(request),
+        labelsOf(request).length > 4
+          ? { status: 400, message, code: "context_length_exceeded" }
+          : answerForecasts(request),
     });
     const { document } = await searchWith(forecaster(server.specification()));
     expect(document.answer_faults).toMatchObject({ context: expect.any(Number) as number });
@@ -321,8 +380,8 @@ describe("what goes wrong at a language model", () => {
   it("mends what one more asking mends, and tells it", async () => {
     const wrongOnce = (request: FakeChatRequest): string =>
       request.prompt.includes("An earlier answer")
-        ? forecasts(request)
-        : forecasts(request, (entry, index) => (index === 0 ? { ...entry, p_ok: 7 } : entry));
+        ? answerForecasts(request)
+        : answerForecasts(request, (entry, index) => (index === 0 ? { ...entry, p_ok: 7 } : entry));
     const server = await start({ answer: wrongOnce });
     const searched = await searchWith(forecaster(server.specification()));
     expect(searched.document.answer_faults).toMatchObject({ range: expect.any(Number) as number });
