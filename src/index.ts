@@ -7,12 +7,18 @@ export { searchTask, type SearchRequest, type SearchResult } from "./serve/searc
 export { forecastTask, type ForecastTaskRequest, type ForecastTaskResult } from "./serve/forecast/forecast-task.ts";
 export { submit, type SubmitRequest, type SubmitResult, type SubmittedKernel } from "./serve/submit/submit.ts";
 export { type SubmissionDocument, type SubmissionStatus } from "./serve/submit/submission-document.ts";
+export { createLlmForecaster } from "./forecast/llm/llm-forecaster.ts";
+export type { LlmForecasterOptions } from "./forecast/llm/options.ts";
+export type { FormName } from "./forecast/llm/form.ts";
+export { sanitisedForecaster } from "./serve/sanitised-forecaster.ts";
+export { breakEvenSeconds, worthOfAsking, type Asking, type Worth } from "./decide/worth.ts";
 export { createLlmProposer, type LlmProposerOptions } from "./propose/llm/llm-proposer.ts";
 export { openForecaster, type OpenForecasterOptions } from "./serve/open-forecaster.ts";
 export { loadTask } from "./formats/load-task.ts";
 export { loadRecording, type LoadOptions } from "./formats/load-recording.ts";
 export { openAnswerStore, openRunStore } from "./store/sqlite-run-store.ts";
 export {
+  batchPrice,
   createLanguageModels,
   createMemoryAnswerStore,
   type LanguageModels,
@@ -48,6 +54,7 @@ export {
   type Forecast,
   type ForecastAnswer,
   type Forecaster,
+  type ForecastFailure,
   type ForecastReason,
   type ForecastRequest,
   type Generated,
@@ -59,6 +66,7 @@ export {
   type LanguageModel,
   type LanguageModelAbilities,
   type LanguageModelCall,
+  type LanguageModelLimit,
   type Launch,
   type LaunchArgument,
   type Measurement,
@@ -73,6 +81,7 @@ export {
   type ProposeContext,
   type Proposer,
   type RecordedForecast,
+  type SavedCost,
   type RecordedKernel,
   type RecordedMeasurement,
   type RecordedTask,

@@ -1,6 +1,7 @@
 /** Searches whose kernels and forecasts come from a language model's server, over real HTTP, on the recorded H100. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { mainDevice, toWireLaunches, type RecordedKernel, type Task } from "../../src/domain/index.ts";
 import { loadRecording } from "../../src/formats/load-recording.ts";
@@ -75,6 +76,23 @@ function answerForecasts(
 ): string {
   const entries = labelsOf(request).map((label, index) => change(entryOf(label, index), index));
   return JSON.stringify({ forecasts: entries });
+}
+
+/** Answers as each form asks. */
+function inForm(request: FakeChatRequest): FakeChatAnswer {
+  const { prompt, system, logprobs } = request;
+  const labels = labelsOf(request);
+  if (logprobs !== undefined) {
+    const firstToken = ["F", "G", "X"].map((token, index) => ({ token, logprob: -0.5 - index }));
+    return { text: "F", firstToken };
+  }
+  if (prompt.includes("\nGuess ")) {
+    return JSON.stringify({ forecasts: labels.map((kernel, index) => ({ kernel, works: true, us: 90 + index })) });
+  }
+  if (system.includes('"bins"')) {
+    return JSON.stringify({ kernel: labels[0], p_ok: 0.9, bins: { F: 0.25, G: 0.5, H: 0.25 } });
+  }
+  return both(request);
 }
 
 const isForecast = ({ prompt }: FakeChatRequest): boolean => /^Forecast K\d/m.test(prompt);
@@ -282,6 +300,47 @@ describe("whether a language model is worth asking", () => {
     const stray = await runCli(["doctor", "--gpu-usd-per-hour", "2"]);
     expect(stray.code).toBe(2);
     expect(faultLines(stray)).toEqual([expect.stringMatching(/goes with --forecaster/)]);
+  });
+});
+
+describe("the forms of forecasting", () => {
+  it.each(["quantiles", "bins-logprobs", "bins", "samples"])("work over HTTP: %s", async (form) => {
+    const server = await start({ answer: inForm });
+    const model = `${server.specification()}?form=${form}`;
+    const args = ["--tasks", "softmax-f32", "--per-task", "16", "--workspace", scratch.next(), "--json"];
+    const { code, stdout } = await runCli(["evaluate", "--forecaster", model, ...args]);
+    expect(code).toBe(0);
+    const document = JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+    expect(document).toMatchObject({ forecaster: model, kernels: 16, missing_forecasts: 0, answer_faults: {} });
+    expect(server.requests.length).toBe({ quantiles: 1, samples: 8 }[form] ?? 16);
+  });
+
+  it("are refused where the model cannot: no log probabilities", async () => {
+    const server = await start({ answer: inForm, logprobs: 0 });
+    const model = ["--forecaster", `${server.specification()}?form=bins-logprobs`];
+    const result = await searchWith([...model, "--workspace", scratch.next()]);
+    expect(result.code).toBe(1);
+    expect(faultLines(result)).toEqual([expect.stringMatching(/gives no log probabilities, which the form/)]);
+  });
+});
+
+describe("the guide to language models", () => {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const guide = readFileSync(join(root, "docs/guide/language-models.md"), "utf8");
+  const commands = [...guide.matchAll(/^```sh\n([^`]*)```$/gm)].flatMap(([, block = ""]) => block.trim().split("\n"));
+
+  it.each(commands)("can be followed: %s", async (command) => {
+    const server = await start({ answer: inForm });
+    const words = command.replaceAll('"', "").replaceAll("MODEL@http://127.0.0.1:8000/v1", `MODEL@${server.url}`);
+    const args = words
+      .split(" ")
+      .slice(2)
+      .filter((word) => word !== ".kernelcast" && word !== "--workspace");
+    const { code, stderr, stdout } = await runCli([...args, "--workspace", scratch.next()]);
+    expect(faultLines({ code, signal: null, stderr, stdout })).toEqual([]);
+    // No GPU may be here for doctor to find.
+    if (args[0] !== "doctor") expect(code).toBe(0);
+    expect(stdout).toMatch(args[0] === "doctor" ? /worth asking\?/ : /./);
   });
 });
 

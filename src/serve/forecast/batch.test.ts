@@ -53,6 +53,21 @@ function writeAnswers(name: string, lines: readonly (object | string)[]): void {
 }
 
 describe("a batch over a recording", () => {
+  it("costs half of the list price, where that is known", async () => {
+    const priced = { forecaster: "anthropic:claude-haiku-4-5?list=10" };
+    await run({ in: [], out: "priced.jsonl", format: "plain" }, priced);
+    const usage = { input_tokens: 1000, output_tokens: 100 };
+    const prompts = readPrompts("priced.jsonl");
+    writeAnswers(
+      "priced-answers.jsonl",
+      prompts.map((one) => ({ custom_id: one.custom_id, answer: answerTo(one), usage })),
+    );
+    const { cost } = await run({ in: ["priced-answers.jsonl"], format: "plain" }, priced);
+    // 1 USD for a million tokens of input and 5 of output, halved.
+    expect(cost).toMatchObject({ tokens: prompts.length * 1100 });
+    expect(cost.usd).toBeCloseTo((prompts.length * (1000 * 0.5 + 100 * 2.5)) / 1e6, 10);
+  });
+
   it("goes out, comes back, is asked again where it was wrong, and is scored", async () => {
     const out = await run({ in: [], out: "prompts.jsonl" });
     expect(out.batch).toMatchObject({ prompts: 6, answered: 0, pending: 6 });
