@@ -190,14 +190,16 @@ describe("a search with a language model at both ends", () => {
     expect(Object.values(ends[0]?.prompts ?? {})[0]).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it("loses no call when it is killed, and goes on within the same budget", async () => {
+  it.each(["SIGKILL", "SIGINT"] as const)("loses no call at %s, and goes on within the same budget", async (signal) => {
     const server = await start({ answer: both, latencyMs: 40 });
     const workspace = scratch.next();
     const args = [...atBothEnds(server, workspace), "--measurements", "20", "--tokens", "400000", "--run", "killed"];
     const { child, result } = startCli(["search", "softmax-f32", ...args]);
     while (server.requests.length < 20) await new Promise((resolve) => setTimeout(resolve, 10));
-    child.kill("SIGKILL");
-    await result;
+    child.kill(signal);
+    const stopped = await result;
+    expect(stopped.code).toBe(signal === "SIGINT" ? 130 : null);
+    if (signal === "SIGINT") expect(faultLines(stopped)).toEqual([expect.stringMatching(/interrupted/)]);
     const logged = eventsOf(workspace, "killed").filter(({ type }) => type === "model-call").length;
     expect(logged).toBeGreaterThan(0);
     const finished = await searchWith(args);
