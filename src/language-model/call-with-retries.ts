@@ -45,8 +45,8 @@ export async function callWithRetries(
   const held = holdToAbilities(request, context);
   const total = { usage: noUsage, latencySeconds: 0 };
   for (let sends = 1; ; sends++) {
-    const { outcome, latencySeconds, sent } = await sendOnce(held, context, signal).catch(orInterrupted(signal));
-    total.usage = addUsage(total.usage, outcome.usage ?? noUsage);
+    const { outcome, used, latencySeconds, sent } = await sendOnce(held, context, signal).catch(orInterrupted(signal));
+    total.usage = addUsage(total.usage, used);
     total.latencySeconds += latencySeconds;
     if (sent && (outcome.kind === "answer" || !outcome.noConnection)) context.reachable.value = true;
     const delay = outcome.kind === "fault" ? delayBefore(sends, outcome, key, context) : undefined;
@@ -80,6 +80,8 @@ function holdToAbilities(
 
 interface Sending {
   readonly outcome: ProviderAnswer | RequestFault;
+  /** What it counts for: the worst case where nobody will know. */
+  readonly used: BilledUsage;
   readonly latencySeconds: number;
   readonly sent: boolean;
 }
@@ -92,8 +94,9 @@ async function sendOnce(
   const turn = await gate.enter(likelyTokens(request), signal);
   let used: number | undefined = 0;
   try {
-    const reserved = await spending.reserve(worstCase(request, request.maxOutputTokens), abilities.price, signal);
-    if ("limit" in reserved) return { outcome: overBudget(reserved), latencySeconds: 0, sent: false };
+    const worst = worstCase(request, request.maxOutputTokens);
+    const reserved = await spending.reserve(worst, abilities.price, signal);
+    if ("limit" in reserved) return { outcome: overBudget(reserved), used: noUsage, latencySeconds: 0, sent: false };
     const started = clock.now();
     try {
       const outcome = await sendInTime(provider, request, timeoutSeconds, signal);
@@ -102,7 +105,7 @@ async function sendOnce(
       else reserved.settleUnknown();
       const wait = outcome.kind === "fault" && outcome.fault === "rate" ? outcome.retryAfterSeconds : undefined;
       if (wait !== undefined && wait <= longestWaitSeconds) gate.pause(wait);
-      return { outcome, latencySeconds: clock.now() - started, sent: true };
+      return { outcome, used: outcome.usage ?? worst, latencySeconds: clock.now() - started, sent: true };
     } catch (error) {
       reserved.settleUnknown();
       throw error;

@@ -193,7 +193,7 @@ describe("a search with a language model at both ends", () => {
   it.each(["SIGKILL", "SIGINT"] as const)("loses no call at %s, and goes on within the same budget", async (signal) => {
     const server = await start({ answer: both, latencyMs: 40 });
     const workspace = scratch.next();
-    const args = [...atBothEnds(server, workspace), "--measurements", "20", "--tokens", "400000", "--run", "killed"];
+    const args = [...atBothEnds(server, workspace), "--measurements", "20", "--tokens", "120000", "--run", "killed"];
     const { child, result } = startCli(["search", "softmax-f32", ...args]);
     while (server.requests.length < 20) await new Promise((resolve) => setTimeout(resolve, 10));
     child.kill(signal);
@@ -207,7 +207,8 @@ describe("a search with a language model at both ends", () => {
     const calls = eventsOf(workspace, "killed").flatMap((one) => (one.type === "model-call" ? [one.call] : []));
     const tokens = calls.reduce((sum, { usage }) => sum + usage.inputTokens + usage.outputTokens, 0);
     expect(finished.document.spent.tokens).toBe(tokens);
-    expect(tokens).toBeLessThanOrEqual(400_000);
+    expect(finished.document.stopped).toBe("tokens");
+    expect(tokens).toBeLessThanOrEqual(120_000);
   });
 });
 
