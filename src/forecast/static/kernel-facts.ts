@@ -2,6 +2,7 @@ import type { DeviceInfo, Evidence, Kernel, Task } from "../../domain/index.ts";
 import { preprocess } from "./analysis/preprocess.ts";
 import { profileKernel } from "./analysis/profile-kernel.ts";
 import type { GlobalSite, LaunchProfile, OperationName } from "./analysis/profile.ts";
+import { executionFacts, type ExecutionFacts } from "./execution/execution-facts.ts";
 import { faultFacts, type FaultFacts } from "./fault-facts.ts";
 import { costNames, launchCost, type CostName, type LaunchCost } from "./launch-cost.ts";
 import { textFacts, type TextFacts } from "./text-facts.ts";
@@ -21,6 +22,8 @@ export interface KernelFacts {
   readonly times: Readonly<Record<CostName, number>>;
   readonly text: TextFacts;
   readonly faults: FaultFacts;
+  /** What running some blocks showed. */
+  readonly execution: ExecutionFacts;
   readonly evidence: Evidence | undefined;
   readonly skipped: number;
   readonly missing: number;
@@ -49,6 +52,7 @@ export function kernelFacts(
     times,
     text: textFacts(tokens),
     faults: faultFacts(kernel.source, profiles, task),
+    execution: executionFacts(kernel, task, evidence),
     evidence,
     skipped,
     missing,
