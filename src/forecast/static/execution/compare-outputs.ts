@@ -57,10 +57,10 @@ function agrees(found: number, wanted: number, tolerance: Tolerance): boolean {
 /** Some of the elements written, the same ones whichever kernel wrote them. */
 function chooseElements(buffer: GlobalBuffer, count: number): number[] {
   const ranked: { readonly element: number; readonly rank: number }[] = [];
-  const last = Math.max(...Array.from(buffer.pages.values(), ({ writers }) => Math.max(...writers)));
   for (const [index, page] of buffer.pages) {
     for (let at = 0; at < pageBytes; at += buffer.elementBytes) {
-      if (page.writers[at] === 0 || page.writers[at] !== last) continue;
+      const writer = page.writers[page.base + at];
+      if (writer === 0 || writer !== buffer.lastWriter) continue;
       const element = (index * pageBytes + at) / buffer.elementBytes;
       ranked.push({ element, rank: Math.imul(element ^ 0x5bd1e995, 0x9e3779b1) >>> 0 });
     }

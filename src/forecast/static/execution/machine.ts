@@ -1,6 +1,6 @@
 import type { Program } from "../analysis/ast.ts";
 import { accessOf } from "./bytes.ts";
-import { laneOf, makeMask, uniformOf, type Lanes, type Mask } from "./lanes.ts";
+import { laneOf, makeMask, uniformOf, zeroLanes, type Lanes, type Mask } from "./lanes.ts";
 import {
   DeviceArray,
   LocalArray,
@@ -197,7 +197,7 @@ export class Machine implements Accessor {
     const access = accessOf(type);
     if (typeof address === "number") return this.#loadAtOne(type, address);
     this.loads++;
-    const result = new Float64Array(this.width);
+    const result = zeroLanes(this.width);
     const { active } = this.mask;
     let region: Region | undefined;
     let start = 0;
@@ -228,7 +228,7 @@ export class Machine implements Accessor {
     }
     if (region.space !== "local") this.loads++;
     if (region.space === "global") return region.read(this, access, at, lane);
-    const result = new Float64Array(this.width);
+    const result = zeroLanes(this.width);
     const { active } = this.mask;
     const row = region instanceof LocalArray ? rowOf(region, type, at, this.width) : undefined;
     if (row) {

@@ -53,15 +53,36 @@ export const pageBytes = 512;
 const keptPages = 16_384;
 
 interface Page {
+  /** Where the page lies: it starts at byte `base` of what holds many pages. */
   readonly bytes: Bytes;
-  /** For each byte, one more than the launch that wrote it last; 0 as it was in the beginning. */
+  readonly base: number;
+  /** For each byte (from `base` on), one more than the launch that wrote it last; 0 as it was in the beginning. */
   readonly writers: Uint8Array;
   /** True where it holds drawn input to begin with. */
   readonly drawn: boolean;
 }
 
 /** Pages of inputs, which all runs on a task share. */
-export type InputPages = Map<number, Bytes>;
+export type InputPages = Map<number, Uint8Array>;
+
+const pagesPerSlab = 16;
+
+/** Gives out pages, many of which share their memory: seven views of each alone would cost more than what is in them. */
+class PageStore {
+  #bytes: Bytes | undefined;
+  #writers: Uint8Array | undefined;
+  #next = pagesPerSlab;
+
+  make(drawn: boolean): Page {
+    if (!this.#bytes || !this.#writers || this.#next === pagesPerSlab) {
+      this.#bytes = new Bytes(pageBytes * pagesPerSlab);
+      this.#writers = new Uint8Array(pageBytes * pagesPerSlab);
+      this.#next = 0;
+    }
+    const base = pageBytes * this.#next++;
+    return { bytes: this.#bytes, base, writers: this.#writers, drawn };
+  }
+}
 
 /** A task argument in device memory, made page by page as it is touched. */
 export class GlobalBuffer implements Region {
@@ -75,6 +96,9 @@ export class GlobalBuffer implements Region {
   readonly elementBytes: number;
   readonly #inputs: InputPages;
   readonly pages = new Map<number, Page>();
+  /** One more than the last launch that has written to it. */
+  lastWriter = 0;
+  readonly #store = new PageStore();
   #last: Page | undefined;
   #lastIndex = -1;
 
@@ -94,7 +118,7 @@ export class GlobalBuffer implements Region {
     }
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
-    const at = offset - index * pageBytes;
+    const at = page.base + offset - index * pageBytes;
     by.watcher?.(this, offset, lane, false, access.bytes);
     const writer = page.writers[at] as number;
     if (writer === 0 && !page.drawn) {
@@ -112,8 +136,9 @@ export class GlobalBuffer implements Region {
     by.watcher?.(this, offset, lane, true, access.bytes);
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
-    const at = offset - index * pageBytes;
+    const at = page.base + offset - index * pageBytes;
     access.write(page.bytes, at, value, at + 4);
+    this.lastWriter = Math.max(this.lastWriter, by.launch + 1);
     for (let byte = at; byte < at + access.bytes; byte++) page.writers[byte] = by.launch + 1;
   }
 
@@ -121,14 +146,16 @@ export class GlobalBuffer implements Region {
   valueOf(element: number, access: Access): number {
     const offset = element * this.elementBytes;
     const page = this.pages.get(Math.floor(offset / pageBytes));
-    return page ? access.read(page.bytes, offset % pageBytes, (offset % pageBytes) + 4) : Number.NaN;
+    if (!page) return Number.NaN;
+    const at = page.base + (offset % pageBytes);
+    return access.read(page.bytes, at, at + 4);
   }
 
   /** True where a launch has written an element. */
   isWritten(element: number): boolean {
     const offset = element * this.elementBytes;
     const page = this.pages.get(Math.floor(offset / pageBytes));
-    return page !== undefined && page.writers[offset % pageBytes] !== 0;
+    return page !== undefined && page.writers[page.base + (offset % pageBytes)] !== 0;
   }
 
   #place(offset: number): string {
@@ -146,25 +173,25 @@ export class GlobalBuffer implements Region {
   #makePage(index: number, by: Accessor): Page {
     by.step(pageBytes);
     const drawn = this.argument.role === "in" || this.argument.role === "inout";
-    const bytes = new Bytes(pageBytes);
-    if (drawn) bytes.u8.set(this.#input(index).u8);
-    else bytes.u8.fill(0xff);
-    const page: Page = { bytes, writers: new Uint8Array(pageBytes), drawn };
+    const page = this.#store.make(drawn);
+    if (drawn) page.bytes.u8.set(this.#input(index), page.base);
+    else page.bytes.u8.fill(0xff, page.base, page.base + pageBytes);
     this.pages.set(index, page);
     return page;
   }
 
-  #input(index: number): Bytes {
-    let bytes = this.#inputs.get(index);
-    if (!bytes) {
-      bytes = new Bytes(pageBytes);
+  #input(index: number): Uint8Array {
+    let page = this.#inputs.get(index);
+    if (!page) {
+      const bytes = new Bytes(pageBytes);
       const first = (index * pageBytes) / this.elementBytes;
       const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.elementBytes;
       fillInput(this.argument, this.#index, bytes, first, count);
       if (this.#inputs.size >= keptPages) this.#inputs.clear();
-      this.#inputs.set(index, bytes);
+      page = bytes.u8;
+      this.#inputs.set(index, page);
     }
-    return bytes;
+    return page;
   }
 }
 
