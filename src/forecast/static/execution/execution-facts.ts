@@ -1,11 +1,12 @@
 import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
 import { CoverageCount, coverageOf } from "./coverage.ts";
-import { launchFault, sharedFault } from "./launch-faults.ts";
-import { sampleBlocks, sampleThreads, singleThreads, sizeOf, wholeBlocks } from "./lineup.ts";
-import type { Budget, Fault } from "./machine.ts";
+import { launchFault } from "./launch-faults.ts";
+import { sampleBlocks, sampleThreads, singleThreads, sizeOf } from "./lineup.ts";
+import type { Fault } from "./machine.ts";
 import { planBlocks } from "./plan-blocks.ts";
-import type { FaultKind, GlobalBuffer, Watcher } from "./regions.ts";
+import type { FaultKind, GlobalBuffer } from "./regions.ts";
+import { runBlocks, type BlocksRun } from "./run-blocks.ts";
 import { runLaunch, type LaunchRun } from "./run-launch.ts";
 import { makeBuffers, prepare, SeedOracle, type PreparedKernel } from "./seed-oracle.ts";
 
@@ -134,14 +135,14 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
     if (alone) return alone;
   }
   const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
-  const first = runBlocks(kernel, kernel.buffers, samples, { left: steps });
+  const first = runBlocks(kernel, { buffers: kernel.buffers, blocks: samples, budget: { left: steps }, sampled: true });
   const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
-  if (kernel.launches.length === 1 && !adds) return judgeOrRepeat(kernel, first, samples, oracle);
+  if (kernel.launches.length === 1 && !adds) return judge(kernel, kernel.buffers, first, oracle);
   if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
   const plan = planBlocks(kernel, oracle.inputs, { left: steps });
   if (plan.kind === "none") return unplanned(first, plan.reason);
   const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
+  const run = runBlocks(kernel, { buffers, blocks: plan.blocks, budget: { left: steps }, made: plan.made });
   if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
   return judge(kernel, buffers, { ...run, coverage: first.coverage }, oracle, plan.sums);
 }
@@ -179,20 +180,6 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
   return trial;
 }
 
-/** Blocks that do not end in time are run once more, one alone, if nothing could be compared. */
-function judgeOrRepeat(
-  kernel: PreparedKernel,
-  run: BlocksRun,
-  samples: readonly (readonly number[])[],
-  oracle: SeedOracle,
-): Trial {
-  const trial = judge(kernel, kernel.buffers, run, oracle);
-  if (run.ending !== "steps" || trial.agreement.compared > 0 || oracle.reason !== "") return trial;
-  const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const again = runBlocks(kernel, buffers, [[0]], { left: 2 * steps });
-  return judge(kernel, buffers, { ...again, faults: [...run.faults, ...again.faults] }, oracle);
-}
-
 /** What is certain where the launches' blocks do not belong together: faults of the first launch. */
 function unplanned(run: BlocksRun, reason: string): Trial {
   return { ...run, faults: run.firstFaults, agreement: notCompared, reason: run.reason || reason };
@@ -208,53 +195,4 @@ function judge(
   const known = oracle.reason === "" && (run.ending === "done" || run.ending === "steps");
   const agreement = known ? compareOutputs(buffers, oracle, kernel.task.tolerance, sums) : notCompared;
   return { ...run, agreement };
-}
-
-interface BlocksRun {
-  readonly ending: LaunchRun["ending"];
-  readonly reason: string;
-  readonly faults: readonly Fault[];
-  readonly firstFaults: readonly Fault[];
-  /** False where something was read that an earlier launch should have written, by a block that did not run. */
-  readonly complete: boolean;
-  readonly coverage: number;
-  readonly refusal: string | undefined;
-}
-
-function runBlocks(
-  kernel: PreparedKernel,
-  buffers: readonly GlobalBuffer[],
-  blocks: readonly (readonly number[])[],
-  budget: Budget,
-  made: readonly ReadonlySet<string>[] = [],
-): BlocksRun {
-  const faults: Fault[] = [];
-  const written = new Set<string>();
-  const counts: { readonly count: CoverageCount; readonly parts: number }[] = [];
-  const result = {
-    firstFaults: [] as readonly Fault[],
-    complete: true,
-    coverage: Number.NaN,
-    refusal: undefined as string | undefined,
-  };
-  for (const [index, launch] of kernel.launches.entries()) {
-    const numbers = blocks[index] ?? [];
-    if (numbers.length === 0) continue;
-    const lineup = wholeBlocks(launch.grid, launch.block, numbers);
-    const count = new CoverageCount();
-    counts.push({ count, parts: sizeOf(launch.grid) });
-    const counter = count.watcher((lane) => lineup.blockOf[lane] as number);
-    const watcher: Watcher = (buffer, offset, lane, write, bytes) => {
-      counter(buffer, offset, lane, write, bytes);
-      const early = !write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes));
-      if (early) result.complete = false;
-    };
-    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
-    faults.push(...run.faults);
-    result.refusal ??= sharedFault(launch, run.staticSharedBytes);
-    if (index === 0) result.firstFaults = run.faults;
-    if (run.ending !== "done") return { ...result, ending: run.ending, reason: run.reason, faults };
-    for (const name of made[index] ?? []) written.add(name);
-  }
-  return { ...result, ending: "done", reason: "", faults, coverage: coverageOf(buffers, counts) };
 }

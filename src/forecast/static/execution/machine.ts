@@ -3,13 +3,13 @@ import { accessOf } from "./bytes.ts";
 import { laneOf, makeMask, uniformOf, zeroLanes, type Lanes, type Mask } from "./lanes.ts";
 import {
   DeviceArray,
+  GlobalBuffer,
   LocalArray,
   regionSpan,
   regionStart,
   SharedArray,
   type Accessor,
   type FaultKind,
-  type GlobalBuffer,
   type Region,
   type Watcher,
 } from "./regions.ts";
@@ -182,7 +182,7 @@ export class Machine implements Accessor {
       if (this.mask.active[lane] === 0) continue;
       const place = laneOf(address, lane);
       const region = this.region(place);
-      if (region && place % align !== 0) this.#misaligned(region, place - regionStart(place), align, lane);
+      if (region && place % align !== 0) this.misaligned(region, place - regionStart(place), align, lane);
       if (typeof address === "number") return;
     }
   }
@@ -209,8 +209,12 @@ export class Machine implements Accessor {
         if (!region) continue;
         start = regionStart(address[lane] as number);
       }
+      if (region instanceof GlobalBuffer) {
+        lane = region.readLanes(this, access, { address, start, first: lane }, result) - 1;
+        continue;
+      }
       const at = (address[lane] as number) - start;
-      if (at % access.bytes !== 0) this.#misaligned(region, at, access.bytes, lane);
+      if (at % access.bytes !== 0) this.misaligned(region, at, access.bytes, lane);
       else result[lane] = region.read(this, access, at, lane);
     }
     return result;
@@ -223,7 +227,7 @@ export class Machine implements Accessor {
     const access = accessOf(type);
     const at = address - regionStart(address);
     if (at % access.bytes !== 0) {
-      this.#misaligned(region, at, access.bytes, lane);
+      this.misaligned(region, at, access.bytes, lane);
       return 0;
     }
     if (region.space !== "local") this.loads++;
@@ -258,7 +262,7 @@ export class Machine implements Accessor {
       }
       if (!region) continue;
       const at = place - start;
-      if (at % access.bytes !== 0) this.#misaligned(region, at, access.bytes, lane);
+      if (at % access.bytes !== 0) this.misaligned(region, at, access.bytes, lane);
       else region.write(this, access, at, lane, laneOf(value, lane), atomic);
     }
   }
@@ -281,7 +285,7 @@ export class Machine implements Accessor {
     if (!region) return 0;
     const at = address - regionStart(address);
     if (at % access.bytes !== 0) {
-      this.#misaligned(region, at, access.bytes, lane);
+      this.misaligned(region, at, access.bytes, lane);
       return 0;
     }
     if (at < 0 || at + access.bytes > region.bytes) {
@@ -302,7 +306,7 @@ export class Machine implements Accessor {
     return region;
   }
 
-  #misaligned(region: Region, at: number, bytes: number, lane: number): void {
+  misaligned(region: Region, at: number, bytes: number, lane: number): void {
     this.fault("misaligned", lane, () => `accesses ${bytes} bytes at byte ${at} of ${region.name}`);
   }
 

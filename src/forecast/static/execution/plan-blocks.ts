@@ -1,8 +1,8 @@
 import { alongStill, invert } from "./affine-map.ts";
 import { exploreLaunch, type Exploration } from "./explore-launch.ts";
-import { sampleBlocks, sizeOf, wholeBlocks } from "./lineup.ts";
+import { inGroups, sampleBlocks, sizeOf, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import type { InputPages } from "./regions.ts";
+import type { GlobalBuffer, InputPages, Watcher } from "./regions.ts";
 import { runLaunch } from "./run-launch.ts";
 import { makeBuffers, type PreparedKernel } from "./seed-oracle.ts";
 
@@ -104,14 +104,23 @@ function demand(
   const launch = kernel.launches[index] as PreparedKernel["launches"][number];
   const read = new Map<string, Set<number>>();
   const buffers = makeBuffers(kernel.task, inputs);
-  const lineup = wholeBlocks(launch.grid, launch.block, [...own]);
-  const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, (buffer, offset, _lane, write) => {
-    const element = Math.floor(offset / buffer.elementBytes);
-    if (write ? !buffer.atomic : buffer.isWritten(element)) return;
+  const note = (buffer: GlobalBuffer, offset: number): void => {
     const elements = read.get(buffer.name) ?? new Set();
-    read.set(buffer.name, elements.add(element));
-  });
-  if (run.ending !== "done") return "a launch that does not end";
+    read.set(buffer.name, elements.add(Math.floor(offset / buffer.elementBytes)));
+  };
+  const watcher: Watcher = {
+    read: (buffer, offset) => {
+      if (!buffer.isWritten(Math.floor(offset / buffer.elementBytes))) note(buffer, offset);
+    },
+    write: (buffer, offset) => {
+      if (buffer.atomic) note(buffer, offset);
+    },
+  };
+  for (const group of inGroups([...own], launch.block)) {
+    const lineup = wholeBlocks(launch.grid, launch.block, group);
+    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
+    if (run.ending !== "done") return "a launch that does not end";
+  }
   for (let earlier = 0; earlier < index; earlier++) {
     const numbers = needed[earlier] as Set<number>;
     const { maps, atomics } = explored[earlier] as Explored;

@@ -1,5 +1,5 @@
 import type { TaskArgument } from "../../../domain/index.ts";
-import { Bytes, type Access } from "./bytes.ts";
+import { Bytes, readAt, writeAt, type Access } from "./bytes.ts";
 import { fillInput } from "./inputs.ts";
 import { RaceWatch } from "./race-watch.ts";
 
@@ -31,13 +31,20 @@ export interface Accessor {
   readonly warpOf: Int32Array;
   readonly epochs: Int32Array;
   readonly launch: number;
-  /** Told of every element of a buffer that is read or written, where set. */
   readonly watcher?: Watcher | undefined;
+  /** Lanes that are running. */
+  readonly mask: { readonly active: Uint8Array };
   step(work: number): void;
+  misaligned(region: Region, at: number, bytes: number, lane: number): void;
   fault(kind: FaultKind, lane: number, text: () => string): void;
 }
 
-export type Watcher = (buffer: GlobalBuffer, offset: number, lane: number, write: boolean, bytes: number) => void;
+/** Told of accesses to buffers. */
+export interface Watcher {
+  readonly read?: ((buffer: GlobalBuffer, offset: number, lane: number) => void) | undefined;
+  /** `fresh` elements are those that this launch had not written before. */
+  readonly write?: ((buffer: GlobalBuffer, offset: number, lane: number, fresh: number) => void) | undefined;
+}
 
 /** A piece of memory: a buffer, a shared array of each block, or an array of each thread. */
 export interface Region {
@@ -119,12 +126,12 @@ export class GlobalBuffer implements Region {
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
     const at = page.base + offset - index * pageBytes;
-    by.watcher?.(this, offset, lane, false, access.bytes);
+    by.watcher?.read?.(this, offset, lane);
     const writer = page.writers[at] as number;
     if (writer === 0 && !page.drawn) {
       by.fault("unwrittenGlobal", lane, () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`);
     }
-    return access.read(page.bytes, at, at + 4);
+    return readAt(access, page.bytes, at, at + 4);
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void {
@@ -133,13 +140,38 @@ export class GlobalBuffer implements Region {
       return;
     }
     if (atomic) this.atomic = true;
-    by.watcher?.(this, offset, lane, true, access.bytes);
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
     const at = page.base + offset - index * pageBytes;
-    access.write(page.bytes, at, value, at + 4);
+    by.watcher?.write?.(this, offset, lane, page.writers[at] === by.launch + 1 ? 0 : this.#elementsIn(access.bytes));
+    writeAt(access, page.bytes, at, value, at + 4);
     this.lastWriter = Math.max(this.lastWriter, by.launch + 1);
     for (let byte = at; byte < at + access.bytes; byte++) page.writers[byte] = by.launch + 1;
+  }
+
+  #elementsIn(bytes: number): number {
+    return Math.max(1, Math.floor(bytes / this.elementBytes));
+  }
+
+  /**
+   * Reads for the running lanes from `first` on, as long as their addresses belong to this buffer, which begins at `start`;
+   * returns the lane after those.
+   */
+  readLanes(
+    by: Accessor,
+    access: Access,
+    { address, start, first }: { readonly address: Float64Array; readonly start: number; readonly first: number },
+    result: Float64Array,
+  ): number {
+    const { active } = by.mask;
+    for (let lane = first; lane < address.length; lane++) {
+      if (active[lane] === 0) continue;
+      const offset = (address[lane] as number) - start;
+      if (offset < -regionSpan / 2 || offset >= regionSpan / 2) return lane;
+      if (offset % access.bytes !== 0) by.misaligned(this, offset, access.bytes, lane);
+      else result[lane] = this.read(by, access, offset, lane);
+    }
+    return address.length;
   }
 
   /** What an element holds. */
@@ -148,7 +180,7 @@ export class GlobalBuffer implements Region {
     const page = this.pages.get(Math.floor(offset / pageBytes));
     if (!page) return Number.NaN;
     const at = page.base + (offset % pageBytes);
-    return access.read(page.bytes, at, at + 4);
+    return readAt(access, page.bytes, at, at + 4);
   }
 
   /** True where a launch has written an element. */
@@ -225,12 +257,12 @@ export class SharedArray implements Region {
         return `reads byte ${offset} of ${this.name}, which ${what}`;
       });
     }
-    return access.read(this.#storage[block] as Bytes, offset, offset + 4);
+    return readAt(access, this.#storage[block] as Bytes, offset, offset + 4);
   }
 
   /** Reads without noting it. */
   peek(by: Accessor, access: Access, offset: number, lane: number): number {
-    return access.read(this.#storage[by.blockOf[lane] as number] as Bytes, offset, offset + 4);
+    return readAt(access, this.#storage[by.blockOf[lane] as number] as Bytes, offset, offset + 4);
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void {
@@ -240,7 +272,7 @@ export class SharedArray implements Region {
     }
     const block = by.blockOf[lane] as number;
     const storage = this.#storage[block] as Bytes;
-    const changes = atomic || access.read(storage, offset, offset + 4) !== value;
+    const changes = atomic || readAt(access, storage, offset, offset + 4) !== value;
     const watch = this.#watches[block] as RaceWatch;
     const warp = by.warpOf[lane] as number;
     if (watch.write(offset, access.bytes, by.epochs[block] as number, warp, atomic, changes)) {
@@ -250,7 +282,7 @@ export class SharedArray implements Region {
         () => `writes byte ${offset} of ${this.name}, which another warp uses without a barrier between`,
       );
     }
-    access.write(storage, offset, value, offset + 4);
+    writeAt(access, storage, offset, value, offset + 4);
   }
 }
 
@@ -276,7 +308,7 @@ export class LocalArray implements Region {
       return 0;
     }
     const at = ((offset >>> 2) * this.#width + lane) * 4 + (offset & 3);
-    return access.read(this.words, at, at + 4 * this.#width);
+    return readAt(access, this.words, at, at + 4 * this.#width);
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number): void {
@@ -285,7 +317,7 @@ export class LocalArray implements Region {
       return;
     }
     const at = ((offset >>> 2) * this.#width + lane) * 4 + (offset & 3);
-    access.write(this.words, at, value, at + 4 * this.#width);
+    writeAt(access, this.words, at, value, at + 4 * this.#width);
   }
 }
 
@@ -303,13 +335,13 @@ export class DeviceArray implements Region {
   }
 
   read(by: Accessor, access: Access, offset: number, lane: number): number {
-    if (offset >= 0 && offset + access.bytes <= this.bytes) return access.read(this.#storage, offset, offset + 4);
+    if (offset >= 0 && offset + access.bytes <= this.bytes) return readAt(access, this.#storage, offset, offset + 4);
     by.fault("globalRead", lane, () => `reads byte ${offset} of ${this.name}, which has ${this.bytes}`);
     return 0;
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number): void {
-    if (offset >= 0 && offset + access.bytes <= this.bytes) access.write(this.#storage, offset, value, offset + 4);
+    if (offset >= 0 && offset + access.bytes <= this.bytes) writeAt(access, this.#storage, offset, value, offset + 4);
     else by.fault("globalWrite", lane, () => `writes byte ${offset} of ${this.name}, which has ${this.bytes}`);
   }
 }

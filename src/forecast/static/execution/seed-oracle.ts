@@ -108,15 +108,15 @@ export class SeedOracle {
   #runLaunches(buffers: readonly GlobalBuffer[], name: string, elements: readonly number[]): boolean {
     const made = new Set<string>();
     let complete = true;
-    const watcher: Watcher = (buffer, offset, _lane, write) => {
-      if (!write && made.has(buffer.name) && !buffer.isWritten(offset / buffer.elementBytes)) complete = false;
+    const read: Watcher["read"] = (buffer, offset) => {
+      if (made.has(buffer.name) && !buffer.isWritten(offset / buffer.elementBytes)) complete = false;
     };
     for (const [index, launch] of this.#bench.launches.entries()) {
       const numbers = this.#threads(index, name, elements);
       if (numbers.length === 0) return false;
       const { grid, block } = launch;
       const lineup = this.#whole ? wholeBlocks(grid, block, numbers) : singleThreads(grid, block, numbers);
-      const run = runLaunch({ ...this.#bench, buffers }, launch, index, lineup, this.#budget, watcher);
+      const run = runLaunch({ ...this.#bench, buffers }, launch, index, lineup, this.#budget, { read });
       if (run.ending !== "done") return false;
       for (const written of this.#explored[index]?.maps.keys() ?? []) made.add(written);
     }
