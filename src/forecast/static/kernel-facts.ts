@@ -2,7 +2,7 @@ import type { DeviceInfo, Evidence, Kernel, Task } from "../../domain/index.ts";
 import { preprocess } from "./analysis/preprocess.ts";
 import { profileKernel } from "./analysis/profile-kernel.ts";
 import type { GlobalSite, LaunchProfile, OperationName } from "./analysis/profile.ts";
-import { executionFacts, type ExecutionFacts } from "./execution/execution-facts.ts";
+import { executionFacts, withEvidence, type ExecutionFacts } from "./execution/execution-facts.ts";
 import { faultFacts, type FaultFacts } from "./fault-facts.ts";
 import { costNames, launchCost, type CostName, type LaunchCost } from "./launch-cost.ts";
 import { textFacts, type TextFacts } from "./text-facts.ts";
@@ -29,12 +29,13 @@ export interface KernelFacts {
   readonly missing: number;
 }
 
-/** Reads a kernel's facts. Never fails on a source. */
+/** Reads a kernel's facts; `ran` is what running it shows, where that is known. Never fails on a source. */
 export function kernelFacts(
   kernel: Kernel,
   task: Task,
   device: DeviceInfo,
   evidence: Evidence | undefined,
+  ran: ExecutionFacts = executionFacts(kernel, task),
 ): KernelFacts {
   const tokens = preprocess(kernel.source, kernel.compileOptions);
   const { launches: profiles, skipped, missing } = profileKernel(kernel, task, tokens);
@@ -52,7 +53,7 @@ export function kernelFacts(
     times,
     text: textFacts(tokens),
     faults: faultFacts(kernel.source, profiles, task),
-    execution: executionFacts(kernel, task, evidence),
+    execution: withEvidence(ran, kernel, task, evidence),
     evidence,
     skipped,
     missing,

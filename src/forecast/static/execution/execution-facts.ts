@@ -1,7 +1,7 @@
-import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
+import { resolveLaunch, type Evidence, type Kernel, type Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
 import { CoverageCount, coverageOf } from "./coverage.ts";
-import { launchFault } from "./launch-faults.ts";
+import { launchFault, resourceFault } from "./launch-faults.ts";
 import { sampleBlocks, sampleThreads, singleThreads, sizeOf } from "./lineup.ts";
 import type { Fault } from "./machine.ts";
 import { planBlocks } from "./plan-blocks.ts";
@@ -34,44 +34,27 @@ export interface ExecutionFacts {
 }
 
 /** Steps for one kernel: some tens of milliseconds. */
-const steps = 1e7;
+const steps = 4e6;
 /** Kernels of more launches are not followed from one to the next. */
 const mostLaunches = 8;
 
-/** What is kept of a task: its seed kernel's outputs, and what its kernels' runs showed. */
-interface Kept {
-  readonly oracle: SeedOracle;
-  readonly trials: Map<string, Trial>;
-}
-
 /** Tasks whose pages of inputs, some tens of megabytes each, stay in memory. */
 const keptTasks = 4;
-const keptTrials = 4096;
-const kept = new Map<Task, Kept>();
+const oracles = new Map<Task, SeedOracle>();
 
-/** What is kept of a task, which then counts as the last one used. */
-function keptOf(task: Task): Kept {
-  const known = kept.get(task) ?? { oracle: new SeedOracle(task), trials: new Map<string, Trial>() };
-  kept.delete(task);
-  kept.set(task, known);
-  const [oldest] = kept.keys();
-  if (kept.size > keptTasks && oldest) kept.delete(oldest);
-  return known;
+/** What a task's seed kernel tells; the task then counts as the last one used. */
+function oracleOf(task: Task): SeedOracle {
+  const oracle = oracles.get(task) ?? new SeedOracle(task);
+  oracles.delete(task);
+  oracles.set(task, oracle);
+  const [oldest] = oracles.keys();
+  if (oracles.size > keptTasks && oldest) oracles.delete(oldest);
+  return oracle;
 }
 
-function trialOf(kernel: Kernel, prepared: PreparedKernel, { oracle, trials }: Kept): Trial {
-  const known = trials.get(kernel.kernelId);
-  if (known) return known;
-  const trial = runPrepared(prepared, oracle);
-  if (trials.size >= keptTrials) trials.delete(trials.keys().next().value ?? "");
-  trials.set(kernel.kernelId, trial);
-  return trial;
-}
-
-/** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
-export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | undefined): ExecutionFacts {
-  const guessed = task.workload.args.some(({ role, draw }) => (role === "in" || role === "inout") && !draw);
-  const nothing: ExecutionFacts = {
+/** Facts where nothing has run. */
+function nothingOf(task: Task): ExecutionFacts {
+  return {
     refused: false,
     faults: {},
     endless: false,
@@ -80,22 +63,44 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
     compared: 0,
     differing: 0,
     coverage: Number.NaN,
-    guessed,
+    guessed: task.workload.args.some(({ role, draw }) => (role === "in" || role === "inout") && !draw),
     reason: "",
   };
-  const known = keptOf(task);
-  const prepared = prepare(kernel, task, known.oracle.inputs);
-  const one = new Set(prepared.launches.map(({ kernel: name }) => name)).size === 1;
-  for (const launch of prepared.launches) {
-    const refusal = launchFault(prepared.program, launch, task, one ? evidence : undefined);
-    if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
+}
+
+function refusedFacts(task: Task, reason: string): ExecutionFacts {
+  return { ...nothingOf(task), refused: true, ending: "refused", reason };
+}
+
+/** What was seen of a kernel, and what its compiler's evidence adds: a launch may need more than there is. */
+export function withEvidence(
+  facts: ExecutionFacts,
+  kernel: Kernel,
+  task: Task,
+  evidence: Evidence | undefined,
+): ExecutionFacts {
+  if (facts.refused || !evidence || new Set(kernel.launches.map(({ kernel: name }) => name)).size !== 1) return facts;
+  for (const launch of kernel.launches) {
+    const refusal = resourceFault(resolveLaunch(launch, task.workload.sizes), evidence);
+    if (refusal !== undefined) return refusedFacts(task, refusal);
   }
-  const trial = trialOf(kernel, prepared, known);
-  if (trial.refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: trial.refusal };
+  return facts;
+}
+
+/** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
+export function executionFacts(kernel: Kernel, task: Task): ExecutionFacts {
+  const oracle = oracleOf(task);
+  const prepared = prepare(kernel, task, oracle.inputs);
+  for (const launch of prepared.launches) {
+    const refusal = launchFault(prepared.program, launch, task);
+    if (refusal !== undefined) return refusedFacts(task, refusal);
+  }
+  const trial = runPrepared(prepared, oracle);
+  if (trial.refusal !== undefined) return refusedFacts(task, trial.refusal);
   const { ending, faults, agreement } = trial;
   const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
   return {
-    ...nothing,
+    ...nothingOf(task),
     faults: countFaults(faults),
     endless: ending === "endless",
     mistyped: ending === "mistyped",
