@@ -1,4 +1,4 @@
-import type { TaskArgument } from "../../../domain/index.ts";
+import { dtypeBytes, type TaskArgument } from "../../../domain/index.ts";
 import { Bytes, readAt, writeAt, type Access } from "./bytes.ts";
 import { fillInput } from "./inputs.ts";
 import { RaceWatch } from "./race-watch.ts";
@@ -56,7 +56,7 @@ export interface Region {
 }
 
 export const pageBytes = 512;
-/** Pages of one input that are kept, some 1.5 KB each; others are drawn again. */
+/** Pages of one input that are kept, some 600 bytes each; others are drawn again. */
 const keptPages = 16_384;
 
 interface Page {
@@ -69,12 +69,43 @@ interface Page {
   readonly drawn: boolean;
 }
 
-/** Pages of inputs, which all runs on a task share. */
-export type InputPages = Map<number, Uint8Array>;
-
+/** Pages that share their memory: seven views of each alone would cost more than what is in them. */
 const pagesPerSlab = 16;
 
-/** Gives out pages, many of which share their memory: seven views of each alone would cost more than what is in them. */
+/** Pages of inputs, which all runs on a task share. */
+export class InputPages {
+  readonly #argument: TaskArgument;
+  readonly #index: number;
+  readonly #pages = new Map<number, Uint8Array>();
+  #slab: Bytes | undefined;
+  #next = 0;
+
+  constructor(argument: TaskArgument, index: number) {
+    this.#argument = argument;
+    this.#index = index;
+  }
+
+  page(index: number): Uint8Array {
+    const known = this.#pages.get(index);
+    if (known) return known;
+    if (this.#pages.size >= keptPages) this.#pages.clear();
+    if (!this.#slab || this.#next === pagesPerSlab) {
+      this.#slab = new Bytes(pageBytes * pagesPerSlab);
+      this.#next = 0;
+    }
+    const base = pageBytes * this.#next++;
+    const elementBytes = dtypeBytes(this.#argument.dtype);
+    const total = this.#argument.shape.reduce((product, extent) => product * extent, 1);
+    const first = (index * pageBytes) / elementBytes;
+    const count = Math.min(pageBytes / elementBytes, total - first);
+    fillInput(this.#argument, this.#index, { bytes: this.#slab, base }, first, count);
+    const page = this.#slab.u8.subarray(base, base + pageBytes);
+    this.#pages.set(index, page);
+    return page;
+  }
+}
+
+/** Gives out pages. */
 class PageStore {
   #bytes: Bytes | undefined;
   #writers: Uint8Array | undefined;
@@ -99,7 +130,6 @@ export class GlobalBuffer implements Region {
   readonly argument: TaskArgument;
   /** Set once an atomic has touched it: other blocks would have, too. */
   atomic = false;
-  readonly #index: number;
   readonly elementBytes: number;
   readonly #inputs: InputPages;
   readonly pages = new Map<number, Page>();
@@ -109,10 +139,9 @@ export class GlobalBuffer implements Region {
   #last: Page | undefined;
   #lastIndex = -1;
 
-  constructor(argument: TaskArgument, index: number, elementBytes: number, inputs: InputPages) {
+  constructor(argument: TaskArgument, elementBytes: number, inputs: InputPages) {
     this.argument = argument;
     this.name = argument.name;
-    this.#index = index;
     this.elementBytes = elementBytes;
     this.bytes = argument.shape.reduce((product, extent) => product * extent, elementBytes);
     this.#inputs = inputs;
@@ -206,23 +235,9 @@ export class GlobalBuffer implements Region {
     by.step(pageBytes);
     const drawn = this.argument.role === "in" || this.argument.role === "inout";
     const page = this.#store.make(drawn);
-    if (drawn) page.bytes.u8.set(this.#input(index), page.base);
+    if (drawn) page.bytes.u8.set(this.#inputs.page(index), page.base);
     else page.bytes.u8.fill(0xff, page.base, page.base + pageBytes);
     this.pages.set(index, page);
-    return page;
-  }
-
-  #input(index: number): Uint8Array {
-    let page = this.#inputs.get(index);
-    if (!page) {
-      const bytes = new Bytes(pageBytes);
-      const first = (index * pageBytes) / this.elementBytes;
-      const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.elementBytes;
-      fillInput(this.argument, this.#index, bytes, first, count);
-      if (this.#inputs.size >= keptPages) this.#inputs.clear();
-      page = bytes.u8;
-      this.#inputs.set(index, page);
-    }
     return page;
   }
 }

@@ -7,14 +7,15 @@ import { exploreLaunch, type Exploration } from "./explore-launch.ts";
 import { scalarOf } from "./inputs.ts";
 import { singleThreads, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import { GlobalBuffer, type InputPages, type Watcher } from "./regions.ts";
+import { GlobalBuffer, InputPages, type Watcher } from "./regions.ts";
 import { runLaunch, type Bench } from "./run-launch.ts";
 import { scalarType } from "./types.ts";
 
 /** Buffers of a task, empty but for inputs, which are drawn as they are touched. */
 export function makeBuffers(task: Task, inputs: readonly InputPages[]): GlobalBuffer[] {
   return task.workload.args.map(
-    (argument, index) => new GlobalBuffer(argument, index, dtypeBytes(argument.dtype), inputs[index] ?? new Map()),
+    (argument, index) =>
+      new GlobalBuffer(argument, dtypeBytes(argument.dtype), inputs[index] ?? new InputPages(argument, index)),
   );
 }
 
@@ -52,7 +53,7 @@ export class SeedOracle {
 
   constructor(task: Task) {
     this.#task = task;
-    this.inputs = task.workload.args.map(() => new Map());
+    this.inputs = task.workload.args.map((argument, index) => new InputPages(argument, index));
     this.#bench = prepare(task.seedKernel, task, this.inputs);
     if (this.#bench.launches.length > mostLaunches) this.reason = "many launches";
     else this.#explore();
