@@ -34,7 +34,11 @@ export interface ExecutionFacts {
 }
 
 /** Steps for one kernel: some tens of milliseconds. */
-const steps = 4e6;
+const steps = 8e6;
+/** Those of one that will need more: what it does wrong shows early or not at all. */
+const hopeless = 1e6;
+/** Steps to find which blocks of several launches belong together, and to run these. */
+const plannedSteps = 4e6;
 /** Kernels of more launches are not followed from one to the next. */
 const mostLaunches = 8;
 
@@ -140,14 +144,24 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
     if (alone) return alone;
   }
   const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
-  const first = runBlocks(kernel, { buffers: kernel.buffers, blocks: samples, budget: { left: steps }, sampled: true });
+  const first = runBlocks(kernel, {
+    buffers: kernel.buffers,
+    blocks: samples,
+    budget: { left: steps, hopeless },
+    sampled: true,
+  });
   const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
   if (kernel.launches.length === 1 && !adds) return judge(kernel, kernel.buffers, first, oracle);
   if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
-  const plan = planBlocks(kernel, oracle.inputs, { left: steps });
+  const plan = planBlocks(kernel, oracle.inputs, { left: plannedSteps, hopeless: 0 });
   if (plan.kind === "none") return unplanned(first, plan.reason);
   const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const run = runBlocks(kernel, { buffers, blocks: plan.blocks, budget: { left: steps }, made: plan.made });
+  const run = runBlocks(kernel, {
+    buffers,
+    blocks: plan.blocks,
+    budget: { left: plannedSteps, hopeless: 0 },
+    made: plan.made,
+  });
   if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
   return judge(kernel, buffers, { ...run, coverage: first.coverage }, oracle, plan.sums);
 }
@@ -169,7 +183,7 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
     const lineup = singleThreads(launch.grid, launch.block, numbers);
     const count = new CoverageCount();
     const watcher = count.watcher((lane) => Math.floor(lane / length));
-    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps }, watcher);
+    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps, hopeless }, watcher);
     const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
     if (together) return undefined;
     const parts = (sizeOf(launch.grid) * sizeOf(launch.block)) / length;

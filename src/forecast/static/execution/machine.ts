@@ -45,6 +45,8 @@ export interface Fault {
 /** Steps that a run may take; shared by runs that serve one question. */
 export interface Budget {
   left: number;
+  /** Steps that a run may still take once a loop is seen to need more than are left; without it, all that are left. */
+  readonly hopeless?: number;
 }
 
 const sharedWindow = 2 ** 20;
@@ -115,6 +117,16 @@ export class Machine implements Accessor {
   step(lanes: number): void {
     this.#budget.left -= lanes;
     if (this.#budget.left < 0) throw new OutOfSteps();
+  }
+
+  /** Steps that are left. */
+  get left(): number {
+    return this.#budget.left;
+  }
+
+  /** Tells that the run needs more steps than are left. */
+  giveUp(): void {
+    this.#budget.left = Math.min(this.#budget.left, this.#budget.hopeless ?? Number.POSITIVE_INFINITY);
   }
 
   fault(kind: FaultKind, lane: number, text: () => string): void {
