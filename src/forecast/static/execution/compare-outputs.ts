@@ -1,7 +1,8 @@
 import type { Tolerance } from "../../../domain/index.ts";
 import { accessOf } from "./bytes.ts";
 import { scalarOf } from "./inputs.ts";
-import { pageBytes, type GlobalBuffer } from "./regions.ts";
+import { pageBytes } from "./pages.ts";
+import type { GlobalBuffer } from "./regions.ts";
 import type { SeedOracle } from "./seed-oracle.ts";
 import { scalarType } from "./types.ts";
 
@@ -58,6 +59,7 @@ function agrees(found: number, wanted: number, tolerance: Tolerance): boolean {
 function chooseElements(buffer: GlobalBuffer, count: number): number[] {
   const ranked: { readonly element: number; readonly rank: number }[] = [];
   for (const [index, page] of buffer.pages) {
+    if (page.shared) continue;
     for (let at = 0; at < pageBytes; at += buffer.elementBytes) {
       const writer = page.writers[page.base + at];
       if (writer === 0 || writer !== buffer.lastWriter) continue;

@@ -144,15 +144,17 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
     if (alone) return alone;
   }
   const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
+  const budget = { left: steps, hopeless };
   const first = runBlocks(kernel, {
     buffers: kernel.buffers,
     blocks: samples,
-    budget: { left: steps, hopeless },
+    budget,
     sampled: true,
   });
   const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
   if (kernel.launches.length === 1 && !adds) return judge(kernel, kernel.buffers, first, oracle);
   if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
+  if (steps - budget.left > plannedSteps) return unplanned(first, "launches that take long");
   const plan = planBlocks(kernel, oracle.inputs, { left: plannedSteps, hopeless: 0 });
   if (plan.kind === "none") return unplanned(first, plan.reason);
   const buffers = makeBuffers(kernel.task, oracle.inputs);

@@ -1,8 +1,9 @@
-import { alongStill, invert } from "./affine-map.ts";
+import { alongStill, invert, stillCount } from "./affine-map.ts";
 import { exploreLaunch, type Exploration } from "./explore-launch.ts";
 import { inGroups, sampleBlocks, sizeOf, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import type { GlobalBuffer, InputPages, Watcher } from "./regions.ts";
+import type { InputPages } from "./pages.ts";
+import type { GlobalBuffer, Watcher } from "./regions.ts";
 import { runLaunch } from "./run-launch.ts";
 import { makeBuffers, type PreparedKernel } from "./seed-oracle.ts";
 
@@ -82,6 +83,10 @@ function exploreAll(kernel: PreparedKernel, inputs: readonly InputPages[], budge
 function widen(numbers: Set<number>, explored: Explored | undefined, name: string, atomics: ReadonlySet<string>): void {
   const map = explored?.maps.get(name);
   if (!map || !atomics.has(name)) return;
+  if (stillCount(map) > mostThreads) {
+    for (let number = 0; number <= mostThreads; number++) numbers.add(number);
+    return;
+  }
   for (const number of Array.from(numbers)) {
     if (numbers.size > mostThreads) return;
     for (const other of alongStill(map, number)) numbers.add(other);

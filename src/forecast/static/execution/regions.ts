@@ -1,6 +1,6 @@
-import { dtypeBytes, type TaskArgument } from "../../../domain/index.ts";
+import type { TaskArgument } from "../../../domain/index.ts";
 import { Bytes, readAt, writeAt, type Access } from "./bytes.ts";
-import { fillInput } from "./inputs.ts";
+import { pageBytes, PageStore, type InputPages, type Page } from "./pages.ts";
 import { RaceWatch } from "./race-watch.ts";
 
 /** Each piece of memory has an address range of its own, so that leaving one never lands in another. */
@@ -55,73 +55,6 @@ export interface Region {
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void;
 }
 
-export const pageBytes = 512;
-/** Pages of one input that are kept, some 600 bytes each; others are drawn again. */
-const keptPages = 16_384;
-
-interface Page {
-  /** Where the page lies: it starts at byte `base` of what holds many pages. */
-  readonly bytes: Bytes;
-  readonly base: number;
-  /** For each byte (from `base` on), one more than the launch that wrote it last; 0 as it was in the beginning. */
-  readonly writers: Uint8Array;
-  /** True where it holds drawn input to begin with. */
-  readonly drawn: boolean;
-}
-
-/** Pages that share their memory: seven views of each alone would cost more than what is in them. */
-const pagesPerSlab = 16;
-
-/** Pages of inputs, which all runs on a task share. */
-export class InputPages {
-  readonly #argument: TaskArgument;
-  readonly #index: number;
-  readonly #pages = new Map<number, Uint8Array>();
-  #slab: Bytes | undefined;
-  #next = 0;
-
-  constructor(argument: TaskArgument, index: number) {
-    this.#argument = argument;
-    this.#index = index;
-  }
-
-  page(index: number): Uint8Array {
-    const known = this.#pages.get(index);
-    if (known) return known;
-    if (this.#pages.size >= keptPages) this.#pages.clear();
-    if (!this.#slab || this.#next === pagesPerSlab) {
-      this.#slab = new Bytes(pageBytes * pagesPerSlab);
-      this.#next = 0;
-    }
-    const base = pageBytes * this.#next++;
-    const elementBytes = dtypeBytes(this.#argument.dtype);
-    const total = this.#argument.shape.reduce((product, extent) => product * extent, 1);
-    const first = (index * pageBytes) / elementBytes;
-    const count = Math.min(pageBytes / elementBytes, total - first);
-    fillInput(this.#argument, this.#index, { bytes: this.#slab, base }, first, count);
-    const page = this.#slab.u8.subarray(base, base + pageBytes);
-    this.#pages.set(index, page);
-    return page;
-  }
-}
-
-/** Gives out pages. */
-class PageStore {
-  #bytes: Bytes | undefined;
-  #writers: Uint8Array | undefined;
-  #next = pagesPerSlab;
-
-  make(drawn: boolean): Page {
-    if (!this.#bytes || !this.#writers || this.#next === pagesPerSlab) {
-      this.#bytes = new Bytes(pageBytes * pagesPerSlab);
-      this.#writers = new Uint8Array(pageBytes * pagesPerSlab);
-      this.#next = 0;
-    }
-    const base = pageBytes * this.#next++;
-    return { bytes: this.#bytes, base, writers: this.#writers, drawn };
-  }
-}
-
 /** A task argument in device memory, made page by page as it is touched. */
 export class GlobalBuffer implements Region {
   readonly space = "global";
@@ -170,7 +103,8 @@ export class GlobalBuffer implements Region {
     }
     if (atomic) this.atomic = true;
     const index = Math.floor(offset / pageBytes);
-    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
+    let page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
+    if (page.shared) page = this.#ownPage(index, page);
     const at = page.base + offset - index * pageBytes;
     by.watcher?.write?.(this, offset, lane, page.writers[at] === by.launch + 1 ? 0 : this.#elementsIn(access.bytes));
     writeAt(access, page.bytes, at, value, at + 4);
@@ -234,10 +168,16 @@ export class GlobalBuffer implements Region {
   #makePage(index: number, by: Accessor): Page {
     by.step(pageBytes);
     const drawn = this.argument.role === "in" || this.argument.role === "inout";
-    const page = this.#store.make(drawn);
-    if (drawn) page.bytes.u8.set(this.#inputs.page(index), page.base);
-    else page.bytes.u8.fill(0xff, page.base, page.base + pageBytes);
+    const page = drawn ? this.#inputs.page(index) : this.#store.empty();
     this.pages.set(index, page);
+    return page;
+  }
+
+  /** A page that may be written to in place of one that others look at, too. */
+  #ownPage(index: number, shared: Page): Page {
+    const page = this.#store.copy(shared);
+    this.pages.set(index, page);
+    this.#last = page;
     return page;
   }
 }

@@ -7,7 +7,8 @@ import { exploreLaunch, type Exploration } from "./explore-launch.ts";
 import { scalarOf } from "./inputs.ts";
 import { singleThreads, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import { GlobalBuffer, InputPages, type Watcher } from "./regions.ts";
+import { InputPages } from "./pages.ts";
+import { GlobalBuffer, type Watcher } from "./regions.ts";
 import { runLaunch, type Bench } from "./run-launch.ts";
 import { scalarType } from "./types.ts";
 
