@@ -251,8 +251,13 @@ export class Machine implements Accessor {
       result.set(row);
       return result;
     }
+    const perLane = region.space === "local";
+    let before = -1;
     for (let other = lane; other < this.width; other++) {
-      if (active[other] !== 0) result[other] = region.read(this, access, at, other);
+      if (active[other] === 0) continue;
+      const same = !perLane && before >= 0 && this.warpStart[before] === this.warpStart[other];
+      result[other] = same ? (result[before] as number) : region.read(this, access, at, other);
+      before = other;
     }
     return result;
   }

@@ -127,12 +127,24 @@ export class GlobalBuffer implements Region {
     result: Float64Array,
   ): number {
     const { active } = by.mask;
+    const watched = by.watcher?.read !== undefined;
+    const { bytes } = access;
+    let page: Page | undefined;
+    let pageStart = 0;
     for (let lane = first; lane < address.length; lane++) {
       if (active[lane] === 0) continue;
       const offset = (address[lane] as number) - start;
+      const at = offset - pageStart;
+      if (page && at >= 0 && at + bytes <= pageBytes && at % bytes === 0) {
+        result[lane] = readAt(access, page.bytes, page.base + at, page.base + at + 4);
+        continue;
+      }
       if (offset < -regionSpan / 2 || offset >= regionSpan / 2) return lane;
       if (offset % access.bytes !== 0) by.misaligned(this, offset, access.bytes, lane);
       else result[lane] = this.read(by, access, offset, lane);
+      const last = this.#last;
+      pageStart = this.#lastIndex * pageBytes;
+      page = !watched && last?.drawn && pageStart + pageBytes <= this.bytes ? last : undefined;
     }
     return address.length;
   }

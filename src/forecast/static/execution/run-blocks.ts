@@ -30,6 +30,9 @@ export interface BlocksRequest {
   readonly sampled?: boolean;
 }
 
+/** Steps for the blocks of a launch that are only samples, from the second on. */
+const mostSampledSteps = 3e6;
+
 interface Notes {
   readonly faults: Fault[];
   firstFaults: readonly Fault[];
@@ -76,8 +79,9 @@ function runGroups(
   };
   let last: LaunchRun | undefined;
   let cost = 0;
+  let spent = 0;
   for (const group of inGroups(numbers, launch.block)) {
-    if (sampled && budget.left < cost) break;
+    if (sampled && (budget.left < cost || spent + cost > mostSampledSteps)) break;
     const before = budget.left;
     const lineup = wholeBlocks(launch.grid, launch.block, group);
     const watcher: Watcher = {
@@ -86,6 +90,7 @@ function runGroups(
     };
     const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
     cost = Math.max(cost, before - budget.left);
+    spent += before - budget.left;
     notes.faults.push(...run.faults);
     notes.refusal ??= sharedFault(launch, run.staticSharedBytes);
     if (sampled && last && run.ending === "steps") break;
