@@ -34,11 +34,11 @@ export interface ExecutionFacts {
 }
 
 /** Steps for one kernel: some tens of milliseconds. */
-const steps = 8e6;
+const steps = 5e6;
 /** Those of one that will need more: what it does wrong shows early or not at all. */
-const hopeless = 1e6;
+const hopeless = 6e5;
 /** Steps to find which blocks of several launches belong together, and to run these. */
-const plannedSteps = 4e6;
+const plannedSteps = 3e6;
 /** Kernels of more launches are not followed from one to the next. */
 const mostLaunches = 8;
 
