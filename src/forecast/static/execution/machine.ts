@@ -1,5 +1,5 @@
 import type { Program } from "../analysis/ast.ts";
-import { accessOf } from "./bytes.ts";
+import { accessOf, type Access } from "./bytes.ts";
 import { laneOf, makeMask, uniformOf, zeroLanes, type Lanes, type Mask } from "./lanes.ts";
 import {
   DeviceArray,
@@ -50,7 +50,10 @@ export interface Budget {
 }
 
 const sharedWindow = 2 ** 20;
+/** Bytes of all arrays of a run together. */
 const mostArrayBytes = 2 ** 26;
+/** What watching a byte of shared memory takes. */
+const watchedBytes = 5;
 
 /** What all lanes of a run share: memory, masks, counters. */
 export class Machine implements Accessor {
@@ -73,7 +76,10 @@ export class Machine implements Accessor {
   readonly #budget: Budget;
   readonly #regions: Region[] = [];
   readonly #shared: number[] = [];
+  #held = 0;
   readonly #globals: readonly GlobalBuffer[];
+  /** True where the source declares something that is not modelled, so that its name seems unknown. */
+  undeclared = false;
   /** Reads of shared and global memory so far. */
   loads = 0;
   /** Bytes of shared arrays per block, and of those whose size the source gives. */
@@ -150,16 +156,24 @@ export class Machine implements Accessor {
     return regionStart(this.#regions.length * regionSpan);
   }
 
+  /** Counts memory that a run takes. */
+  #hold(bytes: number, what: string): void {
+    this.#held += bytes;
+    if (!(this.#held <= mostArrayBytes)) throw new Unsupported(what);
+    this.step(Math.ceil(bytes / 64));
+  }
+
   allocateShared(name: string, bytes: number): number {
     this.sharedBytes += bytes;
     if (bytes > sharedWindow) throw new Unsupported("a shared array too large for any device");
+    this.#hold(watchedBytes * bytes * this.lineup.blockCount, "shared memory of many blocks");
     const address = this.#allocate(new SharedArray(name, bytes, this.lineup.blockCount));
     this.#shared.push(address);
     return address;
   }
 
   allocateLocal(name: string, bytes: number): number {
-    if (bytes * this.width > mostArrayBytes) throw new Unsupported("a large array in every thread");
+    this.#hold(bytes * this.width, "large arrays in every thread");
     return this.#allocate(new LocalArray(name, bytes, this.width));
   }
 
@@ -184,7 +198,7 @@ export class Machine implements Accessor {
   }
 
   allocateDevice(name: string, bytes: number): number {
-    if (bytes > mostArrayBytes) throw new Unsupported("a large array in the source");
+    this.#hold(bytes, "large arrays in the source");
     return this.#allocate(new DeviceArray(name, bytes));
   }
 
@@ -245,21 +259,30 @@ export class Machine implements Accessor {
     if (region.space !== "local") this.loads++;
     if (region.space === "global") return region.read(this, access, at, lane);
     const result = zeroLanes(this.width);
-    const { active } = this.mask;
     const row = region instanceof LocalArray ? rowOf(region, type, at, this.width) : undefined;
     if (row) {
       result.set(row);
       return result;
     }
-    const perLane = region.space === "local";
-    let before = -1;
-    for (let other = lane; other < this.width; other++) {
-      if (active[other] === 0) continue;
-      const same = !perLane && before >= 0 && this.warpStart[before] === this.warpStart[other];
-      result[other] = same ? (result[before] as number) : region.read(this, access, at, other);
-      before = other;
-    }
+    this.#loadEach(region, access, at, result);
     return result;
+  }
+
+  /** Reads what lies at one offset for each lane; lanes of a warp read the same of a shared array. */
+  #loadEach(region: Region, access: Access, at: number, result: Float64Array): void {
+    const { active } = this.mask;
+    let before = -1;
+    for (let lane = 0; lane < this.width; lane++) {
+      if (active[lane] === 0) continue;
+      const isSame = region.space !== "local" && this.#areTogether(before, lane);
+      result[lane] = isSame ? (result[before] as number) : region.read(this, access, at, lane);
+      before = lane;
+    }
+  }
+
+  /** True of lanes of one warp. */
+  #areTogether(lane: number, other: number): boolean {
+    return this.warpStart[lane] === this.warpStart[other] && this.blockOf[lane] === this.blockOf[other];
   }
 
   /** Writes a scalar to addresses, for the lanes that are running. */

@@ -127,7 +127,6 @@ export class GlobalBuffer implements Region {
     result: Float64Array,
   ): number {
     const { active } = by.mask;
-    const watched = by.watcher?.read !== undefined;
     const { bytes } = access;
     let page: Page | undefined;
     let pageStart = 0;
@@ -140,13 +139,18 @@ export class GlobalBuffer implements Region {
         continue;
       }
       if (offset < -regionSpan / 2 || offset >= regionSpan / 2) return lane;
-      if (offset % access.bytes !== 0) by.misaligned(this, offset, access.bytes, lane);
+      if (offset % bytes !== 0) by.misaligned(this, offset, bytes, lane);
       else result[lane] = this.read(by, access, offset, lane);
-      const last = this.#last;
+      page = this.#plainPage(by);
       pageStart = this.#lastIndex * pageBytes;
-      page = !watched && last?.drawn && pageStart + pageBytes <= this.bytes ? last : undefined;
     }
     return address.length;
+  }
+
+  /** The page touched last if there is nothing to note about reading from it. */
+  #plainPage({ watcher }: Accessor): Page | undefined {
+    const isWhole = (this.#lastIndex + 1) * pageBytes <= this.bytes;
+    return isWhole && !watcher?.read && this.#last?.drawn ? this.#last : undefined;
   }
 
   /** What an element holds. */
