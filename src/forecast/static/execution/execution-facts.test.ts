@@ -50,6 +50,18 @@ describe("executionFacts", () => {
     expect(found.compared).toBeGreaterThan(100);
   });
 
+  it("tells the same whatever ran before", () => {
+    const bodies = [
+      "y[i] = 2.0f * x[i];",
+      "if (i < 700) y[i] = 3.0f * x[i];",
+      "for (int j = i; j < n; j += 300) y[j] = x[j] + x[j];",
+    ];
+    const [forwards, backwards] = [doubling(), doubling()];
+    const found = bodies.map((body) => facts(body, forwards));
+    expect(bodies.toReversed().map((body) => facts(body, backwards))).toEqual(found.toReversed());
+    expect(found.map(({ compared }) => compared > 0)).toEqual([true, true, true]);
+  });
+
   it("sees wrong values", () => {
     const found = facts("y[i] = 2.0f * x[i ^ 1];");
     expect(found.differing).toBe(found.compared);
