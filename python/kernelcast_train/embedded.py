@@ -52,6 +52,7 @@ class Config:
     weight_decay: float = 0.05
     crps_weight: float = 1.0
     log_weight: float = 0.3
+    likelihood_until: float = 0.0
     rank_weight: float = 0.3
     ok_weight: float = 0.5
     win_weight: float = 0.5
@@ -193,7 +194,7 @@ class Trainer:
             if done >= 1:
                 break
             _set_rate(optimiser, [config.encoder_rate, config.head_rate], done)
-            loss = self.loss(self.draws())
+            loss = self.loss(self.draws(), likelihood=done < config.likelihood_until)
             _step(optimiser, loss, [*encoder, *head])
             average.update_parameters(model)
             losses.append(loss.item() if step % 20 == 0 else losses[-1])
@@ -215,7 +216,8 @@ class Trainer:
         chosen = self.rng.choice(len(self.tasks), min(len(self.tasks), self.config.tasks_per_step), replace=False)
         return [draw(int(i), self.tasks[i], self.config.candidates, self.rng) for i in chosen]
 
-    def loss(self, draws: list[Draw]) -> torch.Tensor:
+    def loss(self, draws: list[Draw], likelihood: bool = False) -> torch.Tensor:
+        """Loss of a step's forecasts; with `likelihood` the log score alone judges the runtimes."""
         config = self.config
         # One shape for all steps, so that the fused loss is compiled once.
         most, wide = 1 + config.candidates + max(OTHER_ANCHORS), config.candidates
@@ -245,7 +247,8 @@ class Trainer:
         by_crps, by_log, by_win = self.scores(out, truth, bound)
         median, odds = out[..., 0], out[..., 3]
         total = config.ok_weight * F.binary_cross_entropy_with_logits(odds[real], ok[:, most:][real].float())
-        total = total + (config.crps_weight * by_crps + config.log_weight * by_log)[works].mean()
+        score = by_log if likelihood else config.crps_weight * by_crps + config.log_weight * by_log
+        total = total + score[works].mean()
         if config.win_weight > 0:
             total = total + config.win_weight * self.win_loss(draws, by_win, works)
         if config.rank_weight > 0:
@@ -320,6 +323,34 @@ def _report(stage: str, step: int, started: float, values: dict) -> None:
     print(json.dumps(line, default=float), flush=True)
 
 
+def read_config(given: list[str]) -> Config:
+    """Settings of files and JSON objects; later ones win."""
+    values: dict = {}
+    for text in given:
+        values |= json.loads(text if text.lstrip().startswith("{") else Path(text).read_text())
+    unknown = set(values) - {field.name for field in fields(Config)}
+    if unknown:
+        raise SystemExit(f"--config: unknown setting {', '.join(sorted(unknown))}")
+    return Config(**values)
+
+
+def curve(trainer: Trainer, model: Forecaster, name: str) -> list[dict]:
+    """A point of the learning curve for each judged split and view: how much was learned from, and the scores."""
+    config = trainer.config
+    learned = {
+        "tasks": len(trainer.tasks),
+        "families": len({task.family for task in trainer.tasks}),
+        "kernels": sum(len(task.ok) for task in trainer.tasks),
+        "share": config.train_kernels,
+        "seed": config.seed,
+    }
+    return [
+        {"forecaster": name, **learned, "split": split, "view": view, "scores": scores | {"auroc of p_ok": scores["auroc_ok"]}}
+        for split, corpus in trainer.judged.items()
+        for view, scores in judge(model, corpus).items()
+    ]
+
+
 def speed_up() -> None:
     """cuDNN would plan attention anew for every shape."""
     torch.backends.cuda.enable_cudnn_sdp(False)
@@ -329,9 +360,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--config", type=json.loads, default={}, help="JSON object of settings")
+    parser.add_argument("--name", default="embedded", help="what the learning curve's points are called")
+    parser.add_argument("--config", nargs="*", default=[], help="settings: files, or JSON objects; later ones win")
     arguments = parser.parse_args()
-    config = Config(**arguments.config)
+    config = read_config(arguments.config)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
     if device.type == "cuda":
@@ -342,6 +374,8 @@ def main() -> None:
     trainer.pretrain()
     model = trainer.train()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    points = curve(trainer, model, arguments.name)
+    (arguments.out / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
     weights = {name: value.half() if value.dtype == torch.float32 else value for name, value in model.state_dict().items()}
     torch.save({"shape": model.shape.to_dict(), "config": asdict(config), "weights": weights}, arguments.out / "model.pt")
 

@@ -1,4 +1,4 @@
-"""Tests of the artefact of the forecaster `embedded`: the exported encoder against the network, whatever the padding and the batch."""
+"""Tests of the exported `embedded`: its encoder against the network, whatever the padding and the batch."""
 
 import hashlib
 import json

@@ -19,7 +19,26 @@ from kernelcast_train.model import Forecaster, Shape, widths
 
 RESERVED = 263
 """Words that every vocabulary of src/forecast/embedded/tokenizer.ts begins with."""
-WORDS = ["__global__", "void", "float", "const", "int", "if", "for", "blockIdx", "threadIdx", "x", "(", ")", "{", "}", ";", "=", "+", "*"]
+WORDS = [
+    "__global__",
+    "void",
+    "float",
+    "const",
+    "int",
+    "if",
+    "for",
+    "blockIdx",
+    "threadIdx",
+    "x",
+    "(",
+    ")",
+    "{",
+    "}",
+    ";",
+    "=",
+    "+",
+    "*",
+]
 TOKENS, BINS, FEATURES, WIDTH, TEXT_WIDTH = RESERVED + len(WORDS), 64, 5, 4, 16
 
 
