@@ -13,7 +13,7 @@ import { sourceForms, type SourceForm } from "../src/evaluate/sources.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { readCurveLines } from "./ablations/curve-lines.ts";
 import { curveChart, curvePoints, curveTable } from "./ablations/curve-plots.ts";
-import { runInParts, taskPart } from "./ablations/in-parts.ts";
+import { runInParts, taskPart } from "./in-parts.ts";
 import { judgeAll } from "./ablations/judge-all.ts";
 import { answerKey, KeptFolder } from "./ablations/kept-folder.ts";
 import { ablationSettings, shared, usual, type Setting } from "./ablations/settings.ts";
