@@ -29,6 +29,7 @@ const columns: readonly (readonly [string, ScoreName])[] = [
   ["covers 80 %", "coverage 80"],
   ["ECE", "ece"],
   ["AUROC of p_ok", "auroc of p_ok"],
+  ["with compile errors", "auroc with compile errors"],
 ];
 
 const seed = Number(values.seed);

@@ -106,6 +106,7 @@ function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): J
     ...withInterval("aurc", scores.aurc),
     ...withInterval("aurc_normalised", scores["aurc normalised"]),
     ...withInterval("auroc_ok", scores["auroc of p_ok"]),
+    ...withInterval("auroc_ok_with_compile_errors", scores["auroc with compile errors"]),
     kernels_per_second: kernelsPerSecond(evaluation),
     ...costDocument(evaluation),
     missing_forecasts: sum(judged.map(({ missing }) => missing)),
@@ -158,6 +159,7 @@ const jsonNames: Readonly<Record<ScoreName, string>> = {
   aurc: "aurc",
   "aurc normalised": "aurc_normalised",
   "auroc of p_ok": "auroc_ok",
+  "auroc with compile errors": "auroc_ok_with_compile_errors",
 };
 
 function byTask({ judged, scores }: Evaluation): Json[] {

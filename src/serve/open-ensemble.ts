@@ -20,14 +20,14 @@ export interface MemberSource {
 /** Forecasters that ship with the package, by name, in the order of `auto`. A model that is not there is not a member. */
 export const shippedMembers: Readonly<Record<string, MemberSource>> = {
   static: {
-    model: packagePath("models/static-v0.json"),
+    model: packagePath("models/static-v1.json"),
     open: async (model, facts) => {
       const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
       return loadStaticForecaster(model, facts);
     },
   },
   compare: {
-    model: packagePath("models/compare-v0.json"),
+    model: packagePath("models/compare-v1.json"),
     open: async (model, facts) => {
       const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
       return loadCompareForecaster(model, facts);
@@ -44,6 +44,8 @@ export const shippedMembers: Readonly<Record<string, MemberSource>> = {
 
 export interface OpenEnsembleOptions {
   readonly sources?: Readonly<Record<string, MemberSource>>;
+  /** What the forecaster is called; `ensemble:` and its members' names otherwise. */
+  readonly name?: string;
   /** Folder of the recipes `ensemble-NAMES.json`. */
   readonly folder?: string;
   readonly facts?: FactsCache | undefined;
@@ -93,7 +95,11 @@ export async function openEnsemble(detail: string, options: OpenEnsembleOptions 
     }),
   );
   const device = members.find((member) => member.device !== undefined)?.device;
-  return createEnsembleForecaster({ name: `ensemble:${names.join("+")}`, members, ...(device ? { device } : {}) });
+  return createEnsembleForecaster({
+    name: options.name ?? `ensemble:${names.join("+")}`,
+    members,
+    ...(device ? { device } : {}),
+  });
 }
 
 /** Opens the best that ships: the ensemble of every member whose model is there. */
