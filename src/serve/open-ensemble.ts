@@ -13,6 +13,8 @@ import { packagePath } from "./package-paths.ts";
  */
 export interface MemberSource {
   readonly model: string;
+  /** `auto` leaves it out (docs/decisions/0011-auto.md). */
+  readonly onlyByName?: true;
   /** With what the members of an ensemble share. */
   readonly open: (model: string, facts?: FactsCache) => Promise<Forecaster>;
 }
@@ -34,6 +36,7 @@ export const shippedMembers: Readonly<Record<string, MemberSource>> = {
     },
   },
   embedded: {
+    onlyByName: true,
     model: packagePath("models/embedded-v1/head.json"),
     open: async (model, facts) => {
       const { loadEmbeddedForecaster } = await import("../forecast/embedded/load-embedded-forecaster.ts");
@@ -102,12 +105,11 @@ export async function openEnsemble(detail: string, options: OpenEnsembleOptions 
   });
 }
 
-/** Opens the best that ships: the ensemble of every member whose model is there. */
+/** Opens the best that ships: the ensemble of the members that are worth their time and whose model is there. */
 export async function openAuto(options: OpenEnsembleOptions = {}): Promise<Forecaster> {
   const { sources = shippedMembers } = options;
-  const present = await Promise.all(
-    Object.entries(sources).map(async ([name, { model }]) => ((await exists(model)) ? [name] : [])),
-  );
+  const wanted = Object.entries(sources).filter(([, { onlyByName }]) => !onlyByName);
+  const present = await Promise.all(wanted.map(async ([name, { model }]) => ((await exists(model)) ? [name] : [])));
   const names = present.flat();
   if (names.length === 0)
     throw new KernelcastError("model", "no forecaster's model is in the package; install it again");
