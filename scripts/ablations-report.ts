@@ -13,7 +13,7 @@ import { sourceForms, type SourceForm } from "../src/evaluate/sources.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { readCurveLines } from "./ablations/curve-lines.ts";
 import { curveChart, curvePoints, curveTable } from "./ablations/curve-plots.ts";
-import { runInParts, taskPart } from "./ablations/in-parts.ts";
+import { runInParts, taskPart } from "./in-parts.ts";
 import { judgeAll } from "./ablations/judge-all.ts";
 import { answerKey, KeptFolder } from "./ablations/kept-folder.ts";
 import { ablationSettings, shared, usual, type Setting } from "./ablations/settings.ts";
@@ -32,6 +32,7 @@ const { values } = parseArgs({
       type: "string",
       default: "docs/results/learning-curves.jsonl,docs/results/learning-curves-embedded.jsonl",
     },
+    losses: { type: "string", default: "docs/results/training-losses.jsonl" },
     work: { type: "string", default: ".tmp/ablations" },
     out: { type: "string", default: "docs/results/ablations" },
   },
@@ -91,7 +92,7 @@ async function writeReport(): Promise<void> {
       )),
     );
   }
-  await writeFile(`${values.out}.md`, page([...sections, ...(await curveSections())]));
+  await writeFile(`${values.out}.md`, page([...sections, ...(await curveSections()), ...(await lossSections())]));
   console.error(`wrote ${values.out}.md`);
 }
 
@@ -154,12 +155,22 @@ async function curveSections(): Promise<string[]> {
   }
   return [
     "## How much training data it takes",
-    "Models trained on whole families drawn at random, and on a share of every task's kernels (`npm run results:learning-curve`). Points are means over the draws, bars their range.",
+    "Models trained on whole families drawn at random, and on a share of every task's kernels. Points are means over the draws, bars their range. `static`: `npm run results:learning-curve`, as it ships but for the trees. The networks: `curve.jsonl` of [their training](../guide/training-forecasters.md), before calibration; *start* is without compile evidence there. `embedded-text` reads no features.",
     ...images,
     "### By tasks",
     curveTable(byTasks),
     "### By kernels, of all tasks",
     curveTable(byKernels),
+  ];
+}
+
+async function lossSections(): Promise<string[]> {
+  const points = curvePoints(await readCurveLines([values.losses]));
+  if (points.length === 0) return [];
+  return [
+    "## Likelihood against CRPS",
+    "The network of `embedded` trained alike on all tasks but for what judges its runtimes (`likelihood_until` of [the training](../guide/training-forecasters.md)); before calibration, one seed each.",
+    curveTable(points),
   ];
 }
 

@@ -6,6 +6,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { KernelcastError, mainDevice, sha256Hex } from "../src/domain/index.ts";
+import { FactsCache } from "../src/forecast/static/facts-cache.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { memberNames, shippedMembers, type MemberSource } from "../src/serve/open-ensemble.ts";
 import { calibrateEnsemble } from "../src/train/calibrate-ensemble.ts";
@@ -23,10 +24,11 @@ const recording = await loadRecording(values.recording);
 const device = recording.deviceInfos?.get(mainDevice(recording) ?? "");
 if (!device) throw new KernelcastError("recording", `${recording.name}: nothing is known of its device`);
 const names = memberNames(values.members);
+const facts = new FactsCache();
 const members = await Promise.all(
   names.map(async (name) => {
     const { model, open } = shippedMembers[name] as MemberSource;
-    return { name, modelSha256: sha256Hex(await readFile(model, "utf8")), forecaster: await open(model) };
+    return { name, modelSha256: sha256Hex(await readFile(model, "utf8")), forecaster: await open(model, facts) };
   }),
 );
 const taskIds = [...recording.tasks.values()].flatMap(({ task, split }) =>

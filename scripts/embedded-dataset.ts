@@ -1,5 +1,5 @@
 /**
- * `npx tsx scripts/embedded-dataset.ts --recording atlas --out FOLDER [--vocabulary FILE] [--limit 1280]`: writes what
+ * `npx tsx scripts/embedded-dataset.ts --recording atlas --out FOLDER [--vocabulary FILE] [--limit 2048] [--jobs 2]`: writes what
  * `python/kernelcast_train` reads: `meta.json` and one JSON Lines file a task. Without `--vocabulary` one is built from the tasks of split train.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -17,6 +17,7 @@ import { featureNames } from "../src/forecast/static/features.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { embeddedTask } from "../src/train/embedded-dataset.ts";
 import { buildVocabulary } from "../src/train/embedded-vocabulary.ts";
+import { runInParts, taskPart } from "./in-parts.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,7 +25,9 @@ const { values } = parseArgs({
     device: { type: "string" },
     out: { type: "string", default: "training-data" },
     vocabulary: { type: "string" },
-    limit: { type: "string", default: "1280" },
+    limit: { type: "string", default: "2048" },
+    jobs: { type: "string", default: "1" },
+    part: { type: "string", default: "1/1" },
     splits: { type: "string", default: "train,validation,test" },
   },
 });
@@ -40,23 +43,34 @@ const vocabulary: Vocabulary = values.vocabulary
 await writeFile(join(values.out, "vocabulary.json"), `${JSON.stringify(vocabulary)}\n`);
 const tokenizer = new Tokenizer(vocabulary);
 const limit = Number(values.limit);
-const tasks: string[] = [];
-for (const [taskId, { split }] of recording.tasks) {
-  if (!values.splits.split(",").includes(split ?? "")) continue;
-  const task = embeddedTask(recording, taskId, { device, tokenizer, limit });
-  if (!task) continue;
-  const { kernels, ...head } = task;
-  await writeFile(
-    join(values.out, `${taskId}.jsonl`),
-    [head, ...kernels].map((row) => `${JSON.stringify(row)}\n`).join(""),
-  );
-  tasks.push(taskId);
-  console.error(`${taskId}\t${kernels.length}`);
+const options = { device, tokenizer, limit };
+const measured = [...recording.tasks.values()].filter(
+  ({ split, task }) =>
+    values.splits.split(",").includes(split ?? "") &&
+    recording.measurements(task.taskId, name).get(task.seedKernel.kernelId)?.status === "ok",
+);
+const tasks = measured.map(({ task }) => task.taskId);
+const jobs = Number(values.jobs);
+const isPart = values.part !== "1/1";
+if (jobs > 1 && !isPart) await runInParts(jobs);
+else await writeTasks(taskPart(tasks, values.part));
+if (!isPart) {
+  const firstName = reservedWords.indexOf("name 0");
+  const sizes = { vocabularySize: tokenizer.size, magnitudeBins, firstName, nameSlots, limit };
+  const meta = { tasks, featureNames, ...sizes, device: device.name };
+  await writeFile(join(values.out, "meta.json"), `${JSON.stringify(meta)}\n`);
 }
-const firstName = reservedWords.indexOf("name 0");
-const sizes = { vocabularySize: tokenizer.size, magnitudeBins, firstName, nameSlots, limit };
-const meta = { tasks, featureNames, ...sizes, device: device.name };
-await writeFile(join(values.out, "meta.json"), `${JSON.stringify(meta)}\n`);
+
+async function writeTasks(chosen: readonly string[]): Promise<void> {
+  for (const taskId of chosen) {
+    const task = embeddedTask(recording, taskId, options);
+    if (!task) continue;
+    const { kernels, ...head } = task;
+    const rows = [head, ...kernels].map((row) => `${JSON.stringify(row)}\n`);
+    await writeFile(join(values.out, `${taskId}.jsonl`), rows.join(""));
+    console.error(`${taskId}\t${kernels.length}`);
+  }
+}
 
 function trainingVocabulary(): Vocabulary {
   const training = [...recording.tasks.values()].filter(({ split }) => split === "train");

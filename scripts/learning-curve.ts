@@ -16,7 +16,7 @@ import { drawFamilies, drawKernels, type FamilyTask } from "../src/train/example
 import { taskExamples, type Example } from "../src/train/static-dataset.ts";
 import { trainOnExamples } from "../src/train/train-static.ts";
 import { writeCurveLines, type CurveLine } from "./ablations/curve-lines.ts";
-import { runInParts, taskPart } from "./ablations/in-parts.ts";
+import { runInParts, taskPart } from "./in-parts.ts";
 import { judgeAll } from "./ablations/judge-all.ts";
 import { answerKey, KeptFolder } from "./ablations/kept-folder.ts";
 import { usual } from "./ablations/settings.ts";

@@ -1,5 +1,5 @@
 /**
- * `npx tsx scripts/train-static.ts --recording atlas --out models/static-v0.json`: trains the forecaster `static` on the
+ * `npx tsx scripts/train-static.ts --recording atlas --out models/static-v1.json`: trains the forecaster `static` on the
  * recording's tasks of split `train` (or `--tasks a,b`), and prints its scores on families left out in turn. How it does on
  * others: `kernelcast evaluate --forecaster static:FILE`.
  */

@@ -70,6 +70,9 @@ class Config:
     report_every: int = 500
     train_splits: list[str] = field(default_factory=lambda: ["train"])
     judge_splits: list[str] = field(default_factory=lambda: ["validation"])
+    """Judged at each report."""
+    curve_splits: list[str] = field(default_factory=lambda: ["validation", "test"])
+    """Judged at the end, for the learning curve; nothing is chosen by them."""
 
 
 def scores(out: torch.Tensor, truth: torch.Tensor, bound: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -335,7 +338,7 @@ def read_config(given: list[str]) -> Config:
 
 
 def curve(trainer: Trainer, model: Forecaster, name: str) -> list[dict]:
-    """A point of the learning curve for each judged split and view: how much was learned from, and the scores."""
+    """A point of the learning curve for each split and view: how much was learned from, and the scores."""
     config = trainer.config
     learned = {
         "tasks": len(trainer.tasks),
@@ -346,8 +349,8 @@ def curve(trainer: Trainer, model: Forecaster, name: str) -> list[dict]:
     }
     return [
         {"forecaster": name, **learned, "split": split, "view": view, "scores": scores | {"auroc of p_ok": scores["auroc_ok"]}}
-        for split, corpus in trainer.judged.items()
-        for view, scores in judge(model, corpus).items()
+        for split in config.curve_splits
+        for view, scores in judge(model, Corpus(trainer.data.of_split(split), trainer.device)).items()
     ]
 
 

@@ -1,5 +1,5 @@
 """
-`python3 -m kernelcast_train.export_compare --model model.pt --data FOLDER --out models/compare-v0.json`: writes the comparison
+`python3 -m kernelcast_train.export_compare --model model.pt --data FOLDER --out models/compare-v1.json`: writes the comparison
 network, without its part that reads text, for `src/forecast/compare`. Weights are float16, little-endian, base64.
 """
 

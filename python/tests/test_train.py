@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 
 from kernelcast_train.batches import Augmentation, disguise, groups_by_length  # noqa: E402
 from kernelcast_train.data import likeness, load_dataset, part_of_task  # noqa: E402
-from kernelcast_train.embedded import Config, Trainer  # noqa: E402
+from kernelcast_train.embedded import Config, Trainer, curve, read_config  # noqa: E402
 from kernelcast_train.judge import auroc, calibration, pairwise, spearman  # noqa: E402
 from kernelcast_train.model import Encoder, Shape  # noqa: E402
 from kernelcast_train.scores import below, crps, log_score  # noqa: E402
@@ -119,3 +119,18 @@ def test_a_short_run_learns_to_rank(folder, use_text, capsys):
     trainer.train()
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["validation"]["start"]["pairwise"] > 0.8
+
+
+def test_the_curve_says_what_was_learned_from(folder):
+    small = {"narrow": 8, "width": 16, "layers": 1, "heads": 2, "inner": 16, "described": 8, "steps": 2, "pretrain_steps": 1}
+    config = read_config([json.dumps(small), '{"train_families": 1, "train_kernels": 0.5, "curve_splits": ["validation"]}'])
+    trainer = Trainer(config, load_dataset(folder), torch.device("cpu"))
+    trainer.pretrain()
+    points = curve(trainer, trainer.train(), "x")
+    assert [(point["split"], point["view"]) for point in points] == [("validation", "start"), ("validation", "search")]
+    assert points[0] | {"tasks": 1, "families": 1, "kernels": 31, "share": 0.5, "seed": 1, "forecaster": "x"} == points[0]
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(SystemExit, match="unknown setting stepps"):
+        read_config(['{"stepps": 3}'])

@@ -125,6 +125,7 @@ function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined, gp
     ...withInterval("aurc", scores.aurc),
     ...withInterval("aurc_normalised", scores["aurc normalised"]),
     ...withInterval("auroc_ok", scores["auroc of p_ok"]),
+    ...withInterval("auroc_ok_with_compile_errors", scores["auroc with compile errors"]),
     kernels_per_second: kernelsPerSecond(evaluation),
     ...costDocument(evaluation),
     worth: worthDocument(worthOfForecaster(evaluation), gpuUsdPerHour),
@@ -180,6 +181,7 @@ const jsonNames: Readonly<Record<ScoreName, string>> = {
   aurc: "aurc",
   "aurc normalised": "aurc_normalised",
   "auroc of p_ok": "auroc_ok",
+  "auroc with compile errors": "auroc_ok_with_compile_errors",
 };
 
 function byTask({ judged, scores }: Evaluation): Json[] {

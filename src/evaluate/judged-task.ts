@@ -17,6 +17,8 @@ export interface JudgedTask {
   readonly judged: readonly JudgedForecast[];
   /** log2(runtime in µs) of every working kernel of the task, anchors too: what children are compared with. */
   readonly log2Us: ReadonlyMap<string, number>;
+  /** Kernels that compile evidence showed not to compile; they were not forecast. 0 where none was given. */
+  readonly compileErrors?: number;
   /** The constant distribution that forecasts must beat. */
   readonly prior: RuntimeDistribution;
 }

@@ -38,6 +38,25 @@ describe("scoreTask", () => {
     expect(scores.crps).toBeLessThan(scores["crps of prior"] as number);
   });
 
+  it("counts kernels that were seen not to compile as failures below all others", () => {
+    const task = judged(16, () => 0);
+    // Of the two failing kernels, one is forecast below all and one above.
+    const odds = new Map([
+      ["k7", 0.1],
+      ["k15", 1],
+    ]);
+    const mixed = task.judged.map((one) => {
+      return { ...one, forecast: { ...one.forecast, pOk: odds.get(one.kernelId) ?? 0.9 } };
+    });
+    const scores = (compileErrors: number): TaskScores => scoreTask({ ...task, judged: mixed, compileErrors }, 1);
+    const [without, withSix] = [scores(0), scores(6)];
+    expect(without["auroc with compile errors"]).toBe(without["auroc of p_ok"]);
+    expect(withSix["auroc of p_ok"]).toBe(without["auroc of p_ok"]);
+    expect(withSix["auroc with compile errors"]).toBeCloseTo((2 * (without["auroc of p_ok"] as number) + 6) / 8, 12);
+    const working = mixed.filter(({ log2Us }) => log2Us !== undefined);
+    expect(scoreTask({ ...task, judged: working, compileErrors: 3 }, 1)["auroc with compile errors"]).toBe(1);
+  });
+
   it("gives reversed forecasts none", () => {
     const task = judged(160, () => 0);
     const reversed = task.judged.map((one) => ({ ...one, forecast: { ...one.forecast, m: -one.forecast.m } }));

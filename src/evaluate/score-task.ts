@@ -39,6 +39,7 @@ export const scoreNames = [
   "aurc",
   "aurc normalised",
   "auroc of p_ok",
+  "auroc with compile errors",
 ] as const;
 
 export type ScoreName = (typeof scoreNames)[number];
@@ -54,6 +55,11 @@ export function scoreTask(task: JudgedTask, seed: number): TaskScores {
   const pairs = (range?: PairRange): number | undefined => pairwiseAccuracy(predicted, truth, range);
   const top = topTenth(working, seed);
   const risks = working.map(riskOf);
+  const works = task.judged.map(({ log2Us }) => log2Us !== undefined);
+  const separation = auroc(
+    task.judged.map(({ forecast }) => forecast.pOk),
+    works,
+  );
   return {
     pairwise: pairs(),
     "pairwise 1.1-1.5": pairs({ atLeast: 1.1, below: 1.5 }),
@@ -67,11 +73,20 @@ export function scoreTask(task: JudgedTask, seed: number): TaskScores {
     ...winScores(winForecasts(task), [seed, task.taskId]),
     aurc: areaUnderRisk(risks),
     "aurc normalised": normalisedAreaUnderRisk(risks),
-    "auroc of p_ok": auroc(
-      task.judged.map(({ forecast }) => forecast.pOk),
-      task.judged.map(({ log2Us }) => log2Us !== undefined),
-    ),
+    "auroc of p_ok": separation,
+    "auroc with compile errors": withCompileErrors(separation, works, task.compileErrors ?? 0),
   };
+}
+
+/** The AUROC where kernels that the compiler was seen to refuse count as failures below all that were forecast. */
+function withCompileErrors(
+  separation: number | undefined,
+  works: readonly boolean[],
+  refused: number,
+): number | undefined {
+  const failed = works.filter((one) => !one).length;
+  if (refused === 0 || failed === works.length) return separation;
+  return ((separation ?? 0) * failed + refused) / (failed + refused);
 }
 
 /** The error of a forecast's median and its mean width, both in log2 units. */

@@ -78,8 +78,8 @@ describe("a runtime that leaks", () => {
   });
 
   test.each([
-    ["static", () => loadStaticForecaster("models/static-v0.json")],
-    ["compare", () => loadCompareForecaster("models/compare-v0.json")],
+    ["static", () => loadStaticForecaster("models/static-v1.json")],
+    ["compare", () => loadCompareForecaster("models/compare-v1.json")],
   ] as const)("moves no forecast of %s", async (_, load) => {
     const alone = await forecastsOf(load, plain, "raw");
     expect(await forecastsOf(load, leaks["comment"]!, "raw")).toEqual(alone);

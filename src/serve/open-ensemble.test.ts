@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -106,9 +105,11 @@ const smallModel = fileURLToPath(new URL("../forecast/embedded/__fixtures__/smal
 
 describe("the forecasters that ship", () => {
   it("have recipes fitted to the models that ship", async () => {
-    const all = Object.keys(shippedMembers).filter((name) => existsSync(shippedMembers[name]!.model));
-    for (const names of [...all.map((name) => [name]), all]) {
-      const path = join(shippedMembers["static"]!.model, "..", `ensemble-${names.join("+")}.json`);
+    const models = join(shippedMembers["static"]!.model, "..");
+    const recipes = (await readdir(models)).flatMap((name) => /^ensemble-(.+)\.json$/.exec(name)?.[1] ?? []);
+    expect(recipes).toEqual(expect.arrayContaining([...Object.keys(shippedMembers), "static+compare"]));
+    for (const names of recipes.map((recipe) => recipe.split("+"))) {
+      const path = join(models, `ensemble-${names.join("+")}.json`);
       const { members, fittedOn } = parseEnsembleRecipe(await readFile(path, "utf8"), path);
       expect(members.map(({ name }) => name)).toEqual(names);
       for (const { name, modelSha256 } of members)
@@ -118,10 +119,12 @@ describe("the forecasters that ship", () => {
   });
 
   it("open as auto and by their names, and nothing else does", async () => {
-    const present = Object.keys(shippedMembers).filter((name) => existsSync(shippedMembers[name]!.model));
     const auto = await openForecaster("auto");
-    expect(auto.name).toBe(`ensemble:${present.join("+")}`);
+    expect(auto.name).toBe("ensemble:static+compare");
     await auto.close?.();
+    const calibrated = await openForecaster("compare");
+    expect(calibrated.name).toBe("compare");
+    expect(await medianOf(calibrated)).toBe(await medianOf(await openForecaster("ensemble:compare")));
     expect((await openForecaster("ensemble:static")).name).toBe("ensemble:static");
     checkForecaster("embedded");
     const embedded = await openForecaster(`embedded:${smallModel}`, { env: { KERNELCAST_ONNX: "web" } });

@@ -13,6 +13,8 @@ import { packagePath } from "./package-paths.ts";
  */
 export interface MemberSource {
   readonly model: string;
+  /** `auto` leaves it out (docs/decisions/0011-auto.md). */
+  readonly onlyByName?: true;
   /** With what the members of an ensemble share. */
   readonly open: (model: string, facts?: FactsCache) => Promise<Forecaster>;
 }
@@ -20,20 +22,21 @@ export interface MemberSource {
 /** Forecasters that ship with the package, by name, in the order of `auto`. A model that is not there is not a member. */
 export const shippedMembers: Readonly<Record<string, MemberSource>> = {
   static: {
-    model: packagePath("models/static-v0.json"),
+    model: packagePath("models/static-v1.json"),
     open: async (model, facts) => {
       const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
       return loadStaticForecaster(model, facts);
     },
   },
   compare: {
-    model: packagePath("models/compare-v0.json"),
+    model: packagePath("models/compare-v1.json"),
     open: async (model, facts) => {
       const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
       return loadCompareForecaster(model, facts);
     },
   },
   embedded: {
+    onlyByName: true,
     model: packagePath("models/embedded-v1/head.json"),
     open: async (model, facts) => {
       const { loadEmbeddedForecaster } = await import("../forecast/embedded/load-embedded-forecaster.ts");
@@ -44,6 +47,8 @@ export const shippedMembers: Readonly<Record<string, MemberSource>> = {
 
 export interface OpenEnsembleOptions {
   readonly sources?: Readonly<Record<string, MemberSource>>;
+  /** What the forecaster is called; `ensemble:` and its members' names otherwise. */
+  readonly name?: string;
   /** Folder of the recipes `ensemble-NAMES.json`. */
   readonly folder?: string;
   readonly facts?: FactsCache | undefined;
@@ -93,15 +98,18 @@ export async function openEnsemble(detail: string, options: OpenEnsembleOptions 
     }),
   );
   const device = members.find((member) => member.device !== undefined)?.device;
-  return createEnsembleForecaster({ name: `ensemble:${names.join("+")}`, members, ...(device ? { device } : {}) });
+  return createEnsembleForecaster({
+    name: options.name ?? `ensemble:${names.join("+")}`,
+    members,
+    ...(device ? { device } : {}),
+  });
 }
 
-/** Opens the best that ships: the ensemble of every member whose model is there. */
+/** Opens the best that ships: the ensemble of the members that are worth their time and whose model is there. */
 export async function openAuto(options: OpenEnsembleOptions = {}): Promise<Forecaster> {
   const { sources = shippedMembers } = options;
-  const present = await Promise.all(
-    Object.entries(sources).map(async ([name, { model }]) => ((await exists(model)) ? [name] : [])),
-  );
+  const wanted = Object.entries(sources).filter(([, { onlyByName }]) => !onlyByName);
+  const present = await Promise.all(wanted.map(async ([name, { model }]) => ((await exists(model)) ? [name] : [])));
   const names = present.flat();
   if (names.length === 0)
     throw new KernelcastError("model", "no forecaster's model is in the package; install it again");

@@ -83,7 +83,7 @@ function modelOpener(kind: string): Opener {
 }
 
 async function openStatic(detail: string, { facts }: OpenForecasterOptions): Promise<Forecaster> {
-  const path = detail === "" ? packagePath("models/static-v0.json") : detail;
+  const path = detail === "" ? packagePath("models/static-v1.json") : detail;
   try {
     const { loadStaticForecaster } = await import("../forecast/static/load-static-forecaster.ts");
     return await loadStaticForecaster(path, facts);
@@ -95,14 +95,15 @@ async function openStatic(detail: string, { facts }: OpenForecasterOptions): Pro
 }
 
 async function openCompare(detail: string, { facts }: OpenForecasterOptions): Promise<Forecaster> {
+  if (detail === "") return openEnsemble("compare", { facts, name: "compare" });
   const { loadCompareForecaster } = await import("../forecast/compare/load-compare-forecaster.ts");
-  return loadCompareForecaster(detail === "" ? packagePath("models/compare-v0.json") : detail, facts);
+  return loadCompareForecaster(detail, facts);
 }
 
-async function openEmbedded(detail: string, { env }: OpenForecasterOptions): Promise<Forecaster> {
+async function openEmbedded(detail: string, { env, facts }: OpenForecasterOptions): Promise<Forecaster> {
+  if (detail === "") return openEnsemble("embedded", { facts, name: "embedded" });
   const { loadEmbeddedForecaster } = await import("../forecast/embedded/load-embedded-forecaster.ts");
-  const folder = detail === "" ? packagePath("models/embedded-v1") : detail;
-  return loadEmbeddedForecaster(folder, undefined, env ? { env } : {});
+  return loadEmbeddedForecaster(detail, facts, env ? { env } : {});
 }
 
 async function openCommand(command: string, { limitSeconds, env, signal }: OpenForecasterOptions): Promise<Forecaster> {

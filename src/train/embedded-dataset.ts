@@ -9,6 +9,7 @@ import {
 } from "../domain/index.ts";
 import { wordRuns } from "../forecast/source/likeness.ts";
 import type { Tokenizer } from "../forecast/embedded/tokenizer.ts";
+import { FactsCache } from "../forecast/static/facts-cache.ts";
 import { featureVector, type FeatureContext } from "../forecast/static/features.ts";
 import { kernelFacts } from "../forecast/static/kernel-facts.ts";
 
@@ -80,8 +81,9 @@ function example(
   const { status, evidence } = measurement;
   const us = recordedRuntimeUs(measurement);
   const { ids, magnitudes } = tokenizer.encode(kernel, task, limit);
+  const facts = new FactsCache();
   const features = (given: typeof evidence): (number | null)[] =>
-    Array.from(featureVector(kernelFacts(kernel, task, device, given), context), (value) =>
+    Array.from(featureVector(facts.get(kernel, task, device, given), context), (value) =>
       Number.isFinite(value) ? Number(value.toPrecision(5)) : null,
     );
   return {

@@ -8,7 +8,8 @@ import {
   type Task,
 } from "../domain/index.ts";
 import { factsDistance, featureVector, type FeatureContext } from "../forecast/static/features.ts";
-import { kernelFacts, type KernelFacts } from "../forecast/static/kernel-facts.ts";
+import { FactsCache } from "../forecast/static/facts-cache.ts";
+import type { KernelFacts } from "../forecast/static/kernel-facts.ts";
 
 /** A measured kernel that may correct an example's forecast. */
 export interface Neighbour {
@@ -81,14 +82,15 @@ export function taskExamples(recording: Recording, taskId: string, device: Devic
 
 function describeKernels(recording: Recording, task: Task, device: DeviceInfo): Described[] {
   const measurements = recording.measurements(task.taskId, device.name);
+  const facts = new FactsCache();
   return recording.kernels(task.taskId).flatMap((recorded) => {
     const measurement = measurements.get(recorded.kernel.kernelId);
     if (!measurement) return [];
     const { evidence, status } = measurement;
     const us = recordedRuntimeUs(measurement);
-    const bare = kernelFacts(recorded.kernel, task, device, undefined);
+    const bare = facts.get(recorded.kernel, task, device, undefined);
     const hasEvidence = evidence !== undefined && status !== "compile_error";
-    const compiled = hasEvidence ? kernelFacts(recorded.kernel, task, device, evidence) : undefined;
+    const compiled = hasEvidence ? facts.get(recorded.kernel, task, device, evidence) : undefined;
     return [{ recorded, measurement, log2Us: us === undefined ? undefined : Math.log2(us), bare, compiled }];
   });
 }

@@ -7,7 +7,7 @@ import { loadRecording } from "../../src/formats/load-recording.ts";
 const recording = await loadRecording("atlas");
 const [deviceName = ""] = recording.devices;
 const device = recording.deviceInfos?.get(deviceName) as DeviceInfo;
-const forecaster = await loadStaticForecaster("models/static-v0.json");
+const forecaster = await loadStaticForecaster("models/static-v1.json");
 const taskIds = [...recording.tasks.keys()];
 
 /** What a hand that slips, or a model that goes astray, does to a source. `from` and `length` are shares of it. */

@@ -6,7 +6,7 @@ import { createCompareForecaster } from "./compare-forecaster.ts";
 import { forecasterContract } from "../../testing/forecaster-contract.ts";
 import { syntheticRequest } from "../../testing/synthetic-request.ts";
 
-const path = fileURLToPath(new URL("../../../models/compare-v0.json", import.meta.url));
+const path = fileURLToPath(new URL("../../../models/compare-v1.json", import.meta.url));
 const text = await readFile(path, "utf8");
 const open = () => createCompareForecaster(parseCompareModel(text, path));
 

@@ -1,5 +1,6 @@
 import type { DeviceInfo, Precision, Task } from "../../domain/index.ts";
 import type { OperationName } from "./analysis/profile.ts";
+import { executionFeatures } from "./execution-features.ts";
 import { accessWidth, sectorEfficiency, totalOperations, type KernelFacts } from "./kernel-facts.ts";
 import { costNames, type CostName } from "./launch-cost.ts";
 import { textCounts } from "./text-facts.ts";
@@ -282,6 +283,7 @@ const all: readonly Feature[] = [
   ...mixFeatures,
   ...textFeatures,
   ...faultFeatures,
+  ...executionFeatures.map(({ name, value }): Feature => ({ name, value: ({ execution }) => value(execution) })),
   ...evidenceFeatures,
 ];
 

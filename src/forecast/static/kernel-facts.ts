@@ -2,6 +2,7 @@ import type { DeviceInfo, Evidence, Kernel, Task } from "../../domain/index.ts";
 import { preprocess } from "./analysis/preprocess.ts";
 import { profileKernel } from "./analysis/profile-kernel.ts";
 import type { GlobalSite, LaunchProfile, OperationName } from "./analysis/profile.ts";
+import { executionFacts, withEvidence, type ExecutionFacts } from "./execution/execution-facts.ts";
 import { faultFacts, type FaultFacts } from "./fault-facts.ts";
 import { costNames, launchCost, type CostName, type LaunchCost } from "./launch-cost.ts";
 import { textFacts, type TextFacts } from "./text-facts.ts";
@@ -21,17 +22,20 @@ export interface KernelFacts {
   readonly times: Readonly<Record<CostName, number>>;
   readonly text: TextFacts;
   readonly faults: FaultFacts;
+  /** What running some blocks showed. */
+  readonly execution: ExecutionFacts;
   readonly evidence: Evidence | undefined;
   readonly skipped: number;
   readonly missing: number;
 }
 
-/** Reads a kernel's facts. Never fails on a source. */
+/** Reads a kernel's facts; `ran` is what running it shows, where that is known. Never fails on a source. */
 export function kernelFacts(
   kernel: Kernel,
   task: Task,
   device: DeviceInfo,
   evidence: Evidence | undefined,
+  ran: ExecutionFacts = executionFacts(kernel, task),
 ): KernelFacts {
   const tokens = preprocess(kernel.source, kernel.compileOptions);
   const { launches: profiles, skipped, missing } = profileKernel(kernel, task, tokens);
@@ -49,6 +53,7 @@ export function kernelFacts(
     times,
     text: textFacts(tokens),
     faults: faultFacts(kernel.source, profiles, task),
+    execution: withEvidence(ran, kernel, task, evidence),
     evidence,
     skipped,
     missing,

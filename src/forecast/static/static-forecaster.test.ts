@@ -6,7 +6,7 @@ import { featureGroups } from "./feature-words.ts";
 import { featureNames } from "./features.ts";
 import { loadStaticForecaster } from "./load-static-forecaster.ts";
 
-const model = "models/static-v0.json";
+const model = "models/static-v1.json";
 const n = 1 << 22;
 const task = taskOf("copy", n);
 const anchor: Anchor = {

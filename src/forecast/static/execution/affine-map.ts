@@ -31,6 +31,11 @@ export function invert({ base, directions }: AffineMap, element: number): number
   return number;
 }
 
+/** How many numbers `alongStill` finds. */
+export function stillCount({ directions }: AffineMap): number {
+  return directions.reduce((count, { extent, stride }) => (stride === 0 ? count * extent : count), 1);
+}
+
 /** All numbers that differ from one only along directions in which nothing moves. */
 export function alongStill({ directions }: AffineMap, number: number): number[] {
   let numbers = [number];

@@ -1,5 +1,5 @@
 import { fastOperation } from "./fast-arithmetic.ts";
-import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
+import { laneOf, mapLanes, zeroLanes, zipLanes, type Lanes } from "./lanes.ts";
 import { cutToInteger, fit, Mistyped, Unsupported } from "./rounding.ts";
 import { isFloating, scalarType, type ScalarName, type ScalarType } from "./types.ts";
 
@@ -25,19 +25,28 @@ function integerRank({ name, bytes }: ScalarType): number {
   return bytes < 4 ? 0 : integerRanks.indexOf(name);
 }
 
-const converters = new Map<string, (x: number) => number>();
+type Conversion = "none" | "floats" | ((x: number) => number);
+
+const conversions = new Map<ScalarType, Map<ScalarType, Conversion>>();
 
 /** A value of one scalar type as one of another. */
 export function convertLanes(lanes: Lanes, from: ScalarType, to: ScalarType): Lanes {
-  if (from === to || to.name === "void" || widens(from.name, to.name)) return lanes;
-  if (to.name === "f32" && typeof lanes !== "number") return toFloats(lanes);
-  const key = `${from.name} ${to.name}`;
-  let convert = converters.get(key);
-  if (!convert) {
-    convert = converter(from, to);
-    converters.set(key, convert);
+  if (from === to) return lanes;
+  const conversion = conversionOf(from, to);
+  if (conversion === "none") return lanes;
+  if (conversion !== "floats") return mapLanes(lanes, conversion);
+  return typeof lanes === "number" ? Math.fround(lanes) : toFloats(lanes);
+}
+
+function conversionOf(from: ScalarType, to: ScalarType): Conversion {
+  const ofType = conversions.get(from) ?? new Map<ScalarType, Conversion>();
+  let conversion = ofType.get(to);
+  if (conversion === undefined) {
+    const isSame = to.name === "void" || widens(from.name, to.name);
+    conversion = isSame ? "none" : to.name === "f32" ? "floats" : converter(from, to);
+    conversions.set(from, ofType.set(to, conversion));
   }
-  return mapLanes(lanes, convert);
+  return conversion;
 }
 
 function converter(from: ScalarType, to: ScalarType): (x: number) => number {
@@ -58,7 +67,7 @@ function widens(from: ScalarName, to: ScalarName): boolean {
 }
 
 function toFloats(lanes: Float64Array): Float64Array {
-  const result = new Float64Array(lanes.length);
+  const result = zeroLanes(lanes.length);
   for (let lane = 0; lane < lanes.length; lane++) result[lane] = Math.fround(lanes[lane] as number);
   return result;
 }
@@ -74,14 +83,14 @@ export function operate(operator: string, type: ScalarType, a: Lanes, b: Lanes):
 
 type Operation = (x: number, y: number) => number;
 
-const operations = new Map<string, Operation>();
+const operations = new Map<ScalarName, Map<string, Operation>>();
 
 function operationOf(operator: string, name: ScalarName): Operation {
-  const key = `${operator} ${name}`;
-  let operation = operations.get(key);
+  const ofType = operations.get(name) ?? new Map<string, Operation>();
+  let operation = ofType.get(operator);
   if (!operation) {
     operation = isFloating(scalarType(name)) ? floatOperation(operator, name) : integerOperation(operator, name);
-    operations.set(key, operation);
+    operations.set(name, ofType.set(operator, operation));
   }
   return operation;
 }
@@ -192,7 +201,14 @@ export function isComparison(operator: string): boolean {
   return Object.hasOwn(comparisons, operator);
 }
 
+function isLess(a: Lanes, b: Lanes): Lanes {
+  const result = zeroLanes(typeof a === "number" ? (b as Float64Array).length : a.length);
+  for (let lane = 0; lane < result.length; lane++) result[lane] = laneOf(a, lane) < laneOf(b, lane) ? 1 : 0;
+  return result;
+}
+
 /** 0 or 1 in each lane. */
 export function compare(operator: string, a: Lanes, b: Lanes): Lanes {
+  if (operator === "<" && (typeof a !== "number" || typeof b !== "number")) return isLess(a, b);
   return zipLanes(a, b, comparisons[operator] as Operation);
 }

@@ -1,5 +1,5 @@
 import type { Intrinsic } from "./intrinsics.ts";
-import { laneOf, type Lanes, type Mask } from "./lanes.ts";
+import { laneOf, lanesFrom, type Lanes, type Mask } from "./lanes.ts";
 import type { Run } from "./run.ts";
 import { scalarType } from "./types.ts";
 import { noValue, scalarOfValue } from "./values.ts";
@@ -41,7 +41,7 @@ function readWord(run: Run, source: Lanes, at: number, filled: Lanes): Lanes {
   const loaded = machine.load(scalarType("u32"), shifted(source, at));
   machine.mask = before;
   if (typeof loaded !== "number" || count === before.count) return loaded;
-  return Float64Array.from(active, (on) => (on === 0 ? 0 : loaded));
+  return lanesFrom(active.length, (lane) => (active[lane] === 0 ? 0 : loaded));
 }
 
 export function commitCopies(run: Run): void {

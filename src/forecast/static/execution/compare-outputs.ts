@@ -1,7 +1,8 @@
 import type { Tolerance } from "../../../domain/index.ts";
 import { accessOf } from "./bytes.ts";
 import { scalarOf } from "./inputs.ts";
-import { pageBytes, type GlobalBuffer } from "./regions.ts";
+import { pageBytes } from "./pages.ts";
+import type { GlobalBuffer } from "./regions.ts";
 import type { SeedOracle } from "./seed-oracle.ts";
 import { scalarType } from "./types.ts";
 
@@ -54,17 +55,29 @@ function agrees(found: number, wanted: number, tolerance: Tolerance): boolean {
   return Math.abs(found - wanted) <= slack * (tolerance.atol + tolerance.rtol * Math.abs(wanted));
 }
 
-/** Some of the elements written, the same ones whichever kernel wrote them. */
+/** Some of the elements written, the same ones whichever kernel wrote them: those of lowest rank. */
 function chooseElements(buffer: GlobalBuffer, count: number): number[] {
-  const ranked: { readonly element: number; readonly rank: number }[] = [];
-  const last = Math.max(...Array.from(buffer.pages.values(), ({ writers }) => Math.max(...writers)));
-  for (const [index, page] of buffer.pages) {
-    for (let at = 0; at < pageBytes; at += buffer.elementBytes) {
-      if (page.writers[at] === 0 || page.writers[at] !== last) continue;
-      const element = (index * pageBytes + at) / buffer.elementBytes;
-      ranked.push({ element, rank: Math.imul(element ^ 0x5bd1e995, 0x9e3779b1) >>> 0 });
+  const elements = writtenElements(buffer);
+  const limit = 2 ** 32 * Math.min(1, (enough * count) / elements.length);
+  const low = elements.filter((element) => rankOf(element) < limit);
+  return (low.length < count ? elements : low).toSorted((a, b) => rankOf(a) - rankOf(b)).slice(0, count);
+}
+
+/** Ranks are as good as random: among so many times as many elements as are wanted, there are enough of low rank. */
+const enough = 4;
+
+function rankOf(element: number): number {
+  return Math.imul(element ^ 0x5bd1e995, 0x9e3779b1) >>> 0;
+}
+
+/** Elements that the last launch to write to a buffer has written. */
+function writtenElements({ pages, lastWriter, elementBytes }: GlobalBuffer): number[] {
+  const elements: number[] = [];
+  for (const [index, { shared, writers, base }] of pages) {
+    if (shared || lastWriter === 0) continue;
+    for (let at = 0; at < pageBytes; at += elementBytes) {
+      if (writers[base + at] === lastWriter) elements.push((index * pageBytes + at) / elementBytes);
     }
   }
-  ranked.sort((a, b) => a.rank - b.rank);
-  return ranked.slice(0, count).map(({ element }) => element);
+  return elements;
 }

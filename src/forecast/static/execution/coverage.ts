@@ -2,29 +2,25 @@ import type { GlobalBuffer, Watcher } from "./regions.ts";
 
 /** Counts the elements of each output that each block (or thread) of a launch writes. */
 export class CoverageCount {
-  readonly #written = new Map<string, Map<number, Set<number>>>();
+  readonly #written = new Map<string, Map<number, number>>();
 
-  /** Notes a write of the block or thread of a number. */
-  note(buffer: GlobalBuffer, offset: number, bytes: number, number: number): void {
-    const parts = this.#written.get(buffer.name) ?? new Map<number, Set<number>>();
-    this.#written.set(buffer.name, parts);
-    const elements = parts.get(number) ?? new Set<number>();
-    parts.set(number, elements);
-    for (let at = offset; at < offset + bytes; at += buffer.elementBytes) {
-      elements.add(Math.floor(at / buffer.elementBytes));
-    }
+  /** Notes that a block or thread writes elements that this launch had not written before. */
+  note(buffer: GlobalBuffer, fresh: number, number: number): void {
+    const parts = this.#written.get(buffer.name) ?? new Map<number, number>();
+    this.#written.set(buffer.name, parts.set(number, (parts.get(number) ?? 0) + fresh));
   }
 
   watcher(numberOf: (lane: number) => number): Watcher {
-    return (buffer, offset, lane, write, bytes) => {
-      if (write && buffer.argument.role === "out") this.note(buffer, offset, bytes, numberOf(lane));
+    return {
+      write: (buffer, _offset, lane, fresh) => {
+        if (fresh > 0 && buffer.argument.role === "out") this.note(buffer, fresh, numberOf(lane));
+      },
     };
   }
 
   /** The most elements of a buffer that all blocks (or threads) can write if none writes more than those that ran. */
   most(name: string, count: number): number {
-    const sizes = [...(this.#written.get(name)?.values() ?? [])].map(({ size }) => size);
-    return Math.max(0, ...sizes) * count;
+    return Math.max(0, ...(this.#written.get(name)?.values() ?? [])) * count;
   }
 }
 

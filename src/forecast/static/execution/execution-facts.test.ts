@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { makeKernel, type Task } from "../../../domain/index.ts";
+import { makeKernel, type Evidence, type Task } from "../../../domain/index.ts";
 import { kernelOf, taskOf } from "../__fixtures__/small-tasks.ts";
-import { executionFacts } from "./execution-facts.ts";
+import { executionFacts, withEvidence } from "./execution-facts.ts";
 
 const n = 4096;
 const shape = { grid: [16, 1, 1], block: [256, 1, 1] } as const;
@@ -40,7 +40,7 @@ function facts(
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     ${body}
   }`;
-  return executionFacts(kernelOf(source, at, n), task, undefined);
+  return executionFacts(kernelOf(source, at, n), task);
 }
 
 describe("executionFacts", () => {
@@ -48,6 +48,18 @@ describe("executionFacts", () => {
     const found = facts("float4 v = reinterpret_cast<const float4*>(x)[i / 4]; y[i] = 2.0f * (&v.x)[i % 4];");
     expect(found).toMatchObject({ ending: "done", faults: {}, differing: 0, reason: "" });
     expect(found.compared).toBeGreaterThan(100);
+  });
+
+  it("tells the same whatever ran before", () => {
+    const bodies = [
+      "y[i] = 2.0f * x[i];",
+      "if (i < 700) y[i] = 3.0f * x[i];",
+      "for (int j = i; j < n; j += 300) y[j] = x[j] + x[j];",
+    ];
+    const [forwards, backwards] = [doubling(), doubling()];
+    const found = bodies.map((body) => facts(body, forwards));
+    expect(bodies.toReversed().map((body) => facts(body, backwards))).toEqual(found.toReversed());
+    expect(found.map(({ compared }) => compared > 0)).toEqual([true, true, true]);
   });
 
   it("sees wrong values", () => {
@@ -140,7 +152,7 @@ describe("executionFacts", () => {
         int i = blockIdx.x * blockDim.x + threadIdx.x;
         y[i] = add(both(x, i), both(x, i));
       }`;
-    expect(executionFacts(kernelOf(source, shape, n), doubling(), undefined)).toMatchObject({
+    expect(executionFacts(kernelOf(source, shape, n), doubling())).toMatchObject({
       reason: "",
       differing: 0,
     });
@@ -194,7 +206,7 @@ describe("executionFacts", () => {
       reason: "a block of 2048 threads; k allows 1024",
     });
     const source = `extern "C" __global__ void __launch_bounds__(64 * 2) k(const float* x, float* y, int n) {}`;
-    expect(executionFacts(kernelOf(source, shape, n), doubling(), undefined)).toMatchObject({ refused: true });
+    expect(executionFacts(kernelOf(source, shape, n), doubling())).toMatchObject({ refused: true });
     const few = makeKernel(
       {
         source,
@@ -203,7 +215,7 @@ describe("executionFacts", () => {
       },
       {},
     );
-    expect(executionFacts(few, doubling(), undefined).reason).toBe("1 arguments for the 3 parameters of k");
+    expect(executionFacts(few, doubling()).reason).toBe("1 arguments for the 3 parameters of k");
   });
 
   it("uses what a compiler says of registers and shared memory", () => {
@@ -212,8 +224,8 @@ describe("executionFacts", () => {
       shape,
       n,
     );
-    const refusal = (evidence: Parameters<typeof executionFacts>[2]) =>
-      executionFacts(kernel, doubling(), evidence).refused;
+    const refusal = (evidence: Evidence) =>
+      withEvidence(executionFacts(kernel, doubling()), kernel, doubling(), evidence).refused;
     expect(refusal({ regs: 248 })).toBe(false);
     expect(refusal({ regs: 249 })).toBe(false);
     expect(refusal({ regs: 257 })).toBe(true);
@@ -239,7 +251,7 @@ describe("executionFacts", () => {
     }`;
     const launch = { kernel: "k", ...shape, smemBytes, args: ["x", "y", { i32: n }] };
     const kernel = makeKernel({ source, launches: [launch], compileOptions: [] }, {});
-    expect(executionFacts(kernel, doubling(), undefined).refused).toBe(refused);
+    expect(executionFacts(kernel, doubling()).refused).toBe(refused);
   });
 
   it("gives no verdict on what it does not model", () => {
@@ -271,13 +283,13 @@ describe("kernels of several launches", () => {
 
   it("runs the blocks of earlier launches that later ones read from", () => {
     const kernel = makeKernel({ source, launches: [part, total], compileOptions: [] }, {});
-    const found = executionFacts(kernel, task(), undefined);
+    const found = executionFacts(kernel, task());
     expect(found).toMatchObject({ ending: "done", faults: {}, differing: 0 });
     expect(found.compared).toBeGreaterThan(1);
   });
 
   it("sees launches in the wrong order", () => {
     const kernel = makeKernel({ source, launches: [total, part], compileOptions: [] }, {});
-    expect(executionFacts(kernel, task(), undefined).faults).toHaveProperty("unwrittenGlobal");
+    expect(executionFacts(kernel, task()).faults).toHaveProperty("unwrittenGlobal");
   });
 });

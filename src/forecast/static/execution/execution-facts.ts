@@ -1,11 +1,12 @@
-import type { Evidence, Kernel, Task } from "../../../domain/index.ts";
+import { resolveLaunch, type Evidence, type Kernel, type Task } from "../../../domain/index.ts";
 import { compareOutputs, type Agreement } from "./compare-outputs.ts";
 import { CoverageCount, coverageOf } from "./coverage.ts";
-import { launchFault, sharedFault } from "./launch-faults.ts";
-import { sampleBlocks, sampleThreads, singleThreads, sizeOf, wholeBlocks } from "./lineup.ts";
-import type { Budget, Fault } from "./machine.ts";
+import { launchFault, resourceFault } from "./launch-faults.ts";
+import { sampleBlocks, sampleThreads, singleThreads, sizeOf } from "./lineup.ts";
+import type { Fault } from "./machine.ts";
 import { planBlocks } from "./plan-blocks.ts";
-import type { FaultKind, GlobalBuffer, Watcher } from "./regions.ts";
+import type { FaultKind, GlobalBuffer } from "./regions.ts";
+import { runBlocks, type BlocksRun } from "./run-blocks.ts";
 import { runLaunch, type LaunchRun } from "./run-launch.ts";
 import { makeBuffers, prepare, SeedOracle, type PreparedKernel } from "./seed-oracle.ts";
 
@@ -33,44 +34,31 @@ export interface ExecutionFacts {
 }
 
 /** Steps for one kernel: some tens of milliseconds. */
-const steps = 1e7;
+const steps = 5e6;
+/** Those of one that will need more: what it does wrong shows early or not at all. */
+const hopeless = 6e5;
+/** Steps to find which blocks of several launches belong together, and to run these. */
+const plannedSteps = 3e6;
 /** Kernels of more launches are not followed from one to the next. */
 const mostLaunches = 8;
 
-/** What is kept of a task: its seed kernel's outputs, and what its kernels' runs showed. */
-interface Kept {
-  readonly oracle: SeedOracle;
-  readonly trials: Map<string, Trial>;
-}
-
 /** Tasks whose pages of inputs, some tens of megabytes each, stay in memory. */
 const keptTasks = 4;
-const keptTrials = 4096;
-const kept = new Map<Task, Kept>();
+const oracles = new Map<Task, SeedOracle>();
 
-/** What is kept of a task, which then counts as the last one used. */
-function keptOf(task: Task): Kept {
-  const known = kept.get(task) ?? { oracle: new SeedOracle(task), trials: new Map<string, Trial>() };
-  kept.delete(task);
-  kept.set(task, known);
-  const [oldest] = kept.keys();
-  if (kept.size > keptTasks && oldest) kept.delete(oldest);
-  return known;
+/** What a task's seed kernel tells; the task then counts as the last one used. */
+function oracleOf(task: Task): SeedOracle {
+  const oracle = oracles.get(task) ?? new SeedOracle(task);
+  oracles.delete(task);
+  oracles.set(task, oracle);
+  const [oldest] = oracles.keys();
+  if (oracles.size > keptTasks && oldest) oracles.delete(oldest);
+  return oracle;
 }
 
-function trialOf(kernel: Kernel, prepared: PreparedKernel, { oracle, trials }: Kept): Trial {
-  const known = trials.get(kernel.kernelId);
-  if (known) return known;
-  const trial = runPrepared(prepared, oracle);
-  if (trials.size >= keptTrials) trials.delete(trials.keys().next().value ?? "");
-  trials.set(kernel.kernelId, trial);
-  return trial;
-}
-
-/** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
-export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | undefined): ExecutionFacts {
-  const guessed = task.workload.args.some(({ role, draw }) => (role === "in" || role === "inout") && !draw);
-  const nothing: ExecutionFacts = {
+/** Facts where nothing has run. */
+function nothingOf(task: Task): ExecutionFacts {
+  return {
     refused: false,
     faults: {},
     endless: false,
@@ -79,22 +67,44 @@ export function executionFacts(kernel: Kernel, task: Task, evidence: Evidence | 
     compared: 0,
     differing: 0,
     coverage: Number.NaN,
-    guessed,
+    guessed: task.workload.args.some(({ role, draw }) => (role === "in" || role === "inout") && !draw),
     reason: "",
   };
-  const known = keptOf(task);
-  const prepared = prepare(kernel, task, known.oracle.inputs);
-  const one = new Set(prepared.launches.map(({ kernel: name }) => name)).size === 1;
-  for (const launch of prepared.launches) {
-    const refusal = launchFault(prepared.program, launch, task, one ? evidence : undefined);
-    if (refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: refusal };
+}
+
+function refusedFacts(task: Task, reason: string): ExecutionFacts {
+  return { ...nothingOf(task), refused: true, ending: "refused", reason };
+}
+
+/** What was seen of a kernel, and what its compiler's evidence adds: a launch may need more than there is. */
+export function withEvidence(
+  facts: ExecutionFacts,
+  kernel: Kernel,
+  task: Task,
+  evidence: Evidence | undefined,
+): ExecutionFacts {
+  if (facts.refused || !evidence || new Set(kernel.launches.map(({ kernel: name }) => name)).size !== 1) return facts;
+  for (const launch of kernel.launches) {
+    const refusal = resourceFault(resolveLaunch(launch, task.workload.sizes), evidence);
+    if (refusal !== undefined) return refusedFacts(task, refusal);
   }
-  const trial = trialOf(kernel, prepared, known);
-  if (trial.refusal !== undefined) return { ...nothing, refused: true, ending: "refused", reason: trial.refusal };
+  return facts;
+}
+
+/** Runs some blocks of a kernel and compares what they write. Never fails on a source. */
+export function executionFacts(kernel: Kernel, task: Task): ExecutionFacts {
+  const oracle = oracleOf(task);
+  const prepared = prepare(kernel, task, oracle.inputs);
+  for (const launch of prepared.launches) {
+    const refusal = launchFault(prepared.program, launch, task);
+    if (refusal !== undefined) return refusedFacts(task, refusal);
+  }
+  const trial = runPrepared(prepared, oracle);
+  if (trial.refusal !== undefined) return refusedFacts(task, trial.refusal);
   const { ending, faults, agreement } = trial;
   const texts = [...faults.map(({ text }) => text), agreement.text, trial.reason];
   return {
-    ...nothing,
+    ...nothingOf(task),
     faults: countFaults(faults),
     endless: ending === "endless",
     mistyped: ending === "mistyped",
@@ -134,14 +144,26 @@ function runPrepared(kernel: PreparedKernel, oracle: SeedOracle): Trial {
     if (alone) return alone;
   }
   const samples = kernel.launches.map(({ grid, block }) => sampleBlocks(grid, block));
-  const first = runBlocks(kernel, kernel.buffers, samples, { left: steps });
+  const budget = { left: steps, hopeless };
+  const first = runBlocks(kernel, {
+    buffers: kernel.buffers,
+    blocks: samples,
+    budget,
+    sampled: true,
+  });
   const adds = kernel.buffers.some(({ atomic, argument }) => atomic && argument.role !== "scratch");
-  if (kernel.launches.length === 1 && !adds) return judgeOrRepeat(kernel, first, samples, oracle);
+  if (kernel.launches.length === 1 && !adds) return judge(kernel, kernel.buffers, first, oracle);
   if (first.ending !== "done" || kernel.launches.length > mostLaunches) return unplanned(first, "");
-  const plan = planBlocks(kernel, oracle.inputs, { left: steps });
+  if (steps - budget.left > plannedSteps) return unplanned(first, "launches that take long");
+  const plan = planBlocks(kernel, oracle.inputs, { left: plannedSteps, hopeless: 0 });
   if (plan.kind === "none") return unplanned(first, plan.reason);
   const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const run = runBlocks(kernel, buffers, plan.blocks, { left: steps }, plan.made);
+  const run = runBlocks(kernel, {
+    buffers,
+    blocks: plan.blocks,
+    budget: { left: plannedSteps, hopeless: 0 },
+    made: plan.made,
+  });
   if (!run.complete) return unplanned(first, "a launch reads what no block that ran has written");
   return judge(kernel, buffers, { ...run, coverage: first.coverage }, oracle, plan.sums);
 }
@@ -163,7 +185,7 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
     const lineup = singleThreads(launch.grid, launch.block, numbers);
     const count = new CoverageCount();
     const watcher = count.watcher((lane) => Math.floor(lane / length));
-    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps }, watcher);
+    const run = runLaunch({ ...kernel, buffers }, launch, 0, lineup, { left: steps, hopeless }, watcher);
     const together = run.sharedBytes > 0 || run.ending === "unsupported" || buffers.some(({ atomic }) => atomic);
     if (together) return undefined;
     const parts = (sizeOf(launch.grid) * sizeOf(launch.block)) / length;
@@ -177,20 +199,6 @@ function runAlone(kernel: PreparedKernel, oracle: SeedOracle): Trial | undefined
     if (run.ending !== "steps" || trial.agreement.compared > 0) break;
   }
   return trial;
-}
-
-/** Blocks that do not end in time are run once more, one alone, if nothing could be compared. */
-function judgeOrRepeat(
-  kernel: PreparedKernel,
-  run: BlocksRun,
-  samples: readonly (readonly number[])[],
-  oracle: SeedOracle,
-): Trial {
-  const trial = judge(kernel, kernel.buffers, run, oracle);
-  if (run.ending !== "steps" || trial.agreement.compared > 0 || oracle.reason !== "") return trial;
-  const buffers = makeBuffers(kernel.task, oracle.inputs);
-  const again = runBlocks(kernel, buffers, [[0]], { left: 2 * steps });
-  return judge(kernel, buffers, { ...again, faults: [...run.faults, ...again.faults] }, oracle);
 }
 
 /** What is certain where the launches' blocks do not belong together: faults of the first launch. */
@@ -208,53 +216,4 @@ function judge(
   const known = oracle.reason === "" && (run.ending === "done" || run.ending === "steps");
   const agreement = known ? compareOutputs(buffers, oracle, kernel.task.tolerance, sums) : notCompared;
   return { ...run, agreement };
-}
-
-interface BlocksRun {
-  readonly ending: LaunchRun["ending"];
-  readonly reason: string;
-  readonly faults: readonly Fault[];
-  readonly firstFaults: readonly Fault[];
-  /** False where something was read that an earlier launch should have written, by a block that did not run. */
-  readonly complete: boolean;
-  readonly coverage: number;
-  readonly refusal: string | undefined;
-}
-
-function runBlocks(
-  kernel: PreparedKernel,
-  buffers: readonly GlobalBuffer[],
-  blocks: readonly (readonly number[])[],
-  budget: Budget,
-  made: readonly ReadonlySet<string>[] = [],
-): BlocksRun {
-  const faults: Fault[] = [];
-  const written = new Set<string>();
-  const counts: { readonly count: CoverageCount; readonly parts: number }[] = [];
-  const result = {
-    firstFaults: [] as readonly Fault[],
-    complete: true,
-    coverage: Number.NaN,
-    refusal: undefined as string | undefined,
-  };
-  for (const [index, launch] of kernel.launches.entries()) {
-    const numbers = blocks[index] ?? [];
-    if (numbers.length === 0) continue;
-    const lineup = wholeBlocks(launch.grid, launch.block, numbers);
-    const count = new CoverageCount();
-    counts.push({ count, parts: sizeOf(launch.grid) });
-    const counter = count.watcher((lane) => lineup.blockOf[lane] as number);
-    const watcher: Watcher = (buffer, offset, lane, write, bytes) => {
-      counter(buffer, offset, lane, write, bytes);
-      const early = !write && written.has(buffer.name) && !buffer.isWritten(Math.floor(offset / buffer.elementBytes));
-      if (early) result.complete = false;
-    };
-    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
-    faults.push(...run.faults);
-    result.refusal ??= sharedFault(launch, run.staticSharedBytes);
-    if (index === 0) result.firstFaults = run.faults;
-    if (run.ending !== "done") return { ...result, ending: run.ending, reason: run.reason, faults };
-    for (const name of made[index] ?? []) written.add(name);
-  }
-  return { ...result, ending: "done", reason: "", faults, coverage: coverageOf(buffers, counts) };
 }

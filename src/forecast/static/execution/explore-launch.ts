@@ -1,8 +1,8 @@
 import type { ResolvedLaunch } from "../../../domain/index.ts";
 import type { AffineMap, Direction } from "./affine-map.ts";
-import { singleThreads, sizeOf, wholeBlocks, type Three } from "./lineup.ts";
+import { inGroups, singleThreads, sizeOf, wholeBlocks, type Three } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import type { GlobalBuffer } from "./regions.ts";
+import type { GlobalBuffer, Watcher } from "./regions.ts";
 import { runLaunch, type Bench, type LaunchRun } from "./run-launch.ts";
 
 /** Where a launch's threads, or its blocks, write in each buffer, as far as their neighbours tell. */
@@ -28,14 +28,20 @@ export function exploreLaunch(
   const lowest = new Map<string, number[]>();
   const size = whole ? sizeOf(block) : 1;
   const before = budget.left;
-  const lineup = whole ? wholeBlocks(grid, block, numbers) : singleThreads(grid, block, numbers);
-  const run = runLaunch({ ...bench, buffers }, launch, index, lineup, budget, (buffer, offset, lane, write) => {
-    if (!write) return;
-    const elements = lowest.get(buffer.name) ?? numbers.map(() => Number.POSITIVE_INFINITY);
-    lowest.set(buffer.name, elements);
-    const at = Math.floor(lane / size);
-    elements[at] = Math.min(elements[at] as number, Math.floor(offset / buffer.elementBytes));
-  });
+  let run: LaunchRun | undefined;
+  let first = 0;
+  for (const group of whole ? inGroups(numbers, block) : [numbers]) {
+    const lineup = whole ? wholeBlocks(grid, block, group) : singleThreads(grid, block, group);
+    const write: Watcher["write"] = (buffer, offset, lane) => {
+      const elements = lowest.get(buffer.name) ?? numbers.map(() => Number.POSITIVE_INFINITY);
+      lowest.set(buffer.name, elements);
+      const at = first + Math.floor(lane / size);
+      elements[at] = Math.min(elements[at] as number, Math.floor(offset / buffer.elementBytes));
+    };
+    run = runLaunch({ ...bench, buffers }, launch, index, lineup, budget, { write });
+    if (run.ending !== "done") break;
+    first += group.length;
+  }
   const maps = new Map<string, AffineMap | undefined>();
   for (const [name, [base = 0, ...others]] of lowest) {
     const directions = axes.map(({ extent, step }, axis): Direction => {
@@ -44,7 +50,7 @@ export function exploreLaunch(
     const usable = Number.isFinite(base) && directions.every(({ stride }) => Number.isFinite(stride) && stride >= 0);
     maps.set(name, usable ? { base, directions } : undefined);
   }
-  return { run, maps, cost: (before - budget.left) / numbers.length };
+  return { run: run as LaunchRun, maps, cost: (before - budget.left) / numbers.length };
 }
 
 function axesOf(grid: Three, block: Three, whole: boolean): { readonly extent: number; readonly step: number }[] {

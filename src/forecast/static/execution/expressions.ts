@@ -24,7 +24,7 @@ export function evaluate(run: Run, expression: Expression, scope: Scope): Value 
   run.machine.step(10);
   switch (expression.kind) {
     case "number":
-      return literal(expression.value, expression.floating, expression.text ?? "");
+      return literalOf(expression);
     case "name":
       return evaluateName(run, expression.name, scope);
     case "member":
@@ -74,6 +74,17 @@ function explicit(run: Run, value: Value, type: ReturnType<Run["type"]>): Value 
     return { kind: "record", type, fields: [part, part] };
   }
   return castTo(run, value, type);
+}
+
+const literals = new WeakMap<Expression, ScalarValue>();
+
+function literalOf(expression: Expression & { kind: "number" }): ScalarValue {
+  let value = literals.get(expression);
+  if (!value) {
+    value = literal(expression.value, expression.floating, expression.text ?? "");
+    literals.set(expression, value);
+  }
+  return value;
 }
 
 function literal(value: number, floating: boolean, text: string): ScalarValue {

@@ -1,4 +1,5 @@
 import { commonType, convertLanes } from "./arithmetic.ts";
+import { fuseFloats } from "./fast-arithmetic.ts";
 import type { Intrinsic } from "./intrinsics.ts";
 import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
 import { fit, Mistyped } from "./rounding.ts";
@@ -137,6 +138,10 @@ function fusedOn(fixed?: ScalarName): Intrinsic {
     const name = fixed ?? floatingOf(given);
     const type = scalarType(name);
     const round = fit[name];
+    if (name === "f32") {
+      const [a, b, c] = [argument(given, 0, type), argument(given, 1, type), argument(given, 2, type)];
+      return scalarValue(fuseFloats(a, b, c), name);
+    }
     const product = zipLanes(argument(given, 0, type), argument(given, 1, type), (x, y) => x * y);
     return scalarValue(
       zipLanes(product, argument(given, 2, type), (x, y) => round(x + y)),

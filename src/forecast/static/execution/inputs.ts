@@ -49,7 +49,13 @@ function drawElement(draw: InputDraw, buffer: number, index: number): number {
 }
 
 /** Fills a stretch of an input from its element `first` on. */
-export function fillInput(argument: TaskArgument, buffer: number, target: Bytes, first: number, count: number): void {
+export function fillInput(
+  argument: TaskArgument,
+  buffer: number,
+  { bytes, base }: { readonly bytes: Bytes; readonly base: number },
+  first: number,
+  count: number,
+): void {
   const name = scalarOf(argument.dtype);
   const floating = /^(f|bf)/.test(name);
   const draw = argument.draw ?? guess(name);
@@ -59,6 +65,7 @@ export function fillInput(argument: TaskArgument, buffer: number, target: Bytes,
     const index = first + element;
     const value = matrix > 0 ? drawMatrixElement(matrix, buffer, index) : drawElement(draw, buffer, index);
     const fitted = floating ? fit[name](value) : cutToInteger(value, name);
-    access.write(target, element * access.bytes, fitted, element * access.bytes + 4);
+    const at = base + element * access.bytes;
+    access.write(bytes, at, fitted, at + 4);
   }
 }

@@ -1,6 +1,6 @@
 import { argument } from "./float-intrinsics.ts";
 import type { Intrinsic } from "./intrinsics.ts";
-import { mapLanes, zipLanes, type Lanes } from "./lanes.ts";
+import { laneOf, lanesFrom, mapLanes, zipLanes, type Lanes } from "./lanes.ts";
 import { scalarType, type ScalarName } from "./types.ts";
 import { scalarValue, type Value } from "./values.ts";
 
@@ -8,9 +8,8 @@ type Three = (x: number, y: number, z: number) => number;
 
 function lanes3(a: Lanes, b: Lanes, c: Lanes, operation: Three): Lanes {
   if (typeof a === "number" && typeof b === "number" && typeof c === "number") return operation(a, b, c);
-  const width = [a, b, c].find((lanes) => typeof lanes !== "number")?.valueOf() as Float64Array;
-  const at = (lanes: Lanes, lane: number): number => (typeof lanes === "number" ? lanes : (lanes[lane] as number));
-  return Float64Array.from({ length: width.length }, (_, lane) => operation(at(a, lane), at(b, lane), at(c, lane)));
+  const { length } = [a, b, c].find((lanes) => typeof lanes !== "number") as Float64Array;
+  return lanesFrom(length, (lane) => operation(laneOf(a, lane), laneOf(b, lane), laneOf(c, lane)));
 }
 
 function on1(from: ScalarName, to: ScalarName, operation: (x: number) => number): Intrinsic {

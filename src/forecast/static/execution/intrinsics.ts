@@ -32,11 +32,29 @@ export function callIntrinsic(run: Run, name: string, call: Expression & { kind:
   if (matrix) return matrix(run, call.arguments, scope);
   const given = call.arguments.map((argument) => run.evaluate(argument, scope));
   run.machine.step(2 * run.machine.width);
-  if (ignored.test(name)) return noValue;
-  if (name.startsWith("make_")) return make(run, name, given);
+  return intrinsicOf(name)(run, given, name);
+}
+
+const mostKept = 4096;
+const kept = new Map<string, Intrinsic>();
+
+/** What a name stands for, looked up once. */
+function intrinsicOf(name: string): Intrinsic {
+  let intrinsic = kept.get(name);
+  if (!intrinsic) {
+    intrinsic = findIntrinsic(name);
+    if (kept.size >= mostKept) kept.clear();
+    kept.set(name, intrinsic);
+  }
+  return intrinsic;
+}
+
+function findIntrinsic(name: string): Intrinsic {
+  if (ignored.test(name)) return () => noValue;
+  if (name.startsWith("make_")) return make;
   for (const table of tables) {
     const intrinsic = table.get(name);
-    if (intrinsic) return intrinsic(run, given, name);
+    if (intrinsic) return intrinsic;
   }
   throw unknownFunction(name);
 }
@@ -50,7 +68,7 @@ function unknownFunction(name: string): Error {
   return known ? new Unsupported(`the function ${name}`) : new Mistyped(`the function ${name}`);
 }
 
-function make(run: Run, name: string, given: readonly Value[]): Value {
+function make(run: Run, given: readonly Value[], name: string): Value {
   const type = builtInType(name.slice("make_".length));
   if (type?.kind !== "record") throw new Unsupported(`the function ${name}`);
   const fields = type.fields.map((field, index) => convert(run, scalarOfValue(given[index]), field.type));

@@ -1,6 +1,33 @@
 /** A number for each lane of a run; a plain number is the same in all lanes. */
 export type Lanes = number | Float64Array;
 
+const slabBytes = 2 ** 16;
+let slab = new ArrayBuffer(slabBytes);
+let used = 0;
+
+/**
+ * Zeros for so many lanes. Small arrays are parts of larger ones: memory for each of its own costs several times what most
+ * operations on them do.
+ */
+export function zeroLanes(width: number): Float64Array {
+  const bytes = 8 * width;
+  if (8 * bytes > slabBytes) return new Float64Array(width);
+  if (used + bytes > slabBytes) {
+    slab = new ArrayBuffer(slabBytes);
+    used = 0;
+  }
+  const lanes = new Float64Array(slab, used, width);
+  used += bytes;
+  return lanes;
+}
+
+/** A number for each lane of a run. */
+export function lanesFrom(width: number, valueOf: (lane: number) => number): Float64Array {
+  const lanes = zeroLanes(width);
+  for (let lane = 0; lane < width; lane++) lanes[lane] = valueOf(lane);
+  return lanes;
+}
+
 /** Which lanes take part. Never changed once made. */
 export interface Mask {
   readonly active: Uint8Array;
@@ -88,7 +115,9 @@ export function union(mask: Mask, other: Mask): Mask {
 export function blend(before: Lanes, now: Lanes, mask: Mask): Lanes {
   if (typeof before === "number" && before === now) return before;
   const { active } = mask;
-  const result = typeof before === "number" ? new Float64Array(active.length).fill(before) : before.slice();
+  const result = zeroLanes(active.length);
+  if (typeof before === "number") result.fill(before);
+  else result.set(before);
   if (typeof now === "number") {
     for (let lane = 0; lane < active.length; lane++) if (active[lane] !== 0) result[lane] = now;
   } else {
@@ -99,7 +128,7 @@ export function blend(before: Lanes, now: Lanes, mask: Mask): Lanes {
 
 export function mapLanes(lanes: Lanes, operation: (x: number) => number): Lanes {
   if (typeof lanes === "number") return operation(lanes);
-  const result = new Float64Array(lanes.length);
+  const result = zeroLanes(lanes.length);
   for (let lane = 0; lane < lanes.length; lane++) result[lane] = operation(lanes[lane] as number);
   return result;
 }
@@ -108,7 +137,7 @@ export function zipLanes(a: Lanes, b: Lanes, operation: (x: number, y: number) =
   if (typeof a === "number") {
     return typeof b === "number" ? operation(a, b) : mapLanes(b, (y) => operation(a, y));
   }
-  const result = new Float64Array(a.length);
+  const result = zeroLanes(a.length);
   if (typeof b === "number") {
     for (let lane = 0; lane < a.length; lane++) result[lane] = operation(a[lane] as number, b);
   } else {

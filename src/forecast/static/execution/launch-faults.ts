@@ -18,36 +18,31 @@ const plainSharedBytes = 49_152;
 const deepestBlock = 64;
 const gridLimit = 65_535;
 
-/**
- * Why a launch would be refused, or undefined where nothing speaks against it. `evidence` is of one kernel: give none where
- * a source launches several.
- */
-export function launchFault(
-  program: Program,
-  launch: ResolvedLaunch,
-  task: Task,
-  evidence: Evidence | undefined,
-): string | undefined {
+/** Why a launch would be refused by what its source tells, or undefined where nothing speaks against it. */
+export function launchFault(program: Program, launch: ResolvedLaunch, task: Task): string | undefined {
   const definition = program.functions.get(launch.kernel);
   if (!definition) return program.skipped > 0 ? undefined : `no kernel is named ${launch.kernel}`;
-  return geometryFault(program, definition, launch, evidence) ?? argumentFault(definition, launch, task);
+  return (
+    geometryFault(program, definition, launch) ?? sharedFault(launch, 0) ?? argumentFault(definition, launch, task)
+  );
 }
 
-function geometryFault(
-  program: Program,
-  definition: FunctionDefinition,
-  launch: ResolvedLaunch,
-  evidence: Evidence | undefined,
-): string | undefined {
+function geometryFault(program: Program, definition: FunctionDefinition, launch: ResolvedLaunch): string | undefined {
   const threads = sizeOf(launch.block);
   const allowed = Math.min(mostThreads, boundOf(program, definition) ?? mostThreads);
   if (threads > allowed) return `a block of ${threads} threads; ${launch.kernel} allows ${allowed}`;
   if (launch.block[2] > deepestBlock) return `a block ${launch.block[2]} threads deep; ${deepestBlock} are allowed`;
   if (launch.grid[1] > gridLimit || launch.grid[2] > gridLimit) return "a grid too large along y or z";
-  const registers = roundUp(evidence?.regs ?? 0, registerStep);
+  return undefined;
+}
+
+/** Why a launch would be refused that takes what the compiler says of its kernel. */
+export function resourceFault(launch: ResolvedLaunch, evidence: Evidence): string | undefined {
+  const threads = sizeOf(launch.block);
+  const registers = roundUp(evidence.regs ?? 0, registerStep);
   if (registers * roundUp(threads, 32) > registersPerBlock)
     return `${registers} registers in each of ${threads} threads`;
-  return sharedFault(launch, evidence?.staticSmem ?? 0);
+  return sharedFault(launch, evidence.staticSmem ?? 0);
 }
 
 /** Why a launch of a kernel with so many bytes of static shared memory would be refused. */

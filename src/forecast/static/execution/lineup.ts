@@ -43,6 +43,15 @@ export function singleThreads(grid: Three, block: Three, numbers: readonly numbe
   };
 }
 
+const groupLanes = 256;
+
+/** Blocks in groups that run together: of one block where blocks are large, as numbers that all threads share cost least. */
+export function inGroups(numbers: readonly number[], block: Three): number[][] {
+  const length = Math.max(1, Math.floor(groupLanes / sizeOf(block)));
+  const count = Math.ceil(numbers.length / length);
+  return Array.from({ length: count }, (_, group) => numbers.slice(group * length, (group + 1) * length));
+}
+
 const sampledLanes = 768;
 
 /** The first block, the last, and one from the middle, as far as they may run together. */

@@ -1,5 +1,6 @@
-import type { Expression } from "../analysis/ast.ts";
+import type { Expression, Statement } from "../analysis/ast.ts";
 import { laneOf, type Mask } from "./lanes.ts";
+import { leavesEarly, LoopForecast } from "./loop-forecast.ts";
 import type { Run } from "./run.ts";
 import type { Scope, Value, Variable } from "./values.ts";
 
@@ -20,10 +21,14 @@ export class LoopWatch {
   #changes = 0;
   #loads = 0;
   #rounds = 0;
+  readonly #forecast: LoopForecast | undefined;
 
-  constructor(run: Run, condition: Expression | undefined, scope: Scope) {
+  constructor(run: Run, { condition, body }: Statement & { kind: "loop" }, scope: Scope) {
     this.#run = run;
     this.#terms = condition && loopVariables(condition, scope);
+    if (this.#terms && condition?.kind === "binary" && !leavesEarly(body)) {
+      this.#forecast = new LoopForecast(run, condition, scope);
+    }
   }
 
   /** Before a round. */
@@ -38,6 +43,7 @@ export class LoopWatch {
     const { changes, machine } = this.#run;
     if (changes === this.#changes) throw machine.loads === this.#loads ? new Endless() : new Waiting();
     if (!this.#terms) return;
+    this.#forecast?.check();
     const same = this.#terms.every(({ value }, index) => isSame(value, this.#values[index], machine.mask));
     this.#rounds = same ? this.#rounds + 1 : 0;
     if (this.#rounds > mostRounds) throw new Endless();

@@ -1,15 +1,15 @@
 import type { Program } from "../analysis/ast.ts";
-import { accessOf } from "./bytes.ts";
-import { laneOf, makeMask, uniformOf, type Lanes, type Mask } from "./lanes.ts";
+import { accessOf, type Access } from "./bytes.ts";
+import { laneOf, makeMask, uniformOf, zeroLanes, type Lanes, type Mask } from "./lanes.ts";
 import {
   DeviceArray,
+  GlobalBuffer,
   LocalArray,
   regionSpan,
   regionStart,
   SharedArray,
   type Accessor,
   type FaultKind,
-  type GlobalBuffer,
   type Region,
   type Watcher,
 } from "./regions.ts";
@@ -45,10 +45,15 @@ export interface Fault {
 /** Steps that a run may take; shared by runs that serve one question. */
 export interface Budget {
   left: number;
+  /** Steps that a run may still take once a loop is seen to need more than are left; without it, all that are left. */
+  readonly hopeless?: number;
 }
 
 const sharedWindow = 2 ** 20;
+/** Bytes of all arrays of a run together. */
 const mostArrayBytes = 2 ** 26;
+/** What watching a byte of shared memory takes. */
+const watchedBytes = 5;
 
 /** What all lanes of a run share: memory, masks, counters. */
 export class Machine implements Accessor {
@@ -71,7 +76,10 @@ export class Machine implements Accessor {
   readonly #budget: Budget;
   readonly #regions: Region[] = [];
   readonly #shared: number[] = [];
+  #held = 0;
   readonly #globals: readonly GlobalBuffer[];
+  /** True where the source declares something that is not modelled, so that its name seems unknown. */
+  undeclared = false;
   /** Reads of shared and global memory so far. */
   loads = 0;
   /** Bytes of shared arrays per block, and of those whose size the source gives. */
@@ -117,6 +125,16 @@ export class Machine implements Accessor {
     if (this.#budget.left < 0) throw new OutOfSteps();
   }
 
+  /** Steps that are left. */
+  get left(): number {
+    return this.#budget.left;
+  }
+
+  /** Tells that the run needs more steps than are left. */
+  giveUp(): void {
+    this.#budget.left = Math.min(this.#budget.left, this.#budget.hopeless ?? Number.POSITIVE_INFINITY);
+  }
+
   fault(kind: FaultKind, lane: number, text: () => string): void {
     const known = this.faults.get(kind);
     if (known) known.count++;
@@ -138,16 +156,24 @@ export class Machine implements Accessor {
     return regionStart(this.#regions.length * regionSpan);
   }
 
+  /** Counts memory that a run takes. */
+  #hold(bytes: number, what: string): void {
+    this.#held += bytes;
+    if (!(this.#held <= mostArrayBytes)) throw new Unsupported(what);
+    this.step(Math.ceil(bytes / 64));
+  }
+
   allocateShared(name: string, bytes: number): number {
     this.sharedBytes += bytes;
     if (bytes > sharedWindow) throw new Unsupported("a shared array too large for any device");
+    this.#hold(watchedBytes * bytes * this.lineup.blockCount, "shared memory of many blocks");
     const address = this.#allocate(new SharedArray(name, bytes, this.lineup.blockCount));
     this.#shared.push(address);
     return address;
   }
 
   allocateLocal(name: string, bytes: number): number {
-    if (bytes * this.width > mostArrayBytes) throw new Unsupported("a large array in every thread");
+    this.#hold(bytes * this.width, "large arrays in every thread");
     return this.#allocate(new LocalArray(name, bytes, this.width));
   }
 
@@ -172,7 +198,7 @@ export class Machine implements Accessor {
   }
 
   allocateDevice(name: string, bytes: number): number {
-    if (bytes > mostArrayBytes) throw new Unsupported("a large array in the source");
+    this.#hold(bytes, "large arrays in the source");
     return this.#allocate(new DeviceArray(name, bytes));
   }
 
@@ -182,7 +208,7 @@ export class Machine implements Accessor {
       if (this.mask.active[lane] === 0) continue;
       const place = laneOf(address, lane);
       const region = this.region(place);
-      if (region && place % align !== 0) this.#misaligned(region, place - regionStart(place), align, lane);
+      if (region && place % align !== 0) this.misaligned(region, place - regionStart(place), align, lane);
       if (typeof address === "number") return;
     }
   }
@@ -197,7 +223,7 @@ export class Machine implements Accessor {
     const access = accessOf(type);
     if (typeof address === "number") return this.#loadAtOne(type, address);
     this.loads++;
-    const result = new Float64Array(this.width);
+    const result = zeroLanes(this.width);
     const { active } = this.mask;
     let region: Region | undefined;
     let start = 0;
@@ -209,8 +235,12 @@ export class Machine implements Accessor {
         if (!region) continue;
         start = regionStart(address[lane] as number);
       }
+      if (region instanceof GlobalBuffer) {
+        lane = region.readLanes(this, access, { address, start, first: lane }, result) - 1;
+        continue;
+      }
       const at = (address[lane] as number) - start;
-      if (at % access.bytes !== 0) this.#misaligned(region, at, access.bytes, lane);
+      if (at % access.bytes !== 0) this.misaligned(region, at, access.bytes, lane);
       else result[lane] = region.read(this, access, at, lane);
     }
     return result;
@@ -223,22 +253,36 @@ export class Machine implements Accessor {
     const access = accessOf(type);
     const at = address - regionStart(address);
     if (at % access.bytes !== 0) {
-      this.#misaligned(region, at, access.bytes, lane);
+      this.misaligned(region, at, access.bytes, lane);
       return 0;
     }
     if (region.space !== "local") this.loads++;
     if (region.space === "global") return region.read(this, access, at, lane);
-    const result = new Float64Array(this.width);
-    const { active } = this.mask;
+    const result = zeroLanes(this.width);
     const row = region instanceof LocalArray ? rowOf(region, type, at, this.width) : undefined;
     if (row) {
       result.set(row);
       return result;
     }
-    for (let other = lane; other < this.width; other++) {
-      if (active[other] !== 0) result[other] = region.read(this, access, at, other);
-    }
+    this.#loadEach(region, access, at, result);
     return result;
+  }
+
+  /** Reads what lies at one offset for each lane; lanes of a warp read the same of a shared array. */
+  #loadEach(region: Region, access: Access, at: number, result: Float64Array): void {
+    const { active } = this.mask;
+    let before = -1;
+    for (let lane = 0; lane < this.width; lane++) {
+      if (active[lane] === 0) continue;
+      const isSame = region.space !== "local" && this.#areTogether(before, lane);
+      result[lane] = isSame ? (result[before] as number) : region.read(this, access, at, lane);
+      before = lane;
+    }
+  }
+
+  /** True of lanes of one warp. */
+  #areTogether(lane: number, other: number): boolean {
+    return this.warpStart[lane] === this.warpStart[other] && this.blockOf[lane] === this.blockOf[other];
   }
 
   /** Writes a scalar to addresses, for the lanes that are running. */
@@ -258,7 +302,7 @@ export class Machine implements Accessor {
       }
       if (!region) continue;
       const at = place - start;
-      if (at % access.bytes !== 0) this.#misaligned(region, at, access.bytes, lane);
+      if (at % access.bytes !== 0) this.misaligned(region, at, access.bytes, lane);
       else region.write(this, access, at, lane, laneOf(value, lane), atomic);
     }
   }
@@ -281,7 +325,7 @@ export class Machine implements Accessor {
     if (!region) return 0;
     const at = address - regionStart(address);
     if (at % access.bytes !== 0) {
-      this.#misaligned(region, at, access.bytes, lane);
+      this.misaligned(region, at, access.bytes, lane);
       return 0;
     }
     if (at < 0 || at + access.bytes > region.bytes) {
@@ -302,7 +346,7 @@ export class Machine implements Accessor {
     return region;
   }
 
-  #misaligned(region: Region, at: number, bytes: number, lane: number): void {
+  misaligned(region: Region, at: number, bytes: number, lane: number): void {
     this.fault("misaligned", lane, () => `accesses ${bytes} bytes at byte ${at} of ${region.name}`);
   }
 

@@ -33,7 +33,7 @@ function product(columns: number): Task {
 
 function differing(body: string, columns: number): { readonly share: number; readonly reason: string } {
   const source = `${header}extern "C" __global__ void k(const half* x, float* y, int n) { ${body} }`;
-  const found = executionFacts(kernelOf(source, warp, 512), product(columns), undefined);
+  const found = executionFacts(kernelOf(source, warp, 512), product(columns));
   expect(found.compared).toBeGreaterThan(50);
   return { share: found.differing / found.compared, reason: found.reason };
 }

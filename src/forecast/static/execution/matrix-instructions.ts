@@ -1,5 +1,5 @@
 import type { Instruction } from "./assembly.ts";
-import { laneOf, type Lanes } from "./lanes.ts";
+import { laneOf, lanesFrom, zeroLanes, type Lanes } from "./lanes.ts";
 import { multiplyAll } from "./matrix-intrinsics.ts";
 import { brainOf, floatOf, halfOf, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
@@ -19,7 +19,7 @@ export function loadMatrices({ run, name, operands, read, write }: Instruction):
     const addressOf = (lane: number, row: number): number =>
       laneOf(rows, (machine.warpStart[lane] as number) + 8 * matrix + row);
     const places = (low: boolean): Float64Array =>
-      Float64Array.from({ length: machine.width }, (_, lane) => {
+      lanesFrom(machine.width, (lane) => {
         const within = lane % lanesPerWarp;
         const [major, minor] = [Math.floor(within / 4), 2 * (within % 4) + (low ? 0 : 1)];
         return turned ? addressOf(lane, minor) + 2 * major : addressOf(lane, major) + 2 * minor;
@@ -31,7 +31,7 @@ export function loadMatrices({ run, name, operands, read, write }: Instruction):
 }
 
 function join(width: number, low: Lanes, high: Lanes): Float64Array {
-  return Float64Array.from({ length: width }, (_, lane) => laneOf(low, lane) + 65_536 * laneOf(high, lane));
+  return lanesFrom(width, (lane) => laneOf(low, lane) + 65_536 * laneOf(high, lane));
 }
 
 /** How the elements of one kind of input lie in registers. */
@@ -75,7 +75,7 @@ export function multiplyRegisters({ run, name, operands, read, write }: Instruct
     c[place] = laneOf(registers[4 + aRegisters + bRegisters + index] as Lanes, lane);
   });
   const product = multiplyAll(a, b, c, warps, [16, 8, k]);
-  const results = [0, 1, 2, 3].map(() => new Float64Array(machine.width));
+  const results = [0, 1, 2, 3].map(() => zeroLanes(machine.width));
   const floating = shape[2] === "f32";
   eachOutput(machine.width, (lane, index, place) => {
     const value = product[place] as number;

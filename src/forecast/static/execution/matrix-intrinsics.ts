@@ -1,5 +1,5 @@
 import type { Expression } from "../analysis/ast.ts";
-import { laneOf, type Lanes } from "./lanes.ts";
+import { laneOf, lanesFrom, zeroLanes, type Lanes } from "./lanes.ts";
 import { placeOf, placeType } from "./places.ts";
 import { fit, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
@@ -55,7 +55,7 @@ function elementAddresses(
   columnMajor: boolean,
 ): Lanes {
   const { width, warpStart } = run.machine;
-  const result = new Float64Array(width);
+  const result = zeroLanes(width);
   for (let lane = 0; lane < width; lane++) {
     const place = index * lanesPerWarp + lane - (warpStart[lane] as number);
     const row = Math.floor(place / held.columns);
@@ -113,7 +113,7 @@ const multiply: Matrix = (run, given, scope) => {
   const round = fit[d.element.name];
   const count = (d.rows * d.columns) / lanesPerWarp;
   for (let index = 0; index < count; index++) {
-    const lanes = Float64Array.from({ length: machine.width }, (_, lane) => {
+    const lanes = lanesFrom(machine.width, (lane) => {
       const start = machine.warpStart[lane] as number;
       return round(product[start * count + index * lanesPerWarp + lane - start] as number);
     });

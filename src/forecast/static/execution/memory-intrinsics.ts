@@ -1,6 +1,6 @@
 import { convertLanes } from "./arithmetic.ts";
 import type { Intrinsic } from "./intrinsics.ts";
-import { laneOf, type Lanes } from "./lanes.ts";
+import { laneOf, zeroLanes, type Lanes } from "./lanes.ts";
 import { assign, load } from "./places.ts";
 import { fit, Mistyped, Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
@@ -45,7 +45,7 @@ function operandOf(value: Value | undefined, type: ScalarType): Lanes {
 function exchangeAll(run: Run, type: ScalarType, address: Lanes, change: (old: number, lane: number) => number): Lanes {
   const { machine } = run;
   const round = fit[type.name];
-  const result = new Float64Array(machine.width);
+  const result = zeroLanes(machine.width);
   machine.step(4 * machine.width);
   run.changes++;
   for (let lane = 0; lane < machine.width; lane++) {

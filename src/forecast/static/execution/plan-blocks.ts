@@ -1,8 +1,9 @@
-import { alongStill, invert } from "./affine-map.ts";
+import { alongStill, invert, stillCount } from "./affine-map.ts";
 import { exploreLaunch, type Exploration } from "./explore-launch.ts";
-import { sampleBlocks, sizeOf, wholeBlocks } from "./lineup.ts";
+import { inGroups, sampleBlocks, sizeOf, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import type { InputPages } from "./regions.ts";
+import type { InputPages } from "./pages.ts";
+import type { GlobalBuffer, Watcher } from "./regions.ts";
 import { runLaunch } from "./run-launch.ts";
 import { makeBuffers, type PreparedKernel } from "./seed-oracle.ts";
 
@@ -82,6 +83,10 @@ function exploreAll(kernel: PreparedKernel, inputs: readonly InputPages[], budge
 function widen(numbers: Set<number>, explored: Explored | undefined, name: string, atomics: ReadonlySet<string>): void {
   const map = explored?.maps.get(name);
   if (!map || !atomics.has(name)) return;
+  if (stillCount(map) > mostThreads) {
+    for (let number = 0; number <= mostThreads; number++) numbers.add(number);
+    return;
+  }
   for (const number of Array.from(numbers)) {
     if (numbers.size > mostThreads) return;
     for (const other of alongStill(map, number)) numbers.add(other);
@@ -104,14 +109,23 @@ function demand(
   const launch = kernel.launches[index] as PreparedKernel["launches"][number];
   const read = new Map<string, Set<number>>();
   const buffers = makeBuffers(kernel.task, inputs);
-  const lineup = wholeBlocks(launch.grid, launch.block, [...own]);
-  const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, (buffer, offset, _lane, write) => {
-    const element = Math.floor(offset / buffer.elementBytes);
-    if (write ? !buffer.atomic : buffer.isWritten(element)) return;
+  const note = (buffer: GlobalBuffer, offset: number): void => {
     const elements = read.get(buffer.name) ?? new Set();
-    read.set(buffer.name, elements.add(element));
-  });
-  if (run.ending !== "done") return "a launch that does not end";
+    read.set(buffer.name, elements.add(Math.floor(offset / buffer.elementBytes)));
+  };
+  const watcher: Watcher = {
+    read: (buffer, offset) => {
+      if (!buffer.isWritten(Math.floor(offset / buffer.elementBytes))) note(buffer, offset);
+    },
+    write: (buffer, offset) => {
+      if (buffer.atomic) note(buffer, offset);
+    },
+  };
+  for (const group of inGroups([...own], launch.block)) {
+    const lineup = wholeBlocks(launch.grid, launch.block, group);
+    const run = runLaunch({ ...kernel, buffers }, launch, index, lineup, budget, watcher);
+    if (run.ending !== "done") return "a launch that does not end";
+  }
   for (let earlier = 0; earlier < index; earlier++) {
     const numbers = needed[earlier] as Set<number>;
     const { maps, atomics } = explored[earlier] as Explored;

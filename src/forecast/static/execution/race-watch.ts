@@ -1,5 +1,6 @@
 const manyWarps = 63;
 const bytesPerWord = 4;
+const allBytes = 15;
 
 /** What a shared array's words remember of who used them since the block's last barrier. */
 export class RaceWatch {
@@ -28,6 +29,7 @@ export class RaceWatch {
   /** Notes a read; tells of a write by another warp since the last barrier, and of bytes that nothing has written. */
   read(offset: number, bytes: number, barriers: number, warp: number): "race" | "unwritten" | undefined {
     const epoch = barriers + 1;
+    if (bytes === bytesPerWord && this.#readsAgain(offset >>> 2, epoch, warp)) return undefined;
     let state: "race" | "unwritten" | undefined;
     for (let word = offset >>> 2; word * bytesPerWord < offset + bytes; word++) {
       const part = bytesIn(word, offset, bytes);
@@ -36,6 +38,17 @@ export class RaceWatch {
       if (((this.#ever[word] as number) & part) !== part) state = "unwritten";
     }
     return state;
+  }
+
+  /** True where a warp reads a whole word that it has read before, and nothing has written it since the last barrier. */
+  #readsAgain(word: number, epoch: number, warp: number): boolean {
+    return (
+      this.#readEpochs[word] === epoch &&
+      this.#readers[word] === warp &&
+      this.#readBytes[word] === allBytes &&
+      this.#ever[word] === allBytes &&
+      this.#epochs[word] !== epoch
+    );
   }
 
   /** Notes a write; true where another warp has used a byte since the last barrier. */

@@ -1,6 +1,6 @@
 import type { TaskArgument } from "../../../domain/index.ts";
-import { Bytes, type Access } from "./bytes.ts";
-import { fillInput } from "./inputs.ts";
+import { Bytes, readAt, writeAt, type Access } from "./bytes.ts";
+import { pageBytes, PageStore, type InputPages, type Page } from "./pages.ts";
 import { RaceWatch } from "./race-watch.ts";
 
 /** Each piece of memory has an address range of its own, so that leaving one never lands in another. */
@@ -31,13 +31,20 @@ export interface Accessor {
   readonly warpOf: Int32Array;
   readonly epochs: Int32Array;
   readonly launch: number;
-  /** Told of every element of a buffer that is read or written, where set. */
   readonly watcher?: Watcher | undefined;
+  /** Lanes that are running. */
+  readonly mask: { readonly active: Uint8Array };
   step(work: number): void;
+  misaligned(region: Region, at: number, bytes: number, lane: number): void;
   fault(kind: FaultKind, lane: number, text: () => string): void;
 }
 
-export type Watcher = (buffer: GlobalBuffer, offset: number, lane: number, write: boolean, bytes: number) => void;
+/** Told of accesses to buffers. */
+export interface Watcher {
+  readonly read?: ((buffer: GlobalBuffer, offset: number, lane: number) => void) | undefined;
+  /** `fresh` elements are those that this launch had not written before. */
+  readonly write?: ((buffer: GlobalBuffer, offset: number, lane: number, fresh: number) => void) | undefined;
+}
 
 /** A piece of memory: a buffer, a shared array of each block, or an array of each thread. */
 export interface Region {
@@ -48,21 +55,6 @@ export interface Region {
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void;
 }
 
-export const pageBytes = 512;
-/** Pages of one input that are kept, some 1.5 KB each; others are drawn again. */
-const keptPages = 16_384;
-
-interface Page {
-  readonly bytes: Bytes;
-  /** For each byte, one more than the launch that wrote it last; 0 as it was in the beginning. */
-  readonly writers: Uint8Array;
-  /** True where it holds drawn input to begin with. */
-  readonly drawn: boolean;
-}
-
-/** Pages of inputs, which all runs on a task share. */
-export type InputPages = Map<number, Bytes>;
-
 /** A task argument in device memory, made page by page as it is touched. */
 export class GlobalBuffer implements Region {
   readonly space = "global";
@@ -71,17 +63,18 @@ export class GlobalBuffer implements Region {
   readonly argument: TaskArgument;
   /** Set once an atomic has touched it: other blocks would have, too. */
   atomic = false;
-  readonly #index: number;
   readonly elementBytes: number;
   readonly #inputs: InputPages;
   readonly pages = new Map<number, Page>();
+  /** One more than the last launch that has written to it. */
+  lastWriter = 0;
+  readonly #store = new PageStore();
   #last: Page | undefined;
   #lastIndex = -1;
 
-  constructor(argument: TaskArgument, index: number, elementBytes: number, inputs: InputPages) {
+  constructor(argument: TaskArgument, elementBytes: number, inputs: InputPages) {
     this.argument = argument;
     this.name = argument.name;
-    this.#index = index;
     this.elementBytes = elementBytes;
     this.bytes = argument.shape.reduce((product, extent) => product * extent, elementBytes);
     this.#inputs = inputs;
@@ -94,13 +87,13 @@ export class GlobalBuffer implements Region {
     }
     const index = Math.floor(offset / pageBytes);
     const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
-    const at = offset - index * pageBytes;
-    by.watcher?.(this, offset, lane, false, access.bytes);
+    const at = page.base + offset - index * pageBytes;
+    by.watcher?.read?.(this, offset, lane);
     const writer = page.writers[at] as number;
     if (writer === 0 && !page.drawn) {
       by.fault("unwrittenGlobal", lane, () => `reads ${this.name}[${offset / this.elementBytes}], which holds nothing`);
     }
-    return access.read(page.bytes, at, at + 4);
+    return readAt(access, page.bytes, at, at + 4);
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void {
@@ -109,26 +102,71 @@ export class GlobalBuffer implements Region {
       return;
     }
     if (atomic) this.atomic = true;
-    by.watcher?.(this, offset, lane, true, access.bytes);
     const index = Math.floor(offset / pageBytes);
-    const page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
-    const at = offset - index * pageBytes;
-    access.write(page.bytes, at, value, at + 4);
+    let page = index === this.#lastIndex ? (this.#last as Page) : this.#page(index, by);
+    if (page.shared) page = this.#ownPage(index, page);
+    const at = page.base + offset - index * pageBytes;
+    by.watcher?.write?.(this, offset, lane, page.writers[at] === by.launch + 1 ? 0 : this.#elementsIn(access.bytes));
+    writeAt(access, page.bytes, at, value, at + 4);
+    this.lastWriter = Math.max(this.lastWriter, by.launch + 1);
     for (let byte = at; byte < at + access.bytes; byte++) page.writers[byte] = by.launch + 1;
+  }
+
+  #elementsIn(bytes: number): number {
+    return Math.max(1, Math.floor(bytes / this.elementBytes));
+  }
+
+  /**
+   * Reads for the running lanes from `first` on, as long as their addresses belong to this buffer, which begins at `start`;
+   * returns the lane after those.
+   */
+  readLanes(
+    by: Accessor,
+    access: Access,
+    { address, start, first }: { readonly address: Float64Array; readonly start: number; readonly first: number },
+    result: Float64Array,
+  ): number {
+    const { active } = by.mask;
+    const { bytes } = access;
+    let page: Page | undefined;
+    let pageStart = 0;
+    for (let lane = first; lane < address.length; lane++) {
+      if (active[lane] === 0) continue;
+      const offset = (address[lane] as number) - start;
+      const at = offset - pageStart;
+      if (page && at >= 0 && at + bytes <= pageBytes && at % bytes === 0) {
+        result[lane] = readAt(access, page.bytes, page.base + at, page.base + at + 4);
+        continue;
+      }
+      if (offset < -regionSpan / 2 || offset >= regionSpan / 2) return lane;
+      if (offset % bytes !== 0) by.misaligned(this, offset, bytes, lane);
+      else result[lane] = this.read(by, access, offset, lane);
+      page = this.#plainPage(by);
+      pageStart = this.#lastIndex * pageBytes;
+    }
+    return address.length;
+  }
+
+  /** The page touched last if there is nothing to note about reading from it. */
+  #plainPage({ watcher }: Accessor): Page | undefined {
+    const isWhole = (this.#lastIndex + 1) * pageBytes <= this.bytes;
+    return isWhole && !watcher?.read && this.#last?.drawn ? this.#last : undefined;
   }
 
   /** What an element holds. */
   valueOf(element: number, access: Access): number {
     const offset = element * this.elementBytes;
     const page = this.pages.get(Math.floor(offset / pageBytes));
-    return page ? access.read(page.bytes, offset % pageBytes, (offset % pageBytes) + 4) : Number.NaN;
+    if (!page) return Number.NaN;
+    const at = page.base + (offset % pageBytes);
+    return readAt(access, page.bytes, at, at + 4);
   }
 
   /** True where a launch has written an element. */
   isWritten(element: number): boolean {
     const offset = element * this.elementBytes;
     const page = this.pages.get(Math.floor(offset / pageBytes));
-    return page !== undefined && page.writers[offset % pageBytes] !== 0;
+    return page !== undefined && page.writers[page.base + (offset % pageBytes)] !== 0;
   }
 
   #place(offset: number): string {
@@ -146,25 +184,17 @@ export class GlobalBuffer implements Region {
   #makePage(index: number, by: Accessor): Page {
     by.step(pageBytes);
     const drawn = this.argument.role === "in" || this.argument.role === "inout";
-    const bytes = new Bytes(pageBytes);
-    if (drawn) bytes.u8.set(this.#input(index).u8);
-    else bytes.u8.fill(0xff);
-    const page: Page = { bytes, writers: new Uint8Array(pageBytes), drawn };
+    const page = drawn ? this.#inputs.page(index) : this.#store.empty();
     this.pages.set(index, page);
     return page;
   }
 
-  #input(index: number): Bytes {
-    let bytes = this.#inputs.get(index);
-    if (!bytes) {
-      bytes = new Bytes(pageBytes);
-      const first = (index * pageBytes) / this.elementBytes;
-      const count = Math.min(pageBytes, this.bytes - index * pageBytes) / this.elementBytes;
-      fillInput(this.argument, this.#index, bytes, first, count);
-      if (this.#inputs.size >= keptPages) this.#inputs.clear();
-      this.#inputs.set(index, bytes);
-    }
-    return bytes;
+  /** A page that may be written to in place of one that others look at, too. */
+  #ownPage(index: number, shared: Page): Page {
+    const page = this.#store.copy(shared);
+    this.pages.set(index, page);
+    this.#last = page;
+    return page;
   }
 }
 
@@ -198,12 +228,12 @@ export class SharedArray implements Region {
         return `reads byte ${offset} of ${this.name}, which ${what}`;
       });
     }
-    return access.read(this.#storage[block] as Bytes, offset, offset + 4);
+    return readAt(access, this.#storage[block] as Bytes, offset, offset + 4);
   }
 
   /** Reads without noting it. */
   peek(by: Accessor, access: Access, offset: number, lane: number): number {
-    return access.read(this.#storage[by.blockOf[lane] as number] as Bytes, offset, offset + 4);
+    return readAt(access, this.#storage[by.blockOf[lane] as number] as Bytes, offset, offset + 4);
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number, atomic: boolean): void {
@@ -213,7 +243,7 @@ export class SharedArray implements Region {
     }
     const block = by.blockOf[lane] as number;
     const storage = this.#storage[block] as Bytes;
-    const changes = atomic || access.read(storage, offset, offset + 4) !== value;
+    const changes = atomic || readAt(access, storage, offset, offset + 4) !== value;
     const watch = this.#watches[block] as RaceWatch;
     const warp = by.warpOf[lane] as number;
     if (watch.write(offset, access.bytes, by.epochs[block] as number, warp, atomic, changes)) {
@@ -223,7 +253,7 @@ export class SharedArray implements Region {
         () => `writes byte ${offset} of ${this.name}, which another warp uses without a barrier between`,
       );
     }
-    access.write(storage, offset, value, offset + 4);
+    writeAt(access, storage, offset, value, offset + 4);
   }
 }
 
@@ -249,7 +279,7 @@ export class LocalArray implements Region {
       return 0;
     }
     const at = ((offset >>> 2) * this.#width + lane) * 4 + (offset & 3);
-    return access.read(this.words, at, at + 4 * this.#width);
+    return readAt(access, this.words, at, at + 4 * this.#width);
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number): void {
@@ -258,7 +288,7 @@ export class LocalArray implements Region {
       return;
     }
     const at = ((offset >>> 2) * this.#width + lane) * 4 + (offset & 3);
-    access.write(this.words, at, value, at + 4 * this.#width);
+    writeAt(access, this.words, at, value, at + 4 * this.#width);
   }
 }
 
@@ -276,13 +306,13 @@ export class DeviceArray implements Region {
   }
 
   read(by: Accessor, access: Access, offset: number, lane: number): number {
-    if (offset >= 0 && offset + access.bytes <= this.bytes) return access.read(this.#storage, offset, offset + 4);
+    if (offset >= 0 && offset + access.bytes <= this.bytes) return readAt(access, this.#storage, offset, offset + 4);
     by.fault("globalRead", lane, () => `reads byte ${offset} of ${this.name}, which has ${this.bytes}`);
     return 0;
   }
 
   write(by: Accessor, access: Access, offset: number, lane: number, value: number): void {
-    if (offset >= 0 && offset + access.bytes <= this.bytes) access.write(this.#storage, offset, value, offset + 4);
+    if (offset >= 0 && offset + access.bytes <= this.bytes) writeAt(access, this.#storage, offset, value, offset + 4);
     else by.fault("globalWrite", lane, () => `writes byte ${offset} of ${this.name}, which has ${this.bytes}`);
   }
 }

@@ -57,7 +57,8 @@ export function runLaunch(
     else if (error instanceof Endless) ending = "endless";
     else if (error instanceof Waiting) ending = "waiting";
     else {
-      ending = error instanceof Mistyped && bench.program.skipped === 0 ? "mistyped" : "unsupported";
+      const understood = bench.program.skipped === 0 && !machine.undeclared;
+      ending = error instanceof Mistyped && understood ? "mistyped" : "unsupported";
       reason = error instanceof Unsupported ? error.message : `failure: ${String(error)}`;
     }
   }

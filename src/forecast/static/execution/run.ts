@@ -3,7 +3,7 @@ import { declare } from "./declarations.ts";
 import { evaluate } from "./expressions.ts";
 import { none, type Mask } from "./lanes.ts";
 import type { Machine } from "./machine.ts";
-import { Unsupported } from "./rounding.ts";
+import { Mistyped, Unsupported } from "./rounding.ts";
 import { resolveType } from "./resolve-type.ts";
 import { visit } from "./statements.ts";
 import type { Type } from "./types.ts";
@@ -64,6 +64,7 @@ export class Run {
       declare(this, declarator, shared, this.globals);
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error;
+      if (!(error instanceof Mistyped)) this.machine.undeclared = true;
     }
   }
 

@@ -7,14 +7,16 @@ import { exploreLaunch, type Exploration } from "./explore-launch.ts";
 import { scalarOf } from "./inputs.ts";
 import { singleThreads, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
-import { GlobalBuffer, type InputPages, type Watcher } from "./regions.ts";
+import { InputPages } from "./pages.ts";
+import { GlobalBuffer, type Watcher } from "./regions.ts";
 import { runLaunch, type Bench } from "./run-launch.ts";
 import { scalarType } from "./types.ts";
 
 /** Buffers of a task, empty but for inputs, which are drawn as they are touched. */
 export function makeBuffers(task: Task, inputs: readonly InputPages[]): GlobalBuffer[] {
   return task.workload.args.map(
-    (argument, index) => new GlobalBuffer(argument, index, dtypeBytes(argument.dtype), inputs[index] ?? new Map()),
+    (argument, index) =>
+      new GlobalBuffer(argument, dtypeBytes(argument.dtype), inputs[index] ?? new InputPages(argument, index)),
   );
 }
 
@@ -30,8 +32,10 @@ export function prepare(kernel: Kernel, task: Task, inputs: readonly InputPages[
   return { source: kernel.source, program, task, buffers: makeBuffers(task, inputs), launches };
 }
 
-/** Steps in all, and those to see where threads write: a seed kernel that takes more is not followed. */
-const totalSteps = 1e8;
+/** Answers that are kept: kernels alike write the same elements. */
+const keptAnswers = 1024;
+/** Steps for one answer, and those to see where threads write: a seed kernel that takes more is not followed. */
+const answerSteps = 4e7;
 const exploringSteps = 3e7;
 const mostLanes = 256;
 const mostLaunches = 4;
@@ -41,9 +45,8 @@ export class SeedOracle {
   readonly inputs: readonly InputPages[];
   readonly #task: Task;
   readonly #bench: PreparedKernel;
-  readonly #budget: Budget = { left: totalSteps };
   readonly #explored: Exploration[] = [];
-  readonly #known = new Map<string, number>();
+  readonly #known = new Map<string, readonly (number | undefined)[]>();
   /** Steps that one thread takes; sets how many elements are asked for. */
   #cost = 0;
   #whole = false;
@@ -52,7 +55,7 @@ export class SeedOracle {
 
   constructor(task: Task) {
     this.#task = task;
-    this.inputs = task.workload.args.map(() => new Map());
+    this.inputs = task.workload.args.map((argument, index) => new InputPages(argument, index));
     this.#bench = prepare(task.seedKernel, task, this.inputs);
     if (this.#bench.launches.length > mostLaunches) this.reason = "many launches";
     else this.#explore();
@@ -86,37 +89,41 @@ export class SeedOracle {
     }
   }
 
-  /** What elements of an output should be; undefined for what it cannot tell. */
-  values(name: string, elements: readonly number[]): (number | undefined)[] {
-    const missing = elements.filter((element) => !this.#known.has(`${name} ${element}`));
-    if (missing.length > 0 && this.reason === "") this.#run(name, missing);
-    return elements.map((element) => this.#known.get(`${name} ${element}`));
+  /** What elements of an output should be; undefined for what it cannot tell. Depends on nothing asked before. */
+  values(name: string, elements: readonly number[]): readonly (number | undefined)[] {
+    const key = `${name} ${elements.join(" ")}`;
+    let values = this.#known.get(key);
+    if (!values) {
+      values = this.reason === "" ? this.#run(name, elements) : elements.map(() => undefined);
+      if (this.#known.size >= keptAnswers) this.#known.clear();
+      this.#known.set(key, values);
+    }
+    return values;
   }
 
   /** Runs of each launch the threads that write the elements, or what lies at the same place in another buffer. */
-  #run(name: string, missing: readonly number[]): void {
+  #run(name: string, elements: readonly number[]): (number | undefined)[] {
     const buffers = makeBuffers(this.#task, this.inputs);
     const buffer = buffers.find((candidate) => candidate.name === name);
-    if (!this.#runLaunches(buffers, name, missing) || !buffer || buffer.atomic) return;
+    if (!this.#runLaunches(buffers, name, elements) || !buffer || buffer.atomic) return elements.map(() => undefined);
     const access = accessOf(scalarType(scalarOf(buffer.argument.dtype)));
-    for (const element of missing) {
-      if (buffer.isWritten(element)) this.#known.set(`${name} ${element}`, buffer.valueOf(element, access));
-    }
+    return elements.map((element) => (buffer.isWritten(element) ? buffer.valueOf(element, access) : undefined));
   }
 
   /** False where a launch reads what a thread would have written that did not run. */
   #runLaunches(buffers: readonly GlobalBuffer[], name: string, elements: readonly number[]): boolean {
     const made = new Set<string>();
     let complete = true;
-    const watcher: Watcher = (buffer, offset, _lane, write) => {
-      if (!write && made.has(buffer.name) && !buffer.isWritten(offset / buffer.elementBytes)) complete = false;
+    const budget: Budget = { left: answerSteps };
+    const read: Watcher["read"] = (buffer, offset) => {
+      if (made.has(buffer.name) && !buffer.isWritten(offset / buffer.elementBytes)) complete = false;
     };
     for (const [index, launch] of this.#bench.launches.entries()) {
       const numbers = this.#threads(index, name, elements);
       if (numbers.length === 0) return false;
       const { grid, block } = launch;
       const lineup = this.#whole ? wholeBlocks(grid, block, numbers) : singleThreads(grid, block, numbers);
-      const run = runLaunch({ ...this.#bench, buffers }, launch, index, lineup, this.#budget, watcher);
+      const run = runLaunch({ ...this.#bench, buffers }, launch, index, lineup, budget, { read });
       if (run.ending !== "done") return false;
       for (const written of this.#explored[index]?.maps.keys() ?? []) made.add(written);
     }

@@ -122,7 +122,7 @@ function visitLoop(run: Run, loop: Loop, scope: Scope): void {
   const before = machine.mask;
   const outer = run.loop;
   let done = none(before);
-  const watch = new LoopWatch(run, loop.condition, inner);
+  const watch = new LoopWatch(run, loop, inner);
   for (let first = true; machine.mask.count > 0; first = false) {
     machine.step(machine.width);
     watch.start();

@@ -60,19 +60,21 @@ export type Entry =
 /** Names and what they stand for, with the scope around them. */
 export class Scope {
   readonly parent: Scope | undefined;
-  readonly #entries = new Map<string, Entry>();
+  /** Undefined while there are none: most scopes stay empty. */
+  #entries: Map<string, Entry> | undefined;
 
   constructor(parent?: Scope) {
     this.parent = parent;
   }
 
   declare(name: string, entry: Entry): void {
+    this.#entries ??= new Map();
     this.#entries.set(name, entry);
   }
 
   lookUp(name: string): Entry | undefined {
-    let entry = this.#entries.get(name);
-    for (let scope = this.parent; !entry && scope; scope = scope.parent) entry = scope.#entries.get(name);
+    let entry = this.#entries?.get(name);
+    for (let scope = this.parent; !entry && scope; scope = scope.parent) entry = scope.#entries?.get(name);
     return entry;
   }
 }

@@ -1,5 +1,5 @@
 import type { Intrinsic } from "./intrinsics.ts";
-import { laneOf, type Lanes } from "./lanes.ts";
+import { laneOf, lanesFrom, zeroLanes, type Lanes } from "./lanes.ts";
 import { Unsupported } from "./rounding.ts";
 import type { Run } from "./run.ts";
 import { noValue, scalarOfValue, scalarValue, type ScalarValue, type Value } from "./values.ts";
@@ -41,7 +41,7 @@ function shuffled(run: Run, value: Value, argument: Lanes, width: number, source
   const given = scalarOfValue(value);
   if (typeof given.lanes === "number") return given;
   const { warpStart, width: lanes } = run.machine;
-  const result = new Float64Array(lanes);
+  const result = zeroLanes(lanes);
   for (let lane = 0; lane < lanes; lane++) {
     const start = warpStart[lane] as number;
     const from = start + source(lane - start, laneOf(argument, lane), width);
@@ -76,7 +76,7 @@ function together(
 ): ScalarValue {
   const value = scalarOfValue(given.at(-1)).lanes;
   const mask = given.length > 1 ? scalarOfValue(given[0]).lanes : 0xffffffff;
-  const lanes = new Float64Array(run.machine.width);
+  const lanes = zeroLanes(run.machine.width);
   byWarp(run, (members, start) => {
     const named = members.filter((lane) => (laneOf(mask, members[0] as number) >>> (lane - start)) & 1);
     const found = figure(
@@ -118,7 +118,7 @@ function reduce(operation: (x: number, y: number) => number): Intrinsic {
 
 const matches: Intrinsic = (run, given) => {
   const value = scalarOfValue(given[1]).lanes;
-  const lanes = new Float64Array(run.machine.width);
+  const lanes = zeroLanes(run.machine.width);
   byWarp(run, (members, start) => {
     const places = members.map((lane) => lane - start);
     const values = members.map((lane) => laneOf(value, lane));
@@ -128,7 +128,7 @@ const matches: Intrinsic = (run, given) => {
 };
 
 const activeMask: Intrinsic = (run) => {
-  const lanes = new Float64Array(run.machine.width);
+  const lanes = zeroLanes(run.machine.width);
   byWarp(run, (members, start) => {
     const bits = members.reduce((sum, lane) => sum | (1 << (lane - start)), 0) >>> 0;
     for (const lane of members) lanes[lane] = bits;
@@ -155,9 +155,10 @@ function votingBarrier(figure: (count: number, threads: number) => number): Intr
       threads[block] = (threads[block] as number) + 1;
       if (laneOf(value, lane) !== 0) counts[block] = (counts[block] as number) + 1;
     }
-    const lanes = Float64Array.from(machine.blockOf, (block) =>
-      figure(counts[block] as number, threads[block] as number),
-    );
+    const lanes = lanesFrom(machine.width, (lane) => {
+      const block = machine.blockOf[lane] as number;
+      return figure(counts[block] as number, threads[block] as number);
+    });
     return scalarValue(lanes, "i32");
   };
 }
