@@ -5,7 +5,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { mainDevice, sha256Hex, type DeviceInfo, type Recording } from "../src/domain/index.ts";
+import { mainDevice, sha256Hex, type Recording } from "../src/domain/index.ts";
 import { evaluateForecasters, type Evaluation, type NamedForecaster } from "../src/evaluate/evaluate-forecasters.ts";
 import { evaluationDocuments } from "../src/evaluate/evaluation-document.ts";
 import type { ScoreName } from "../src/evaluate/score-task.ts";
