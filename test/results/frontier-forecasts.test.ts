@@ -33,7 +33,7 @@ it("published forecasts are what the published answers say to the prompts that t
     "forecast --forecaster anthropic:claude --recording atlas --split test --per-task 50 --seed 1 --batch-format plain";
   const command = [...asked.split(" "), "--tasks", "softmax-f32"];
   const written = await runCli([...command, "--batch-out", prompts, "--json"]);
-  expect(written.code, written.stderr).toBe(0);
+  expect(written).toMatchObject({ code: 0 });
   const own = published.filter(({ prompt_sha256: id }) => {
     const text = answers.get(id);
     expect(text).toBeDefined();
@@ -47,7 +47,7 @@ it("published forecasts are what the published answers say to the prompts that t
   });
   expect(own).toHaveLength(50);
   const read = await runCli([...command, "--batch-in", prompts, "--save", saved, "--json"]);
-  expect(read.code, read.stderr).toBe(0);
+  expect(read).toMatchObject({ code: 0 });
   const byId = (list: readonly Row[]): Row[] => list.toSorted((a, b) => (a.kernel_id < b.kernel_id ? -1 : 1));
   expect(byId(rows<Row>(saved))).toEqual(byId(own));
 }, 60_000);
