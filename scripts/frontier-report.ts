@@ -5,11 +5,10 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { mainDevice, sha256Hex, type Recording } from "../src/domain/index.ts";
+import { mainDevice, sha256Hex } from "../src/domain/index.ts";
 import { evaluateForecasters, type Evaluation, type NamedForecaster } from "../src/evaluate/evaluate-forecasters.ts";
 import { evaluationDocuments } from "../src/evaluate/evaluation-document.ts";
 import type { ScoreName } from "../src/evaluate/score-task.ts";
-import type { MeanScore } from "../src/evaluate/score-tasks.ts";
 import { baselineKinds } from "../src/forecast/baseline/baseline-forecaster.ts";
 import { createEnsembleForecaster } from "../src/forecast/ensemble/ensemble-forecaster.ts";
 import { recordedForecaster } from "../src/forecast/recorded/recorded-forecaster.ts";
@@ -19,7 +18,8 @@ import { knownModel } from "../src/language-model/known-models.ts";
 import { recordedDeviceInfo } from "../src/measure/recorded-device-figures.ts";
 import { openForecaster } from "../src/serve/open-forecaster.ts";
 import { calibrateEnsemble } from "../src/train/calibrate-ensemble.ts";
-import { markdownTable } from "./markdown.ts";
+import { interval, markdownTable } from "./markdown.ts";
+import { tasksOfSplit } from "./tasks-of-split.ts";
 
 const { values } = parseArgs({
   options: {
@@ -52,7 +52,7 @@ const raw = recordedForecaster(recorded, { where: values.forecasts });
 const recipe = await calibrateEnsemble(
   [{ name: raw.name, modelSha256: sha256Hex(await readFile(values.forecasts, "utf8")), forecaster: raw }],
   recording,
-  { device, taskIds: tasksOf(recording, "validation"), split: "validation", views: ["seed"] },
+  { device, taskIds: tasksOfSplit(recording, "validation"), split: "validation", views: ["seed"] },
 );
 const calibrated = createEnsembleForecaster({
   name: `${raw.name}, calibrated`,
@@ -77,7 +77,7 @@ await writeFile(`${values.out}.md`, page());
 for (const { forecaster } of named) await forecaster.close?.();
 
 async function judgeSplit(split: string): Promise<void> {
-  const options = { device, taskIds: tasksOf(recording, split), perTask, seed };
+  const options = { device, taskIds: tasksOfSplit(recording, split), perTask, seed };
   const result = await evaluateForecasters(named, recording, { ...options, view: "start", evidence: true });
   const setting = { recording: values.recording, split, device: device.name, view: "start", evidence: true } as const;
   documents.push(...evaluationDocuments({ ...result, setting: { ...setting, sources: "raw", seed, notes: [] } }));
@@ -88,7 +88,10 @@ async function judgeSplit(split: string): Promise<void> {
     ...(split === "validation" ? ["The calibration was fitted on these; only the raw forecasts are honest here."] : []),
     markdownTable(
       ["forecaster", ...columns.map(([title]) => title)],
-      result.evaluations.map(({ label, scores }) => [label, ...columns.map(([, name]) => cell(scores.scores[name]))]),
+      result.evaluations.map(({ label, scores }) => [
+        label,
+        ...columns.map(([, name]) => interval(scores.scores[name])),
+      ]),
     ),
     ...result.evaluations.slice(1).flatMap(against),
   );
@@ -96,19 +99,7 @@ async function judgeSplit(split: string): Promise<void> {
 
 function against({ label, isBaseline, paired }: Evaluation): string[] {
   if (isBaseline || !paired) return [];
-  return [`${label} less raw, paired by task: CRPS ${cell(paired.crps)}, pairwise ${cell(paired.pairwise)}.`];
-}
-
-function tasksOf(from: Recording, wanted: string): string[] {
-  return [...from.tasks.values()]
-    .filter(({ split, task }) => (split ?? task.split) === wanted)
-    .map(({ task }) => task.taskId);
-}
-
-function cell({ mean, low, high }: MeanScore): string {
-  if (mean === undefined) return "–";
-  const text = mean.toFixed(3);
-  return low === undefined || high === undefined ? text : `${text} (${low.toFixed(3)} to ${high.toFixed(3)})`;
+  return [`${label} less raw, paired by task: CRPS ${interval(paired.crps)}, pairwise ${interval(paired.pairwise)}.`];
 }
 
 /** Tokens by what the forecasts say they cost, and what these would be at list prices of a few models. */
