@@ -1,0 +1,86 @@
+import { normalCdf, normalPdf, normalQuantile, type Forecast } from "../../domain/index.ts";
+import { expectedGain, type Target } from "./gain.ts";
+
+/** Gauss–Hermite nodes and weights for a standard normal, five of them: exact for polynomials up to the ninth degree. */
+const nodes = [-2.8569700138728056, -1.3556261799742659, 0, 1.3556261799742659, 2.8569700138728056] as const;
+const weights = [
+  0.011257411327720689, 0.22207592200561265, 0.5333333333333333, 0.22207592200561265, 0.011257411327720689,
+] as const;
+
+/**
+ * What measuring each candidate is expected to bring beyond its own gain: how much better the next choice is for knowing the
+ * outcome, because the errors of kernels that are alike are correlated. One step ahead:
+ * E[max over the others of their gain, given the outcome] − E[the same, had the outcome told nothing of them]. Never negative.
+ */
+export function valueOfInformation(
+  forecasts: readonly Forecast[],
+  target: Target,
+  correlation: Float64Array,
+): readonly number[] {
+  return forecasts.map((_, row) => Math.max(0, informationOf(row, forecasts, target, correlation)));
+}
+
+function informationOf(row: number, forecasts: readonly Forecast[], target: Target, correlation: Float64Array): number {
+  const { pOk, m, sigmaLow, sigmaHigh } = forecasts[row] as Forecast;
+  const size = forecasts.length;
+  const related = forecasts.flatMap((forecast, other) => {
+    const rho = correlation[row * size + other] as number;
+    return other !== row && rho >= smallestCorrelation ? [{ forecast, rho }] : [];
+  });
+  if (related.length === 0) return 0;
+  const others = forecasts.filter((_, other) => other !== row);
+  let information = 0;
+  nodes.forEach((error, index) => {
+    const y = m + error * (error < 0 ? sigmaLow : sigmaHigh);
+    const after = beats(y, target) ? { ...target, incumbentLog2Us: y } : target;
+    const informed = related.map(({ forecast, rho }) => knowing(forecast, rho, error));
+    information += pOk * (weights[index] as number) * gainOfKnowing(others, related, informed, after);
+  });
+  const failed = related.map(({ forecast, rho }) => knowingFailure(forecast, rho, pOk));
+  return information + (1 - pOk) * gainOfKnowing(others, related, failed, target);
+}
+
+/** Below this what one outcome tells of the other is lost in the rest. */
+const smallestCorrelation = 0.1;
+
+function beats(y: number, { incumbentLog2Us, winLog2 }: Target): boolean {
+  return y <= incumbentLog2Us - winLog2;
+}
+
+/** How much the best of the others' gains rises when those that are related are known better. */
+function gainOfKnowing(
+  others: readonly Forecast[],
+  related: readonly { readonly forecast: Forecast }[],
+  informed: readonly Forecast[],
+  target: Target,
+): number {
+  const gain = (forecast: Forecast): number => expectedGain(forecast, target);
+  const relatedSet = new Set(related.map(({ forecast }) => forecast));
+  let unrelatedBest = 0;
+  for (const other of others) if (!relatedSet.has(other)) unrelatedBest = Math.max(unrelatedBest, gain(other));
+  const before = related.reduce((best, { forecast }) => Math.max(best, gain(forecast)), unrelatedBest);
+  const after = informed.reduce((best, forecast) => Math.max(best, gain(forecast)), unrelatedBest);
+  return after - before;
+}
+
+/** A forecast once the standardised error of a related one is known: moved by its share of it, and narrower. */
+export function knowing(forecast: Forecast, rho: number, error: number): Forecast {
+  const width = Math.sqrt(1 - rho * rho);
+  const shift = rho * error * (error < 0 ? forecast.sigmaLow : forecast.sigmaHigh);
+  return {
+    ...forecast,
+    m: forecast.m + shift,
+    sigmaLow: width * forecast.sigmaLow,
+    sigmaHigh: width * forecast.sigmaHigh,
+  };
+}
+
+/** A forecast once a related kernel has failed: P(ok | the other failed), to first order in the correlation (tetrachoric series). */
+export function knowingFailure(forecast: Forecast, rho: number, otherOk: number): Forecast {
+  if (otherOk >= 1 || forecast.pOk <= 0 || forecast.pOk >= 1) return forecast;
+  const own = normalQuantile(forecast.pOk);
+  // The first two terms of the series can leave the range, the joint probability's bounds cannot.
+  const joint = normalPdf(own) * normalPdf(normalQuantile(otherOk)) * rho;
+  const pOk = (forecast.pOk * (1 - otherOk) - joint) / (1 - otherOk);
+  return { ...forecast, pOk: Math.min(normalCdf(own), Math.max(0, pOk)) };
+}
