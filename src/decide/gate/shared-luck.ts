@@ -28,9 +28,10 @@ export function correlations(
 ): Float64Array {
   const size = kernelIds.length;
   const matrix = new Float64Array(size * size);
+  for (let row = 0; row < size; row++) matrix[row * size + row] = 1;
+  if (!likeness) return matrix;
   for (let row = 0; row < size; row++) {
-    matrix[row * size + row] = 1;
-    for (let column = 0; likeness && column < row; column++) {
+    for (let column = 0; column < row; column++) {
       const value = errorCorrelation(likeness(kernelIds[row] as string, kernelIds[column] as string), model);
       matrix[row * size + column] = value;
       matrix[column * size + row] = value;
