@@ -160,10 +160,7 @@ async function searchOn(
     device: opened.device,
     // What other programs hand in belongs to a run, which is chosen last.
     proposer: isExternal(proposer) ? undefined : await openAny(proposer, task, proposals, deviceName, request),
-    forecaster: policy.needsForecasts ? await forecasterOf(request.forecaster, request) : undefined,
-    ...(request.strongForecaster === undefined
-      ? {}
-      : { strongForecaster: await forecasterOf(request.strongForecaster, request) }),
+    ...(await forecastersOf(request, policy)),
     ...(request.models ? { calls: request.models.calls } : {}),
   };
   try {
@@ -183,6 +180,16 @@ async function openAny(
 ): Promise<Proposer> {
   if (models && namesModel(text)) return openModelProposer(text, models.models);
   return openProposer(text, task, proposals, deviceName);
+}
+
+async function forecastersOf(
+  request: OpenRequest,
+  { needsForecasts }: Policy,
+): Promise<Pick<SearchStages, "forecaster" | "strongForecaster">> {
+  if (!needsForecasts) return { forecaster: undefined };
+  const { strongForecaster: strong } = request;
+  const forecaster = await forecasterOf(request.forecaster, request);
+  return { forecaster, ...(strong === undefined ? {} : { strongForecaster: await forecasterOf(strong, request) }) };
 }
 
 async function forecasterOf(text: string, request: OpenRequest): Promise<Forecaster> {

@@ -67,7 +67,8 @@ export function weigh(
   const outcomes = drawOutcomes(forecasts, target, choleskyFactor(correlation, listed.length), normals);
   const information = measurementsLeft > 1 ? informationOf(listed, target, correlation, options) : [];
   const shortlist = listed.map((prospect, row) => {
-    const told = information[row] ?? 0;
+    // What it takes from the others is counted when they are chosen beside it.
+    const told = Math.max(0, information[row] ?? 0);
     return { prospect, information: told, value: prospect.gain + told };
   });
   const outlook = outlookOf(shortlist, outcomes, measurementsLeft);
