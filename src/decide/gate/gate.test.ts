@@ -7,7 +7,7 @@ import {
   type PolicyContext,
   type StageCosts,
 } from "../../domain/index.ts";
-import { auditProbability } from "./audit.ts";
+import { auditProbability, drawAudits } from "./audit.ts";
 import { createGate } from "./gate.ts";
 
 const winLog2 = Math.log2(1.02);
@@ -148,11 +148,28 @@ describe("audits", () => {
     expect(Math.abs(audits - expected)).toBeLessThan(3 * Math.sqrt(expected));
   });
 
-  it("have a probability that makes them the share asked for", () => {
-    expect(auditProbability(0.05, 19, 100)).toBeCloseTo(0.01, 12);
-    expect(auditProbability(0.05, 4, 0)).toBe(0);
-    expect(auditProbability(0, 4, 12)).toBe(0);
-    expect(auditProbability(0.9, 40, 2)).toBe(1);
+  it("have a probability that makes them the share asked for, as far as there is room", () => {
+    expect(auditProbability(0.05, 19, 100, 50)).toBeCloseTo(0.01, 12);
+    expect(auditProbability(0.05, 4, 0, 50)).toBe(0);
+    expect(auditProbability(0, 4, 12, 50)).toBe(0);
+    expect(auditProbability(0.05, 4, 12, 0)).toBe(0);
+    expect(auditProbability(0.9, 40, 2, 50)).toBe(1);
+    expect(auditProbability(0.9, 40, 12, 3)).toBeCloseTo(3 / 12, 12);
+  });
+
+  it("draw each with the same, exact probability, and never more than their expected number rounded up", () => {
+    const kernelIds = Array.from({ length: 7 }, (_, index) => `k${index}`);
+    for (const probability of [0.05, 0.3, 3 / 7]) {
+      const times = new Map(kernelIds.map((kernelId) => [kernelId, 0]));
+      const rounds = 4000;
+      for (let seed = 0; seed < rounds; seed++) {
+        const drawn = drawAudits(seed, kernelIds, probability);
+        expect(drawn.size).toBeLessThanOrEqual(Math.ceil(7 * probability - 1e-9));
+        for (const kernelId of drawn) times.set(kernelId, (times.get(kernelId) ?? 0) + 1);
+      }
+      const error = 4 * Math.sqrt((probability * (1 - probability)) / rounds);
+      for (const count of times.values()) expect(Math.abs(count / rounds - probability)).toBeLessThan(error);
+    }
   });
 
   it("are not drawn without room for them, nor again for what was skipped before", () => {
@@ -160,7 +177,8 @@ describe("audits", () => {
     const batch = [forecast("fast", 6), forecast("slow", 9), forecast("slower", 9.5)];
     const actions = (given: PolicyContext): string[] => planOf(always, given).decisions.map(({ action }) => action);
     expect(actions(context(batch))).toEqual(["measure", "audit", "audit"]);
-    expect(actions(context(batch, {}, [], 2))).toEqual(["measure", "skip", "skip"]);
+    expect(actions(context(batch, {}, [], 2)).filter((action) => action === "audit")).toHaveLength(1);
+    expect(actions(context(batch, {}, [], 1))).toEqual(["measure", "skip", "skip"]);
     expect(actions(context(batch, { again: true }))).toEqual(["measure", "skip", "skip"]);
   });
 });

@@ -1,5 +1,5 @@
 import type { Decision, Outlook, Policy, PolicyContext, PolicyPlan } from "../../domain/index.ts";
-import { auditProbability, isAudited } from "./audit.ts";
+import { auditProbability, drawAudits } from "./audit.ts";
 import { judgeSurrogate, usdPerPiece } from "./costs.ts";
 import { escalationWorth } from "./escalate.ts";
 import { gainText, measured, percent, skipped, toDecision } from "./explain.ts";
@@ -86,14 +86,11 @@ function decideAll(
 /** Draws among the skipped of a new batch; what was skipped before had its draw then. */
 function auditsOf(rest: readonly Prospect[], chosen: number, context: PolicyContext, { auditShare }: GateOptions) {
   if (context.planning?.again) return undefined;
-  const probability = auditProbability(auditShare, chosen, rest.length);
   const room = context.measurementsLeft - chosen;
-  // Without room for every draw the probability would not be the one logged.
-  if (room <= 0 || rest.length === 0) return undefined;
-  const drawn = rest
-    .map(({ kernelId }) => kernelId)
-    .filter((kernelId) => isAudited(context.seed, kernelId, probability));
-  return drawn.length > room ? undefined : { probability, drawn: new Set(drawn) };
+  const probability = auditProbability(auditShare, chosen, rest.length, room);
+  if (probability === 0) return undefined;
+  const kernelIds = rest.map(({ kernelId }) => kernelId);
+  return { probability, drawn: drawAudits(context.seed, kernelIds, probability) };
 }
 
 /** Why the run should end; undefined while it should not. */

@@ -6,7 +6,7 @@ export type Likeness = (one: string, other: string) => number;
 
 /**
  * Correlation of the errors of two forecasts of one forecaster: the error of kernels that are nearly the same is nearly the
- * same. `most` · likeness^`power`: see docs/decisions/0013-deciding.md for how the constants were fitted.
+ * same. `most` · likeness^`power`; see docs/decisions/0013-deciding.md.
  */
 export interface ErrorModel {
   readonly most: number;
