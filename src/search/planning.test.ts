@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createGate } from "../decide/gate/gate.ts";
-import type { Decision, Forecaster, ForecastRequest } from "../domain/index.ts";
+import type { Decision, Forecaster, ForecastRequest, Proposer } from "../domain/index.ts";
 import { createMemoryRunStore } from "../store/memory-run-store.ts";
-import { syntheticForecaster } from "../testing/synthetic.ts";
+import { syntheticForecaster, syntheticProposer } from "../testing/synthetic.ts";
 import { syntheticRun } from "./__fixtures__/synthetic-run.ts";
 import type { SearchNote } from "./events.ts";
 import { replayRun } from "./replay.ts";
@@ -133,5 +133,26 @@ describe("a search under the gate", () => {
     const { state } = await run({ ...options, stages: { ...options.stages, forecaster } });
     expect(summarise("r", state).policy_notes?.[0]).toMatch(/forecasts go on because measurements are limited/);
     expect(forecaster.requests.length).toBeGreaterThan(3);
+  });
+
+  it("takes up what it skipped when nothing new is proposed, until little is left to gain or the budget is spent", async () => {
+    const finite: Proposer = {
+      name: "finite",
+      async propose(context) {
+        const proposal = await syntheticProposer().propose({ ...context, seed: 1, parent: seedParent });
+        return { ...proposal, exhausted: context.firstIndex + context.count >= 48 };
+      },
+    };
+    const options = syntheticRun("gate", createMemoryRunStore(), { budget: { measurements: 40 } });
+    const seedParent = { kernel: options.stages.task.seedKernel, measurement: undefined as never };
+    const { state, decisions } = await run({ ...options, stages: { ...options.stages, proposer: finite } });
+    const { considered, measured, skipped, duplicates } = state.counts;
+    expect(considered).toBe(measured - 1 + skipped + duplicates);
+    expect(considered - duplicates).toBe(48);
+    expect(measured).toBe(40);
+    const again = decisions.filter(({ action, kernelId }) => {
+      return action === "measure" && actionsOf(decisions, kernelId)[0] === "skip";
+    });
+    expect(again.length).toBeGreaterThan(0);
   });
 });

@@ -52,8 +52,13 @@ export function measured(choice: Choice, place: number, { shortlist, choices, co
 }
 
 /** Why a candidate is not measured now. */
-export function skipped(prospect: Prospect, weighing: Weighing, surelyFails: number): Finding {
+export function skipped(
+  prospect: Prospect,
+  weighing: Weighing,
+  { surelyFails, measurementsLeft }: { readonly surelyFails: number; readonly measurementsLeft: number },
+): Finding {
   const { winProbability, gain, forecast } = prospect;
+  if (measurementsLeft === 0) return { action: "skip", reason: "the budget of measurements is spent" };
   if (prospect.fails)
     return {
       action: "skip",

@@ -117,6 +117,14 @@ describe("the gate", () => {
     expect(decisions[1]?.forecast).toBeUndefined();
   });
 
+  it("measures nothing once the budget is spent, and says that", () => {
+    const { decisions, stop } = planOf(createGate(), context([forecast("fast", 5)], {}, [forecast("old", 5)], 0));
+    expect(decisions.map(({ action, reason }) => [action, reason])).toEqual([
+      ["skip", "the budget of measurements is spent"],
+    ]);
+    expect(stop).toBeUndefined();
+  });
+
   it("does not depend on the order of its candidates", () => {
     const batch = Array.from({ length: 30 }, (_, index) =>
       forecast(`k${index}`, 5.5 + 3 * keyedUniform("m", index), keyedUniform("ok", index)),

@@ -73,7 +73,9 @@ function decideAll(
     if (chosen) return [toDecision(prospect, target, measured(chosen.choice, chosen.place, weighing))];
     if (prospect.pending) return [];
     const { reason, numbers } =
-      stop === undefined ? skipped(prospect, weighing, options.surelyFails) : { reason: stop, numbers: {} };
+      stop === undefined
+        ? skipped(prospect, weighing, { surelyFails: options.surelyFails, measurementsLeft: context.measurementsLeft })
+        : { reason: stop, numbers: {} };
     if (!audit) return [toDecision(prospect, target, { action: "skip", reason, numbers: numbers ?? {} })];
     const isDrawn = audit.drawn.has(prospect.kernelId);
     const why = isDrawn ? `audit, drawn with probability ${percent(audit.probability)}; else: ${reason}` : reason;
