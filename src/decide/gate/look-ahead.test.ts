@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { keyedStream, normalQuantile, type Forecast } from "../../domain/index.ts";
 import { escalationWorth } from "./escalate.ts";
 import { expectedGain, type Target } from "./gain.ts";
-import { knowing, knowingFailure, valueOfInformation } from "./look-ahead.ts";
+import { knowing, valueOfInformation } from "./look-ahead.ts";
 
 const target: Target = { incumbentLog2Us: 6, winLog2: Math.log2(1.02) };
 const forecast = (kernelId: string, m: number, pOk = 1, sigma = 0.4): Forecast => ({
@@ -60,14 +60,6 @@ describe("looking one measurement ahead", () => {
     expect(known.m).toBeCloseTo(6 - 0.6 * 2 * 0.4, 12);
     expect(known.sigmaLow).toBeCloseTo(0.8 * 0.4, 12);
     expect(knowing(forecast("a", 6), 0, 3)).toEqual(forecast("a", 6));
-  });
-
-  it("trusts the siblings of a failure less, never below nothing", () => {
-    const doubted = knowingFailure(forecast("a", 6, 0.9), 0.5, 0.8);
-    expect(doubted.pOk).toBeLessThan(0.9);
-    expect(doubted.pOk).toBeGreaterThan(0.5);
-    expect(knowingFailure(forecast("a", 6, 0.05), 0.95, 0.99).pOk).toBeGreaterThanOrEqual(0);
-    expect(knowingFailure(forecast("a", 6, 0.9), 0, 0.8).pOk).toBeCloseTo(0.9, 12);
   });
 });
 

@@ -1,4 +1,4 @@
-import { normalCdf, normalPdf, normalQuantile, type Forecast } from "../../domain/index.ts";
+import { normalQuantile, type Forecast } from "../../domain/index.ts";
 import { expectedGain, type Target } from "./gain.ts";
 
 /** Errors that are equally likely, in standard widths: midpoints, since the best of several has kinks that other rules overshoot. */
@@ -34,8 +34,8 @@ function informationOf(row: number, forecasts: readonly Forecast[], target: Targ
     const informed = related.map(({ forecast, rho }) => knowing(forecast, rho, error));
     information += (pOk / errors.length) * gainOfKnowing(others, related, informed, after);
   }
-  const failed = related.map(({ forecast, rho }) => knowingFailure(forecast, rho, pOk));
-  return information + (1 - pOk) * gainOfKnowing(others, related, failed, target);
+  // A failure tells nothing of others: those of kernels that are alike are no more correlated than any (decision 13).
+  return information;
 }
 
 /** Below this what one outcome tells of the other is lost in the rest. */
@@ -71,14 +71,4 @@ export function knowing(forecast: Forecast, rho: number, error: number): Forecas
     sigmaLow: width * forecast.sigmaLow,
     sigmaHigh: width * forecast.sigmaHigh,
   };
-}
-
-/** A forecast once a related kernel has failed: P(ok | the other failed), to first order in the correlation (tetrachoric series). */
-export function knowingFailure(forecast: Forecast, rho: number, otherOk: number): Forecast {
-  if (otherOk >= 1 || forecast.pOk <= 0 || forecast.pOk >= 1) return forecast;
-  const own = normalQuantile(forecast.pOk);
-  // The first two terms of the series can leave the range, the joint probability's bounds cannot.
-  const joint = normalPdf(own) * normalPdf(normalQuantile(otherOk)) * rho;
-  const pOk = (forecast.pOk * (1 - otherOk) - joint) / (1 - otherOk);
-  return { ...forecast, pOk: Math.min(normalCdf(own), Math.max(0, pOk)) };
 }

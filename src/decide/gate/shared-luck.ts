@@ -14,7 +14,7 @@ export interface ErrorModel {
   readonly power: number;
 }
 
-export const defaultErrorModel: ErrorModel = { most: 0.9, power: 3 };
+export const defaultErrorModel: ErrorModel = { most: 0.9, power: 2 };
 
 export function errorCorrelation(likeness: number, { most, power }: ErrorModel = defaultErrorModel): number {
   return most * Math.min(1, Math.max(0, likeness)) ** power;
@@ -72,8 +72,8 @@ export interface Outcomes {
 }
 
 /**
- * Draws outcomes of all candidates together: the errors of runtimes, and likewise of correctness, are correlated as `factor` says
- * (a Gaussian copula over the two-piece parts). `normals` holds two fields of draws × candidates.
+ * Draws outcomes of all candidates together: the errors of runtimes are correlated as `factor` says
+ * (a Gaussian copula over the two-piece parts), failures are independent. `normals` holds two fields of draws × candidates.
  */
 export function drawOutcomes(
   forecasts: readonly Forecast[],
@@ -94,11 +94,10 @@ export function drawOutcomes(
     const margin = target.incumbentLog2Us - m;
     for (let draw = 0; draw < draws; draw++) {
       let error = 0;
-      let success = 0;
+      const success = normals.success[draw * stride + row] as number;
       for (let k = 0; k <= row; k++) {
         const weight = factor[row * size + k] as number;
         error += weight * (normals.runtime[draw * stride + k] as number);
-        success += weight * (normals.success[draw * stride + k] as number);
       }
       const gain = margin - error * (error < 0 ? sigmaLow : sigmaHigh);
       if (success <= okBelow && gain >= target.winLog2) gains[row * draws + draw] = gain;
