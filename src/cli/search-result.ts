@@ -13,7 +13,7 @@ export function formatResult(result: SearchResult): readonly string[] {
       : `no kernel faster than the seed was found (seed ${seedUs} µs)`;
   return [
     headline,
-    `considered ${result.considered}, measured ${result.measured}, skipped ${result.skipped}, duplicates ${result.duplicates}, failed ${result.failed}`,
+    `considered ${result.considered}, measured ${result.measured}${result.audited > 0 ? ` (${result.audited} of them audits)` : ""}, skipped ${result.skipped}, duplicates ${result.duplicates}, failed ${result.failed}`,
     ...(result.proposal_failures
       ? [
           `${result.proposal_failures.count} proposals came to nothing (${countsText(result.proposal_failures.by_kind)}), the last: ${result.proposal_failures.last}`,

@@ -4,6 +4,7 @@ import { collectReport, type ReportData } from "./collect.ts";
 import { diffView } from "./diff-view.ts";
 import { html, raw, type Html } from "./html.ts";
 import { languageModelSection } from "./language-models.ts";
+import { outlookSection } from "./outlook.ts";
 import { styles } from "./styles.ts";
 
 /** A run's report as one self-contained HTML file, from its log alone. Throws `KernelcastError("store", …)`. */
@@ -55,6 +56,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
           <div class="wide">${raw(treeChart(data))}</div>
           ${treeCaption}
         </section>
+        ${outlookSection(data)}
         <section id="decisions">
           <h2>Decisions</h2>
           ${decisionTable(data)}
