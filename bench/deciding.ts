@@ -43,7 +43,7 @@ const sketch = (label: string): string => {
   sketches.set(label, known);
   return known;
 };
-const piece = { pieces: 500, gpuSeconds: 250, cpuSeconds: 500, usd: 0 };
+const piece = { pieces: 500, gpuSeconds: 250, cpuSeconds: 500, usd: 0, seconds: 750 };
 
 function contextOf(round: number): PolicyContext {
   const batch = Array.from({ length: batchSize }, (_, index) => candidateOf(`r${round}k${index}`));
@@ -57,10 +57,12 @@ function contextOf(round: number): PolicyContext {
       winLog2: Math.log2(1.02),
       pending: pending.map(({ candidate }) => candidate),
       likeness: (one, other) => sketchLikeness(sketch(one), sketch(other)),
-      costs: { measuring: piece, compiling: piece, forecasting: piece, escalating: piece },
+      costs: { proposing: piece, measuring: piece, compiling: piece, forecasting: piece, escalating: piece },
       rationed: true,
       canEscalate: false,
       escalated: new Set(),
+      considered: 5000,
+      measured: 500,
       surrogateOff: false,
       again: false,
       outlooks: [],

@@ -153,10 +153,13 @@ export interface PieceCosts {
   readonly gpuSeconds: number;
   readonly cpuSeconds: number;
   readonly usd: number;
+  /** From asking to the answer, in the run's time. */
+  readonly seconds: number;
 }
 
 /** What the stages of a run cost so far. */
 export interface StageCosts {
+  readonly proposing: PieceCosts;
   readonly measuring: PieceCosts;
   readonly compiling: PieceCosts;
   readonly forecasting: PieceCosts;
@@ -201,6 +204,9 @@ export interface PlanningContext {
   readonly canEscalate: boolean;
   /** Kernels whose forecast is the stronger surrogate's. */
   readonly escalated: ReadonlySet<string>;
+  /** Candidates considered so far, without duplicates, and measured ones. */
+  readonly considered: number;
+  readonly measured: number;
   /** Forecasting was found dearer than measuring: there are none. */
   readonly surrogateOff: boolean;
   /** The candidates were skipped before, and nothing new is proposed. */

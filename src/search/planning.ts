@@ -27,11 +27,11 @@ const pendingSlack = 500;
 const keptOutlooks = 32;
 
 export function emptyPlanning(): PlanningState {
-  const none = () => ({ pieces: 0, gpuSeconds: 0, cpuSeconds: 0, usd: 0 });
+  const none = () => ({ pieces: 0, gpuSeconds: 0, cpuSeconds: 0, usd: 0, seconds: 0 });
   return {
     pendingIds: new Set(),
     escalated: new Set(),
-    costs: { measuring: none(), compiling: none(), forecasting: none(), escalating: none() },
+    costs: { proposing: none(), measuring: none(), compiling: none(), forecasting: none(), escalating: none() },
     outlooks: [],
     verdict: undefined,
     stop: undefined,
@@ -99,7 +99,7 @@ function planningOf(
   pending: readonly Candidate[],
   { again, escalated }: Pick<Batch, "again" | "escalated">,
 ): PlanningContext {
-  const { config, planning, spent } = state;
+  const { config, counts, planning, spent } = state;
   const { measurements, usd } = config.budget;
   return {
     winLog2: config.winLog2,
@@ -110,6 +110,8 @@ function planningOf(
     ...(usd === undefined ? {} : { usdLeft: Math.max(0, usd - spent.usd) }),
     canEscalate: config.strongForecaster !== undefined && !escalated && !isSpent(state),
     escalated: planning.escalated,
+    considered: counts.considered - counts.duplicates,
+    measured: counts.measured,
     surrogateOff: planning.verdict?.off === true,
     again: again === true,
     outlooks: planning.outlooks,
@@ -177,32 +179,40 @@ export function chargeStage(
   { planning: { costs } }: SearchState,
   command: SearchCommand,
   input: Exclude<SearchInput, { type: "run-start" | "run-continue" | "model-call" }>,
+  seconds: number,
 ): void {
+  if (input.type === "proposal-end" && command.type === "propose")
+    charge(costs.proposing, command.count, { ...input.spent, seconds });
   if (input.type === "measurement-end" && command.type === "measure")
-    charge(costs.measuring, command.mode === "screen" ? 1 : 0, input.measurement.cost);
-  if (input.type === "compile-end") charge(costs.compiling, input.outcomes.length, input.spent);
+    charge(costs.measuring, command.mode === "screen" ? 1 : 0, { ...input.measurement.cost, seconds });
+  if (input.type === "compile-end") charge(costs.compiling, input.outcomes.length, { ...input.spent, seconds });
   if (input.type === "forecast-end" && command.type === "forecast")
-    charge(command.strong ? costs.escalating : costs.forecasting, command.kernelIds.length, input.spent);
+    charge(command.strong ? costs.escalating : costs.forecasting, command.kernelIds.length, {
+      ...input.spent,
+      seconds,
+    });
 }
 
-/** Books the money of a call that forecasts; to the stronger surrogate while it is the one that is asked. */
+/** Books the money of a call; a forecast's to the stronger surrogate while it is the one that is asked. */
 export function chargeCall(
   { pending, planning: { costs } }: SearchState,
   { purpose }: LanguageModelCall,
   cost: Partial<Spending>,
 ): void {
+  if (purpose.startsWith("propose")) charge(costs.proposing, 0, { usd: cost.usd ?? 0 });
   if (!purpose.startsWith("forecast")) return;
   const isStrong = [...pending.values()].some(({ command }) => command.type === "forecast" && command.strong);
   charge(isStrong ? costs.escalating : costs.forecasting, 0, { usd: cost.usd ?? 0 });
 }
 
 function charge(
-  costs: { pieces: number; gpuSeconds: number; cpuSeconds: number; usd: number },
+  costs: { pieces: number; gpuSeconds: number; cpuSeconds: number; usd: number; seconds: number },
   pieces: number,
-  { gpuSeconds = 0, cpuSeconds = 0, usd = 0 }: Partial<Spending>,
+  { gpuSeconds = 0, cpuSeconds = 0, usd = 0, seconds = 0 }: Partial<Spending> & { readonly seconds?: number },
 ): void {
   costs.pieces += pieces;
   costs.gpuSeconds += gpuSeconds;
   costs.cpuSeconds += cpuSeconds;
   costs.usd += usd;
+  costs.seconds += seconds;
 }

@@ -32,8 +32,13 @@ export function receiveProposals(state: SearchState, step: StepBuilder, input: I
   if (input.revises) batch.revises = true;
   const duplicates = input.candidates.flatMap((record) => consider(state, step, batch, record) ?? []);
   if (!isRevision(input.commandId) && sendBack(state, step, batch, duplicates)) return;
-  if (batch.kernelIds.length === 0) batch.unmeasured = 0;
-  else judge(state, step, batch);
+  if (batch.kernelIds.length === 0) {
+    batch.unmeasured = 0;
+    state.repeatedBatches++;
+  } else {
+    state.repeatedBatches = 0;
+    judge(state, step, batch);
+  }
 }
 
 function judge(state: SearchState, step: StepBuilder, batch: Batch): void {

@@ -62,6 +62,7 @@ export function startSearch(
     incumbentId: undefined,
     seedFailure: undefined,
     barrenBatches: 0,
+    repeatedBatches: 0,
     lostProposals: 0,
     closingConfirmation: false,
     reconsiders: true,
@@ -106,7 +107,7 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
   if (!pending) return step;
   state.pending.delete(input.commandId);
   state.now = at;
-  chargeStage(state, pending.command, input);
+  chargeStage(state, pending.command, input, at - pending.issuedAt);
   spend(state, input.type === "measurement-end" ? input.measurement.cost : input.spent, at);
   switch (input.type) {
     case "proposal-end":
@@ -274,6 +275,8 @@ function promote(state: SearchState, step: StepBuilder, candidate: CandidateStat
  * taken to have nothing more to say.
  */
 const barrenBatchLimit = 64;
+/** Batches in a row that held nothing new, after which candidates that were skipped are taken up instead, where the policy looks back. */
+const repeatedBatchLimit = 4;
 /** Askings in a row of which nothing came but failures, each of which may cost as much as a proposal. */
 const lostProposalLimit = 4;
 
@@ -302,7 +305,8 @@ function stopOf({ planning }: SearchState): StopReason | undefined {
 }
 
 function goOn(state: SearchState, step: StepBuilder): void {
-  const isBarren = state.barrenBatches >= barrenBatchLimit || state.lostProposals >= lostProposalLimit;
+  const isBarren =
+    state.barrenBatches >= barrenBatchLimit || state.lostProposals >= lostProposalLimit || onlyRepeats(state);
   if (!isBarren || proposesFromOutside(state)) openBatches(state, step);
   if (isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
 }
@@ -311,6 +315,13 @@ function goOn(state: SearchState, step: StepBuilder): void {
 function endWaiting(state: SearchState, step: StepBuilder): void {
   const reached = limitReached(state, state.counts.considered) ?? stopOf(state);
   if (reached) end(state, step, reached);
+}
+
+/** Whether what is proposed is known, and candidates wait that the policy may want. */
+function onlyRepeats({ policy, repeatedBatches, reconsiders, planning }: SearchState): boolean {
+  return (
+    policy.plan !== undefined && reconsiders && repeatedBatches >= repeatedBatchLimit && planning.pendingIds.size > 0
+  );
 }
 
 function isIdle(state: SearchState): boolean {

@@ -121,6 +121,8 @@ export interface SearchState {
   seedFailure: string | undefined;
   /** Closed batches in a row of which nothing reached the device. */
   barrenBatches: number;
+  /** Batches in a row that held nothing new. */
+  repeatedBatches: number;
   /** Askings in a row of which every proposal came to nothing. */
   lostProposals: number;
   /** True once the one confirmation that may follow a spent limit was made. */

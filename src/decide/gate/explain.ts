@@ -64,6 +64,12 @@ export function skipped(
       action: "skip",
       reason: `almost surely fails: p_ok ${percent(forecast.pOk)} is below ${percent(surelyFails)}`,
     };
+  if (weighing.look.isWorth)
+    return {
+      action: "skip",
+      reason: `${percent(winProbability)} to win, ${gainText(gain)} expected; others are seen first, for the best gain on offer may rise by ${percent(weighing.look.share)}`,
+      numbers: { look_share: weighing.look.share },
+    };
   const last = weighing.choices.at(-1);
   const least = last && weighing.shortlist[last.row]?.prospect.gain;
   const promise = `${percent(winProbability)} to win, ${gainText(gain)} expected`;

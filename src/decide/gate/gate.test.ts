@@ -11,10 +11,11 @@ import { auditProbability, drawAudits } from "./audit.ts";
 import { createGate } from "./gate.ts";
 
 const winLog2 = Math.log2(1.02);
-const noCost = { pieces: 0, gpuSeconds: 0, cpuSeconds: 0, usd: 0 };
+const noCost = { pieces: 0, gpuSeconds: 0, cpuSeconds: 0, usd: 0, seconds: 0 };
 const costs: StageCosts = {
-  measuring: { pieces: 10, gpuSeconds: 5, cpuSeconds: 0, usd: 0 },
-  compiling: { pieces: 10, gpuSeconds: 0, cpuSeconds: 20, usd: 0 },
+  proposing: noCost,
+  measuring: { pieces: 10, gpuSeconds: 5, cpuSeconds: 0, usd: 0, seconds: 5 },
+  compiling: { pieces: 10, gpuSeconds: 0, cpuSeconds: 20, usd: 0, seconds: 20 },
   forecasting: noCost,
   escalating: noCost,
 };
@@ -51,6 +52,8 @@ function context(
       canEscalate: false,
       escalated: new Set(),
       surrogateOff: false,
+      considered: 1000,
+      measured: 1,
       again: false,
       outlooks: [],
       ...planning,
@@ -226,7 +229,7 @@ describe("escalation", () => {
   });
 
   it("does not where asking costs more than a measurement is worth", () => {
-    const dear = { ...costs, escalating: { pieces: 1, gpuSeconds: 0, cpuSeconds: 0, usd: 5 } };
+    const dear = { ...costs, escalating: { pieces: 1, gpuSeconds: 0, cpuSeconds: 0, usd: 5, seconds: 0 } };
     const actions = (planning: Partial<PlanningContext>): string[] =>
       planOf(createGate({ leastShare: 0 }), context(batch, { canEscalate: true, ...planning })).decisions.map(
         ({ action }) => action,
@@ -239,7 +242,10 @@ describe("escalation", () => {
 
 describe("the price of forecasts", () => {
   const gate = createGate();
-  const forecasting = (usd: number) => ({ ...costs, forecasting: { pieces: 100, gpuSeconds: 0, cpuSeconds: 0, usd } });
+  const forecasting = (usd: number) => ({
+    ...costs,
+    forecasting: { pieces: 100, gpuSeconds: 0, cpuSeconds: 0, usd, seconds: 0 },
+  });
 
   it("switches the surrogate off where measuring is cheaper, and not where measurements are rationed", () => {
     expect(gate.judgeSurrogate?.(forecasting(0.0001), false, 0.25)).toBeUndefined();

@@ -12,6 +12,14 @@ export interface GateOptions {
   readonly recentShare: number;
   /** Below this p_ok a candidate is taken to fail. */
   readonly surelyFails: number;
+  /** Candidates that may be considered before anything but the seed is measured… */
+  readonly consideredFirst: number;
+  /** … and as many more for each measurement. */
+  readonly consideredPerMeasurement: number;
+  /** Another batch is not looked at before measuring where it is expected to raise the best gain by less than this share. */
+  readonly leastRise: number;
+  /** What a measurement is worth, in units of its cost, where the user rations them by number. */
+  readonly rationedWorth: number;
   /** Audits' share of the measurements. */
   readonly auditShare: number;
   /** Candidates that are looked at together. */
@@ -41,6 +49,10 @@ export const defaultGateOptions: GateOptions = {
   leastShare: 0.3,
   recentShare: 0.2,
   surelyFails: 0.02,
+  consideredFirst: 128,
+  consideredPerMeasurement: 64,
+  leastRise: 0.01,
+  rationedWorth: 16,
   auditShare: 0.04,
   shortlist: 48,
   lookedAhead: 24,
