@@ -4,17 +4,18 @@
  * `--show` it also prints what learning gains: scores with and without after 0 to 32 measured kernels, every family by priors that were
  * fitted without it.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { KernelcastError, mainDevice } from "../src/domain/index.ts";
+import { KernelcastError, mainDevice, sha256Hex } from "../src/domain/index.ts";
 import { parseAdaptModel, type AdaptModel } from "../src/forecast/adapt/adapt-model.ts";
 import { adapted } from "../src/forecast/adapt/adapted-forecaster.ts";
 import { FactsCache } from "../src/forecast/static/facts-cache.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { openForecaster } from "../src/serve/open-forecaster.ts";
+import { packagePath } from "../src/serve/package-paths.ts";
 import { drawSituations } from "../src/train/adaptation-draws.ts";
 import { learningTable, scoreSituations, type LearningScore } from "../src/train/adaptation-scores.ts";
-import { featureScales, priorSettings, scoreSettings } from "../src/train/fit-adaptation.ts";
+import { featureScales, priorSettings, scoreSettings, type SettingScores } from "../src/train/fit-adaptation.ts";
 
 const { values } = parseArgs({
   options: {
@@ -45,16 +46,17 @@ for (const taskId of taskIds) {
 }
 const situations = perTask.flat();
 const scales = featureScales(situations, facts);
-const scores = [];
+const scores: SettingScores[] = [];
 for (const [index, own] of perTask.entries()) {
   console.error(`scoring settings on ${taskIds[index]}`);
   scores.push(...(await scoreSettings(forecaster, own, { scales, facts })));
 }
+const file = "static-v1.json";
 const fittedOn = {
   recording: recording.name,
   split: values.split,
   device: device.name,
-  forecaster: "static",
+  forecaster: { file, sha256: sha256Hex(await readFile(packagePath(`models/${file}`), "utf8")) },
   tasks: taskIds,
 };
 const modelOf = (chosen: typeof scores): AdaptModel => ({

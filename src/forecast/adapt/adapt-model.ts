@@ -21,7 +21,8 @@ const schema = z.object({
     recording: z.string(),
     split: z.string(),
     device: z.string(),
-    forecaster: z.string(),
+    /** The model file of the forecaster that it was fitted to, in the same folder. */
+    forecaster: z.object({ file: z.string().regex(/^[\w.-]+$/), sha256: z.string() }),
     tasks: z.array(z.string()),
   }),
 });

@@ -40,12 +40,14 @@ function* constantNumbers(tokens: readonly CudaToken[]): Generator<NamedNumber> 
   for (const [at, { text }] of tokens.entries()) {
     if (text === "const" || text === "constexpr") isConstant = true;
     else if (["{", "(", ")", ";"].includes(text)) isConstant = false;
-    else if (text === "=" && isConstant) {
-      const [name, value, end] = [tokens[at - 1], tokens[at + 1], tokens[at + 2]];
-      if (name?.kind === "identifier" && value?.kind === "number" && (end?.text === ";" || end?.text === ","))
-        yield [name.text, numberOf(value.text)];
-    }
+    else if (text === "=" && isConstant) yield* assignedNumber(tokens, at);
   }
+}
+
+function* assignedNumber(tokens: readonly CudaToken[], equals: number): Generator<NamedNumber> {
+  const [name, value, end] = [tokens[equals - 1], tokens[equals + 1], tokens[equals + 2]];
+  const isAlone = end?.text === ";" || end?.text === ",";
+  if (name?.kind === "identifier" && value?.kind === "number" && isAlone) yield [name.text, numberOf(value.text)];
 }
 
 function* optionNumbers({ compileOptions }: Kernel): Generator<NamedNumber> {
