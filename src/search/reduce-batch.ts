@@ -79,10 +79,18 @@ export function reconsiderSkipped(state: SearchState, step: StepBuilder): boolea
 /** Most measured kernels that a forecast is given beside the incumbent, the parent and the seed. */
 const furtherAnchors = 5;
 
+/** The same for forecasters that learn from every anchor. */
+const learningAnchors = 512;
+
 /** The incumbent first, then the parent and the seed, then the kernels measured last. */
 function anchorsOf(state: SearchState, batch: Batch): readonly string[] {
-  const recent = state.okIds.slice(-furtherAnchors).toReversed();
+  const recent = state.okIds.slice(learnsFromAnchors(state) ? -learningAnchors : -furtherAnchors).toReversed();
   return [...new Set([incumbentOf(state).record.kernelId, batch.parentId, state.seedId, ...recent])];
+}
+
+/** Whether the forecaster is one of `adapt:…` or an ensemble with `adapted`. */
+function learnsFromAnchors({ config: { forecaster } }: SearchState): boolean {
+  return forecaster.startsWith("adapt:") || /^ensemble:(?:.*\+)?adapted(?:\+|$)/.test(forecaster);
 }
 
 export function receiveForecasts(state: SearchState, step: StepBuilder, input: Input<"forecast-end">): void {
