@@ -1,7 +1,8 @@
 import { forecastCrps, type Forecast, type Forecaster, type ForecastRequest } from "../domain/index.ts";
 import { scalesInOrder, type AdaptModel } from "../forecast/adapt/adapt-model.ts";
 import { correctForecast, residualOf } from "../forecast/adapt/correct-forecast.ts";
-import { PointReader } from "../forecast/adapt/kernel-point.ts";
+import { differenceOf, type Difference } from "../forecast/adapt/covariance.ts";
+import { PointReader, type KernelPoint } from "../forecast/adapt/kernel-point.ts";
 import { ResidualProcess, type ResidualDatum } from "../forecast/adapt/residual-process.ts";
 import type { FactsCache } from "../forecast/static/facts-cache.ts";
 import { featureNames, featureVector } from "../forecast/static/features.ts";
@@ -81,6 +82,7 @@ export async function scoreSettings(
   if (!reader) return [];
   const priors = await priorForecasts(forecaster, first.request, situations);
   const scores: SettingScores[] = [];
+  const difference = remembered(differenceOf);
   for (const { family, taskId, request, truth, measured } of situations) {
     if (measured === 0) continue;
     const data = request.anchors.slice(1).map(({ kernel, measurement }): ResidualDatum => ({
@@ -91,7 +93,7 @@ export async function scoreSettings(
     const { forecasts } = await forecaster.forecast(request);
     const ownCrps = crpsOf(request, truth, new Map(forecasts.map((forecast) => [forecast.kernelId, forecast])));
     const ratios = grid.map((setting) => {
-      const process = new ResidualProcess(setting);
+      const process = new ResidualProcess(setting, difference);
       process.follow(data);
       const corrected = request.candidates.map((kernel) => {
         const learned = process.forecast(kernel.kernelId, reader.read(kernel));
@@ -102,6 +104,18 @@ export async function scoreSettings(
     scores.push({ family, taskId, ratios });
   }
   return scores;
+}
+
+/** Every setting is made of the same differences, in every situation of a task. */
+function remembered(difference: typeof differenceOf): typeof differenceOf {
+  const known = new WeakMap<KernelPoint, WeakMap<KernelPoint, Difference>>();
+  return (one, other) => {
+    const row = known.get(one) ?? new WeakMap<KernelPoint, Difference>();
+    known.set(one, row);
+    const value = row.get(other) ?? difference(one, other);
+    row.set(other, value);
+    return value;
+  };
 }
 
 /** What the forecaster says of all kernels of a task, given the seed kernel alone. */

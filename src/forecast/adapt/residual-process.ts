@@ -38,8 +38,12 @@ export class ResidualProcess {
   #weights = new Float64Array(64);
   readonly #queries = new Map<string, Query>();
 
-  constructor(setting: CovarianceSetting) {
+  readonly #difference: typeof differenceOf;
+
+  /** `difference`: how kernels differ, where that is known already. */
+  constructor(setting: CovarianceSetting, difference = differenceOf) {
     this.setting = setting;
+    this.#difference = difference;
   }
 
   get size(): number {
@@ -85,7 +89,7 @@ export class ResidualProcess {
   }
 
   #covariance(one: KernelPoint, other: KernelPoint): number {
-    return covarianceOf(differenceOf(one, other), this.setting);
+    return covarianceOf(this.#difference(one, other), this.setting);
   }
 
   #solve(kernelId: string, point: KernelPoint): Query {
