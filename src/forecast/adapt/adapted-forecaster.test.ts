@@ -104,6 +104,16 @@ describe("adapted", () => {
     }
   });
 
+  it("does not ask again for a candidate that was measured since", async () => {
+    const base = flat();
+    const learner = adapted(base, { model });
+    const candidates = slow.map(({ kernel }) => kernel);
+    await learner.forecast({ ...request, anchors: bare.anchors, candidates });
+    const { forecasts } = await learner.forecast(request);
+    expect(base.asked).toHaveLength(slow.length + request.candidates.length);
+    expect(forecasts).toEqual((await adapted(flat(), { model }).forecast(request)).forecasts);
+  });
+
   it("asks for each measured kernel once", async () => {
     const base = flat();
     const learner = adapted(base, { model });

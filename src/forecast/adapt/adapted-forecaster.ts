@@ -66,6 +66,7 @@ export function adapted(forecaster: Forecaster, { model, facts = new FactsCache(
       const answer = await forecaster.forecast(seedOnly(request), signal);
       const state = request.candidates.length > 0 ? open(request) : undefined;
       if (!state) return { ...answer, basis: basisOf(answer) };
+      remember(state, request, answer.forecasts);
       const asked = await askForAnchors(forecaster, request, state, signal);
       const started = performance.now();
       learn(state, request, model);
@@ -89,6 +90,14 @@ function keyOf(request: ForecastRequest): string {
 function seedOnly(request: ForecastRequest): ForecastRequest {
   const seed = seedAnchor(request);
   return { ...request, anchors: seed ? [seed] : [] };
+}
+
+/** What was said of a candidate is what an anchor needs once it is measured: no forecaster is asked, or paid, twice. */
+function remember({ priors }: Kept, { evidence }: ForecastRequest, forecasts: readonly Forecast[]): void {
+  for (const forecast of forecasts) {
+    const { kernelId } = forecast;
+    if (!evidence?.has(kernelId) && !priors.has(kernelId)) priors.set(kernelId, forecast);
+  }
 }
 
 /** Asks for the anchors that it was not asked for before; they have no evidence, as the anchors of other forecasters. */
