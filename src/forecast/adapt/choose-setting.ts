@@ -33,7 +33,7 @@ export function chooseSetting<Setting extends PriorSetting>(
  * Logarithm of how likely residuals are, up to a constant that is the same for every setting. How large they are is not certain, so
  * that one wild datum does not decide: it is a t distribution of as many degrees of freedom as there are pseudo-data.
  */
-export function logEvidence(
+function logEvidence(
   setting: CovarianceSetting,
   differences: readonly (readonly Difference[])[],
   residuals: readonly number[],

@@ -15,9 +15,6 @@ export interface KernelPoint {
   readonly sketch: Uint32Array;
 }
 
-/** How features are scaled: their typical spread within a task by name; those without one are left out. */
-export type FeatureScales = ReadonlyMap<string, number>;
-
 /** No feature makes two kernels differ by more than twice this. */
 const featureBound = 4;
 
