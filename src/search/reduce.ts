@@ -9,7 +9,6 @@ import {
 } from "../domain/index.ts";
 import { openBatch, receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
-import { createPuct } from "./puct.ts";
 import {
   committedCandidates,
   committedMeasurements,
@@ -21,6 +20,7 @@ import {
   type SearchState,
 } from "./state.ts";
 import { issue, type Step, type StepBuilder } from "./step.ts";
+import { createStrategy } from "./strategy.ts";
 
 type RunStart = Extract<SearchInput, { type: "run-start" }>;
 
@@ -34,7 +34,7 @@ export function startSearch(
   const state: SearchState = {
     config,
     policy,
-    tree: createPuct(config.strategy),
+    tree: createStrategy(config),
     candidates: new Map(),
     byText: new Map([[seedKernel.normalisedSha256, seedKernel.kernelId]]),
     byMachineCode: new Map(),

@@ -11,7 +11,7 @@ import {
   type Spending,
 } from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
-import type { Puct } from "./puct.ts";
+import type { ParentChoice } from "./puct.ts";
 
 export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
 
@@ -55,7 +55,7 @@ export interface SearchCounts {
 export interface SearchState {
   readonly config: SearchConfig;
   readonly policy: Policy;
-  readonly tree: Puct;
+  readonly tree: ParentChoice;
   readonly candidates: Map<string, CandidateState>;
   readonly byText: Map<string, string>;
   readonly byMachineCode: Map<string, string>;
