@@ -10,6 +10,7 @@ import {
   type Kernel,
 } from "../../domain/index.ts";
 import { fitRecipe } from "../../forecast/calibrate/fit-recipe.ts";
+import { kernelShingles, likeness } from "../../forecast/calibrate/kernel-likeness.ts";
 import type { CalibrationRecipe } from "../../forecast/calibrate/recipe.ts";
 import { ReferenceFinder } from "../../forecast/calibrate/reference.ts";
 import { calibrate } from "../../forecast/calibrate/refit.ts";
@@ -64,8 +65,10 @@ async function remembered(
 export function fullyAdapted(forecaster: Forecaster, benchTask: BenchTask): Forecaster {
   const known = new Map<string, Forecast>();
   let outcomes: Promise<readonly ForecastOutcome[]> | undefined;
+  let find: ((kernel: Kernel) => Anchor[]) | undefined;
   const alone = async (request: ForecastRequest, kernel: Kernel, signal: AbortSignal | undefined) => {
-    const anchors = anchorsBut(benchTask, kernel.kernelId);
+    find ??= anchorFinder(benchTask);
+    const anchors = find(kernel);
     outcomes ??= allOutcomes(forecaster, request, benchTask);
     const taught = (await outcomes).filter(({ basis }) => basis.kernelId !== kernel.kernelId);
     return forecaster.forecast({ ...request, anchors, candidates: [kernel], outcomes: taught }, signal);
@@ -81,14 +84,32 @@ export function fullyAdapted(forecaster: Forecaster, benchTask: BenchTask): Fore
   };
 }
 
-function anchorsBut({ recording, task, truthUs, ...rest }: BenchTask, left: string): Anchor[] {
-  const anchor = (kernel: Kernel): Anchor[] => {
-    const us = truthUs.get(kernel.kernelId);
-    if (us === undefined || kernel.kernelId === left) return [];
-    return [{ kernel, measurement: measuredTruth({ recording, task, truthUs, ...rest }, kernel.kernelId, us) }];
+/** Most anchors beside the seed kernel: more than forecasters compare with. */
+const mostAnchors = 63;
+
+/** Gives the anchors for a kernel: the seed kernel, and of all others that work those most alike, the most alike first. */
+function anchorFinder(benchTask: BenchTask): (kernel: Kernel) => Anchor[] {
+  const { recording, task, truthUs } = benchTask;
+  const seed = anchorOf(benchTask, task.seedKernel);
+  const others = recording
+    .kernels(task.taskId)
+    .filter(({ kernel }) => kernel.kernelId !== task.seedKernel.kernelId && truthUs.has(kernel.kernelId))
+    .map(({ kernel }) => ({ anchor: anchorOf(benchTask, kernel), shingles: kernelShingles(kernel) }));
+  return (kernel) => {
+    const own = kernelShingles(kernel);
+    const ranked = others
+      .filter(({ anchor }) => anchor.kernel.kernelId !== kernel.kernelId)
+      .map(({ anchor, shingles }) => ({ anchor, alike: likeness(own, shingles) }))
+      .sort((a, b) => b.alike - a.alike);
+    return [seed, ...ranked.slice(0, mostAnchors).map(({ anchor }) => anchor)];
   };
-  const others = recording.kernels(task.taskId).filter(({ kernel }) => kernel.kernelId !== task.seedKernel.kernelId);
-  return [task.seedKernel, ...others.map(({ kernel }) => kernel)].flatMap(anchor);
+}
+
+/** Throws for a kernel that does not work. */
+function anchorOf(benchTask: BenchTask, kernel: Kernel): Anchor {
+  const us = benchTask.truthUs.get(kernel.kernelId);
+  if (us === undefined) throw new Error(`kernel ${kernel.kernelId} has no time`);
+  return { kernel, measurement: measuredTruth(benchTask, kernel.kernelId, us) };
 }
 
 /** What a run that had measured everything would have learnt from: forecasts at its start beside what came of them. */
@@ -103,7 +124,7 @@ async function allOutcomes(
     const isOther = kernel.kernelId !== task.seedKernel.kernelId && measured.has(kernel.kernelId);
     return isOther ? [kernel] : [];
   });
-  const anchors = anchorsBut(benchTask, "").slice(0, 1);
+  const anchors = [anchorOf(benchTask, task.seedKernel)];
   const { basis = [] } = await forecaster.forecast({ task, device: request.device, anchors, candidates });
   return basis.map((one) => {
     const us = truthUs.get(one.kernelId);

@@ -1,11 +1,4 @@
-import {
-  bootstrapGroups,
-  holm,
-  keyedStream,
-  mean,
-  wilcoxonSignedRank,
-  type Interval,
-} from "../../domain/index.ts";
+import { bootstrapGroups, holm, keyedStream, mean, wilcoxonSignedRank, type Interval } from "../../domain/index.ts";
 import type { TaskFacts } from "./bench-task.ts";
 import type { SearchCell } from "./search-cell.ts";
 import { bestAfter, measurementsToWithin, type SearchResults } from "./search-results.ts";
@@ -137,11 +130,8 @@ export function figureOf<T>(
 function toWithin(results: SearchResults, arm: string, seed: number): ArmScore["toWithin"] {
   const hard = results.tasks.filter(({ randomOrderNeeds }) => randomOrderNeeds >= leastNeeds);
   const restricted = (name: string, { taskId, bestUs }: TaskFacts): number =>
-    mean(
-      results
-        .cells(name, taskId)
-        .map((cell) => measurementsToWithin(cell, near, bestUs) ?? results.measurements),
-    ) ?? results.measurements;
+    mean(results.cells(name, taskId).map((cell) => measurementsToWithin(cell, near, bestUs) ?? results.measurements)) ??
+    results.measurements;
   const needs = hard.map((task) => ({ own: restricted(arm, task), all: restricted("measure-all", task) }));
   const ownMean = (drawn: typeof needs): number | undefined => mean(drawn.map(({ own }) => own));
   const ratio = (drawn: typeof needs): number | undefined => {

@@ -64,7 +64,10 @@ export async function runCell(benchTask: BenchTask, plan: SearchPlan): Promise<S
   return toCell(benchTask, state, curve.bestUs);
 }
 
-function configOf({ task, device }: BenchTask, { arm, policy, strategy, seed, measurements }: SearchPlan): SearchConfig {
+function configOf(
+  { task, device }: BenchTask,
+  { arm, policy, strategy, seed, measurements }: SearchPlan,
+): SearchConfig {
   return {
     ...searchDefaults,
     taskId: task.taskId,

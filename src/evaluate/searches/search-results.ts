@@ -9,7 +9,7 @@ export interface SearchResults {
   /** Budget of every search. */
   readonly measurements: number;
   /** The searches of an arm on a task, one for each seed, in order. */
-  cells(arm: string, taskId: string): readonly SearchCell[];
+  readonly cells: (arm: string, taskId: string) => readonly SearchCell[];
 }
 
 /** Runtime of the best kernel after `measurements`: that after the last one, where a search ended earlier. */

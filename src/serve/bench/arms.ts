@@ -1,5 +1,12 @@
 import { createPolicy, policyNames, type PolicyName } from "../../decide/policies.ts";
-import { canonicalJson, KernelcastError, sha256Hex, suggestion, type Forecaster, type Policy } from "../../domain/index.ts";
+import {
+  canonicalJson,
+  KernelcastError,
+  sha256Hex,
+  suggestion,
+  type Forecaster,
+  type Policy,
+} from "../../domain/index.ts";
 import type { BenchTask } from "../../evaluate/searches/bench-task.ts";
 import { fullyAdapted, fullyCalibrated, truthForecaster, unadapted } from "../../evaluate/searches/hindsight.ts";
 import { publishedGate } from "../../evaluate/searches/published-gate.ts";

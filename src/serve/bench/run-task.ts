@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Forecaster, Recording } from "../../domain/index.ts";
 import { openBenchTask } from "../../evaluate/searches/bench-task.ts";
 import { runCell, type SearchCell } from "../../evaluate/searches/search-cell.ts";
@@ -37,6 +38,8 @@ export function createTaskRunner(recording: Recording, device: string, measureme
         const forecaster = await armForecaster(arm, task, open);
         const { name, strategy } = arm;
         for (const seed of seeds) {
+          // A search is one chain of promises: without a turn of the event loop Ctrl-C would never be heard.
+          await setImmediate();
           signal?.throwIfAborted();
           const plan = { arm: name, policy, forecaster, strategy, seed, measurements, ...(signal ? { signal } : {}) };
           onCell(arm, seed, await runCell(task, plan));
