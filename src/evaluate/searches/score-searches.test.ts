@@ -105,7 +105,11 @@ describe("a task is lost", () => {
     const noise = (seed: number): number => 40 * (1 + 0.001 * seed);
     const scores = scoreSearches(
       results(
-        { "measure-all": (_, seed) => noise(seed), ours: (taskId, seed) => end(taskId, seed) * noise(seed), oracle: () => 10 },
+        {
+          "measure-all": (_, seed) => noise(seed),
+          ours: (taskId, seed) => end(taskId, seed) * noise(seed),
+          oracle: () => 10,
+        },
         all,
         seeds,
       ),
@@ -136,7 +140,11 @@ describe("a task is lost", () => {
 
 describe("the anatomy of the gap", () => {
   it("goes from ours to the pool's best, in log gains", () => {
-    const compared = results({ "measure-all": () => 40, ours: () => 20, oracle: () => 10 }, [facts("a"), facts("b")], 2);
+    const compared = results(
+      { "measure-all": () => 40, ours: () => 20, oracle: () => 10 },
+      [facts("a"), facts("b")],
+      2,
+    );
     const steps = gapAnatomy(compared, 1);
     expect(steps.map(({ arm, poolShare }) => [arm, poolShare])).toEqual([
       ["ours", 0.5],

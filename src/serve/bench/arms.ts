@@ -10,6 +10,7 @@ import {
 import type { BenchTask } from "../../evaluate/searches/bench-task.ts";
 import { fullyAdapted, fullyCalibrated, truthForecaster, unadapted } from "../../evaluate/searches/hindsight.ts";
 import { publishedGate } from "../../evaluate/searches/published-gate.ts";
+import { recordingFolder } from "../../formats/recording-folder.ts";
 import { searchDefaults } from "../../search/defaults.ts";
 import type { SearchConfig } from "../../search/events.ts";
 import { checkForecaster } from "../open-forecaster.ts";
@@ -91,7 +92,7 @@ function withForecaster(name: string, policy: Arm["policy"], forecaster: string)
 export function armKey({ name: _name, ...arm }: Arm): string {
   const { forecaster = "" } = arm;
   const [file = ""] = forecaster.slice(forecaster.indexOf(":") + 1).split("#");
-  return sha256Hex(canonicalJson([arm, digestPath(file)])).slice(0, 16);
+  return sha256Hex(canonicalJson([arm, digestPath(recordingFolder(file))])).slice(0, 16);
 }
 
 /** The arm's policy on a task. */
