@@ -1,33 +1,50 @@
-/** A thread of `bench search`: takes jobs one after the other and tells of each search when it has ended. */
-import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+/** A process of `bench search`: takes jobs one after the other and tells of each search when it has ended. */
+import { once } from "node:events";
 import { KernelcastError } from "../../domain/index.ts";
 import { loadBenchRecording } from "./load-bench-recording.ts";
 import { createTaskRunner } from "./run-task.ts";
 import type { WorkerNews, WorkerOrder, WorkerSetting } from "./worker-messages.ts";
 
-if (parentPort) await work(parentPort, workerData as WorkerSetting);
+// Whatever ends the bench, this process ends with it.
+process.on("disconnect", () => process.exit());
+const told = nextMessage<WorkerSetting>();
+tell({ type: "ready" });
+await work(await told);
+process.exit();
 
-async function work(port: MessagePort, { recording, device, taskIds, measurements }: WorkerSetting): Promise<void> {
-  const tell = (news: WorkerNews): void => port.postMessage(news);
+async function work({ recording, device, taskIds, measurements }: WorkerSetting): Promise<void> {
   try {
     const loaded = await loadBenchRecording(recording, device, taskIds);
     const runner = createTaskRunner(loaded.recording, loaded.device, measurements);
-    tell({ type: "job-end" });
-    for (let { job } = await nextOrder(port); job; { job } = await nextOrder(port)) {
+    for (let { job } = await ask(); job; { job } = await ask()) {
       const { taskId } = job;
       await runner.run(job, (arm, seed, cell) => tell({ type: "cell", taskId, arm, seed, cell }));
-      tell({ type: "job-end" });
     }
     await runner.close();
   } catch (cause) {
     const code = KernelcastError.isInstance(cause) ? cause.code : "internal";
-    tell({ type: "fault", code, message: cause instanceof Error ? cause.message : String(cause) });
+    await sent({ type: "fault", code, message: cause instanceof Error ? cause.message : String(cause) });
   }
-  port.close();
 }
 
-function nextOrder(port: MessagePort): Promise<WorkerOrder> {
+function ask(): Promise<WorkerOrder> {
+  const order = nextMessage<WorkerOrder>();
+  tell({ type: "idle" });
+  return order;
+}
+
+async function nextMessage<Message>(): Promise<Message> {
+  const [message] = (await once(process, "message")) as [Message];
+  return message;
+}
+
+function tell(news: WorkerNews): void {
+  process.send?.(news);
+}
+
+/** The last word: it must be out before the process ends. */
+function sent(news: WorkerNews): Promise<void> {
   return new Promise((resolve) => {
-    port.once("message", (order: WorkerOrder) => resolve(order));
+    process.send?.(news, undefined, {}, () => resolve());
   });
 }

@@ -1,5 +1,6 @@
+import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import { fileURLToPath } from "node:url";
 import { KernelcastError, type Recording } from "../../domain/index.ts";
 import type { SearchCell } from "../../evaluate/searches/search-cell.ts";
 import type { Arm } from "./arms.ts";
@@ -15,20 +16,20 @@ export interface RunJobsOptions extends WorkerSetting {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs jobs, in this thread where one is enough, else in as many threads as there are workers; in the order given as far as they can. */
+/** Runs jobs, in this process where one is enough, else in as many as there are workers; in the order given as far as they can. */
 export async function runJobs(jobs: readonly TaskJob[], options: RunJobsOptions, onCell: CellSink): Promise<void> {
   const { workers, signal } = options;
   if (jobs.length === 0) return;
   if (Math.min(workers, jobs.length) === 1) return runHere(jobs, options, onCell);
   const queue = [...jobs];
-  const threads = Array.from({ length: Math.min(workers, jobs.length) }, () => startWorker(options));
-  const stop = (): void => void Promise.all(threads.map((thread) => thread.terminate()));
+  const children = Array.from({ length: Math.min(workers, jobs.length) }, startWorker);
+  const stop = (): void => children.forEach((child) => child.kill());
   signal?.addEventListener("abort", stop, { once: true });
   try {
-    await Promise.all(threads.map((thread) => drive(thread, queue, onCell)));
+    await Promise.all(children.map((child) => drive(child, queue, options, onCell)));
   } finally {
     signal?.removeEventListener("abort", stop);
-    await Promise.all(threads.map((thread) => thread.terminate()));
+    stop();
   }
 }
 
@@ -45,29 +46,39 @@ async function runHere(
   }
 }
 
-function startWorker({ recording, device, taskIds, measurements }: WorkerSetting): Worker {
+function startWorker(): ChildProcess {
   // Compiled or not, the worker's module has the ending of this one.
   const module = import.meta.url.replace(/run-jobs(\.\w+)$/, "bench-worker$1");
-  const workerData: WorkerSetting = { recording, device, taskIds, measurements };
-  return new Worker(new URL(module), { workerData });
+  // What it writes is for people; standard output is the answer's.
+  return fork(fileURLToPath(module), { serialization: "advanced", stdio: ["ignore", 2, 2, "ipc"] });
 }
 
-/** Gives a thread jobs until there are none, or until it ends because it was told to. */
-async function drive(thread: Worker, queue: TaskJob[], onCell: CellSink): Promise<void> {
+/** Gives a process jobs until there are none and it ends. Rejects where it ends otherwise, unless it was told to. */
+async function drive(child: ChildProcess, queue: TaskJob[], options: RunJobsOptions, onCell: CellSink): Promise<void> {
+  const { recording, device, taskIds, measurements, signal } = options;
   let fault: KernelcastError | undefined;
-  thread.on("message", (news: WorkerNews) => {
+  const fail = (cause: unknown): void => {
+    fault ??= KernelcastError.isInstance(cause) ? cause : new KernelcastError("internal", String(cause), { cause });
+    child.kill();
+  };
+  const hear = (news: WorkerNews): void => {
+    const setting: WorkerSetting = { recording, device, taskIds, measurements };
+    const order: WorkerOrder = { job: news.type === "idle" ? queue.shift() : undefined };
+    if (news.type === "cell") onCell(news.taskId, news.arm, news.seed, news.cell);
+    else if (news.type === "fault") fail(new KernelcastError(news.code, news.message));
+    else child.send(news.type === "ready" ? setting : order);
+  };
+  child.on("message", (news: WorkerNews) => {
     try {
-      if (news.type === "cell") onCell(news.taskId, news.arm, news.seed, news.cell);
-      if (news.type === "fault") fault = new KernelcastError(news.code, news.message);
-      if (news.type !== "job-end") return;
-      const order: WorkerOrder = { job: queue.shift() };
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      thread.postMessage(order);
+      hear(news);
     } catch (cause) {
-      fault = KernelcastError.isInstance(cause) ? cause : new KernelcastError("internal", String(cause), { cause });
-      void thread.terminate();
+      fail(cause);
     }
   });
-  await once(thread, "exit");
+  // Its last messages may come after its end, but before its channel's.
+  const [[code]] = (await Promise.all([once(child, "exit"), once(child, "disconnect")])) as [[number | null], unknown];
   if (fault) throw fault;
+  if (code !== 0 && !signal?.aborted) {
+    throw new KernelcastError("internal", "a process of the bench ended; give the same command again to go on");
+  }
 }

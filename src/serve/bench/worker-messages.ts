@@ -3,7 +3,7 @@ import type { SearchCell } from "../../evaluate/searches/search-cell.ts";
 import type { Arm } from "./arms.ts";
 import type { TaskJob } from "./run-task.ts";
 
-/** What a worker of a bench is started with. */
+/** The first message to a worker of a bench, once it is ready. */
 export interface WorkerSetting {
   readonly recording: string;
   readonly device: string;
@@ -25,5 +25,7 @@ export type WorkerNews =
       readonly seed: number;
       readonly cell: SearchCell;
     }
-  | { readonly type: "job-end" }
+  | { readonly type: "ready" }
+  /** It waits for an order. */
+  | { readonly type: "idle" }
   | { readonly type: "fault"; readonly code: ErrorCode; readonly message: string };
