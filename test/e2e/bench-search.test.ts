@@ -132,7 +132,8 @@ describe("bench search on a recording by path", () => {
     expect(keptLines(workspace)).toHaveLength(2 * 4 * 3);
     const copy = scratch.next();
     await writeRecording(copy, syntheticRecording({ kernels: 61 }), { format: "jsonl" });
-    await run("--recording", copy, "--arms", "random-subset", "--seeds", "1");
+    const another = arguments_.map((word) => (word === folder ? copy : word));
+    await runCli([...another, "--workspace", workspace, "--jobs", "1", "--arms", "random-subset", "--seeds", "1"]);
     expect(keptLines(workspace)).toHaveLength(2 * 4 * 3 + 2 * 3);
   });
 

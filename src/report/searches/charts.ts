@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../domain/index.ts";
 import type { AnatomyStep } from "../../evaluate/searches/gap-anatomy.ts";
-import { near, type ArmScore } from "../../evaluate/searches/score-searches.ts";
+import { geomean, near, type ArmScore } from "../../evaluate/searches/score-searches.ts";
 import { bestAfter, measurementsToWithin, type SearchResults } from "../../evaluate/searches/search-results.ts";
 import { drawChart, times } from "../recording/draw.ts";
 import { colour, type Colour } from "../recording/palette.ts";
@@ -75,21 +75,28 @@ function pointsOf(
   );
 }
 
-/** Best kernel found against measurements, over the best of the pool: geometric mean over seeds and tasks. */
+/** Less than this above the best is not told apart. */
+const leastExcess = 0.001;
+
+/** Best kernel found against measurements: how far above the best of the pool, by the geometric mean over seeds and tasks. */
 export function bestFoundChart(results: SearchResults): string {
   const { tasks, cells, arms } = results;
-  const above = (arm: string, count: number): number | undefined =>
-    mean(
-      tasks.flatMap(
-        ({ taskId, bestUs }) =>
-          mean(cells(arm, taskId).map((cell) => Math.log2(bestAfter(cell, count) / bestUs))) ?? [],
-      ),
+  const excess = (arm: string, count: number): number | undefined => {
+    const above = tasks.flatMap(
+      ({ taskId, bestUs }) => mean(cells(arm, taskId).map((cell) => Math.log2(bestAfter(cell, count) / bestUs))) ?? [],
     );
-  return curveChart(pointsOf(results, above), arms, {
-    ariaLabel: "Runtime of the best kernel found over that of the pool's best, against measurements, by arm",
+    const ratio = geomean(above);
+    return ratio === undefined ? undefined : Math.max(leastExcess, ratio - 1);
+  };
+  return curveChart(pointsOf(results, excess), arms, {
+    ariaLabel: "How far the best kernel found is above the pool's best, against measurements, by arm",
     x: { label: "measurements →" },
-    y: { label: "↑ best found over the pool's best", tickFormat: times, grid: true },
+    y: { label: "↑ runtime above that of the pool's best", type: "log", tickFormat: shareOf, grid: true },
   });
+}
+
+function shareOf(share: number): string {
+  return `${Number((100 * share).toPrecision(2))} %`;
 }
 
 /** Share of searches that have found a kernel near the best, against measurements: mean over tasks. */
