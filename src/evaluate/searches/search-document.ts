@@ -75,7 +75,7 @@ function armDocument(score: ArmScore, gpuUsdPerHour: number | undefined): Json {
 }
 
 /** Of one search: what forecasts and proposals cost, and the device where its price is known. */
-export function usdOf(usd: number, gpuSeconds: number | undefined, gpuUsdPerHour: number | undefined): number {
+function usdOf(usd: number, gpuSeconds: number | undefined, gpuUsdPerHour: number | undefined): number {
   return usd + ((gpuSeconds ?? 0) * (gpuUsdPerHour ?? 0)) / 3600;
 }
 
