@@ -123,6 +123,23 @@ describe("bench search on a recording by path", () => {
     expect(keptLines(workspace)).toHaveLength(all);
   });
 
+  it.each(["1", "2"])("ends at Ctrl-C in one line, and keeps what has ended (%s at once)", async (jobs) => {
+    const workspace = scratch.next();
+    const command = [...arguments_, "--arms", "random-subset,evolutionary", "--seeds", "400", "--jobs", jobs];
+    const run = startCli([...command, "--workspace", workspace]);
+    const ended = run.result.then(() => true);
+    const tick = () => new Promise<false>((done) => setTimeout(() => done(false), 20));
+    while (keptLines(workspace).length < 40 && !(await Promise.race([ended, tick()])));
+    run.child.kill("SIGINT");
+    const { code, stdout, stderr } = await run.result;
+    expect({ code, stdout, stderr }).toEqual({
+      code: 130,
+      stdout: "",
+      stderr: "kernelcast: interrupted; give the same command again to go on\n",
+    });
+    expect(keptLines(workspace).length).toBeGreaterThanOrEqual(40);
+  });
+
   it("runs new arms and seeds alone, and anything anew on another recording", async () => {
     const workspace = scratch.next();
     const run = (...more: string[]) => runCli([...arguments_, "--workspace", workspace, "--jobs", "1", ...more]);

@@ -70,11 +70,14 @@ export async function benchSearch(request: BenchSearchRequest): Promise<BenchSea
   let done = all - jobs.flatMap(({ searches }) => searches.flatMap((search) => search.seeds)).length;
   onProgress?.(done, all, "");
   const options = { ...loaded, recording: request.recording, loaded: loaded.recording, measurements, workers, signal };
-  await runJobs(jobs, { ...options, taskIds: tasks.map(({ taskId }) => taskId) }, (taskId, arm, seed, cell) => {
-    cells.put(arm, taskId, seed, cell);
-    onProgress?.(++done, all, taskId);
-  });
-  signal?.throwIfAborted();
+  const jobOptions = { ...options, taskIds: tasks.map(({ taskId }) => taskId) };
+  await untilAborted(
+    signal,
+    runJobs(jobs, jobOptions, (taskId, arm, seed, cell) => {
+      cells.put(arm, taskId, seed, cell);
+      onProgress?.(++done, all, taskId);
+    }),
+  );
   const notes = [
     ...(note === undefined ? [] : [note]),
     ...(leftOut.length > 0 ? [`left out, with fewer than two kernels that work: ${leftOut.join(", ")}`] : []),
@@ -83,6 +86,18 @@ export async function benchSearch(request: BenchSearchRequest): Promise<BenchSea
     results: { tasks, arms: arms.map(({ name }) => name), seeds, measurements, cells: cells.reader(seeds) },
     setting: { recording: request.recording, split, device: loaded.device, notes },
   };
+}
+
+/** Waits for work; whatever comes of it after `signal` has aborted, it was interrupted. */
+async function untilAborted(signal: AbortSignal | undefined, work: Promise<void>): Promise<void> {
+  const interrupted = "interrupted; give the same command again to go on";
+  try {
+    await work;
+  } catch (cause) {
+    if (signal?.aborted) throw new KernelcastError("interrupted", interrupted, { cause });
+    throw cause;
+  }
+  if (signal?.aborted) throw new KernelcastError("interrupted", interrupted);
 }
 
 interface Cells {

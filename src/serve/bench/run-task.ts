@@ -41,7 +41,9 @@ export function createTaskRunner(recording: Recording, device: string, measureme
           // A search is one chain of promises: without a turn of the event loop Ctrl-C would never be heard.
           await setImmediate();
           signal?.throwIfAborted();
-          const plan = { arm: name, policy, forecaster, strategy, seed, measurements, ...(signal ? { signal } : {}) };
+          // A signal of its own, so that thousands of searches leave no listeners on the command's.
+          const own = signal ? { signal: AbortSignal.any([signal]) } : {};
+          const plan = { arm: name, policy, forecaster, strategy, seed, measurements, ...own };
           onCell(arm, seed, await runCell(task, plan));
         }
       }
