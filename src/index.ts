@@ -5,10 +5,25 @@
  */
 export { searchTask, type SearchRequest, type SearchResult } from "./serve/search-task.ts";
 export { forecastTask, type ForecastTaskRequest, type ForecastTaskResult } from "./serve/forecast/forecast-task.ts";
+export { submit, type SubmitRequest, type SubmitResult, type SubmittedKernel } from "./serve/submit/submit.ts";
+export { type SubmissionDocument, type SubmissionStatus } from "./serve/submit/submission-document.ts";
+export { createLlmForecaster } from "./forecast/llm/llm-forecaster.ts";
+export type { LlmForecasterOptions } from "./forecast/llm/options.ts";
+export type { FormName } from "./forecast/llm/form.ts";
+export { sanitisedForecaster } from "./serve/sanitised-forecaster.ts";
+export { breakEvenSeconds, worthOfAsking, type Asking, type Worth } from "./decide/worth.ts";
+export { createLlmProposer, type LlmProposerOptions } from "./propose/llm/llm-proposer.ts";
 export { openForecaster, type OpenForecasterOptions } from "./serve/open-forecaster.ts";
 export { loadTask } from "./formats/load-task.ts";
 export { loadRecording, type LoadOptions } from "./formats/load-recording.ts";
-export { openRunStore } from "./store/sqlite-run-store.ts";
+export { openAnswerStore, openRunStore } from "./store/sqlite-run-store.ts";
+export {
+  batchPrice,
+  createLanguageModels,
+  createMemoryAnswerStore,
+  type LanguageModels,
+  type LanguageModelsOptions,
+} from "./language-model/index.ts";
 export { createMemoryRunStore } from "./store/memory-run-store.ts";
 export {
   expectedImprovement,
@@ -26,6 +41,7 @@ export {
   speedupAgainst,
   toQuantilesUs,
   type Anchor,
+  type AnswerStore,
   type Budget,
   type Candidate,
   type CompileOutcome,
@@ -38,19 +54,34 @@ export {
   type Forecast,
   type ForecastAnswer,
   type Forecaster,
+  type ForecastFailure,
   type ForecastReason,
   type ForecastRequest,
+  type Generated,
+  type GenerateOutcome,
+  type GenerateRequest,
+  type GenerationFailure,
+  type GenerationFault,
   type Kernel,
+  type LanguageModel,
+  type LanguageModelAbilities,
+  type LanguageModelCall,
+  type LanguageModelLimit,
   type Launch,
   type LaunchArgument,
   type Measurement,
   type MeasurementStatus,
   type MeasureRequest,
+  type ModelPrice,
   type OkMeasurement,
+  type DuplicateProposal,
+  type PastProposal,
   type Proposal,
+  type ProposalFailure,
   type ProposeContext,
   type Proposer,
   type RecordedForecast,
+  type SavedCost,
   type RecordedKernel,
   type RecordedMeasurement,
   type RecordedTask,
@@ -64,6 +95,8 @@ export {
   type StoredEvent,
   type Task,
   type TaskArgument,
+  type TokenChoice,
+  type TokenUsage,
   type Tolerance,
   type TunableSpace,
   type Workload,

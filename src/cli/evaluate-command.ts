@@ -8,6 +8,7 @@ import { evaluateRecording } from "../serve/evaluate-recording.ts";
 import { makeFolder } from "../store/make-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { evaluationLines } from "./evaluate-result.ts";
+import { listed } from "./listed.ts";
 
 export interface EvaluateFlags {
   readonly forecaster: readonly string[];
@@ -17,15 +18,20 @@ export interface EvaluateFlags {
   readonly device?: string;
   readonly view: View;
   readonly evidence: boolean;
+  readonly perTask?: number;
   readonly sources: SourceForm;
   readonly seed: number;
+  readonly tokens?: number;
+  readonly usd?: number;
+  readonly gpuUsdPerHour?: number;
+  readonly workspace: string;
   readonly out?: string;
   readonly json: boolean;
 }
 
 /** `kernelcast evaluate`. */
 export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<void> {
-  const { forecaster, recording, split, device, view, evidence, sources, seed } = flags;
+  const { forecaster, recording, split, device, view, evidence, sources, perTask, seed, workspace } = flags;
   const out = flags.out === undefined ? undefined : resolve(this.process.cwd(), flags.out);
   if (out !== undefined) makeOutputFolder(out);
   const progress = createProgress(this);
@@ -39,7 +45,12 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       view,
       evidence,
       sources,
+      perTask,
       seed,
+      budget: { tokens: flags.tokens, usd: flags.usd },
+      workspace,
+      gpuUsdPerHour: flags.gpuUsdPerHour,
+      env: { ...this.process.env },
       signal: this.signal,
       onTask: progress.show,
     });
@@ -68,14 +79,6 @@ function makeOutputFolder(folder: string): void {
   } catch (cause) {
     throw new KernelcastError("store", `cannot make the folder ${folder}: ${fileFault(cause)}`, { cause });
   }
-}
-
-function listed(names: string | undefined): string[] | undefined {
-  const known = names
-    ?.split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-  return known && known.length > 0 ? [...new Set(known)] : undefined;
 }
 
 interface Progress {

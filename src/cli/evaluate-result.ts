@@ -1,5 +1,7 @@
 import { kernelsPerSecond, type EvaluationResult } from "../evaluate/evaluation-document.ts";
 import type { Evaluation } from "../evaluate/evaluate-forecasters.ts";
+import { worthDocument, worthText } from "../decide/worth.ts";
+import { forecastCosts, worthOfForecaster } from "../evaluate/worth-of-forecaster.ts";
 import { comparedScores } from "../evaluate/paired-differences.ts";
 import type { ScoreName } from "../evaluate/score-task.ts";
 import type { MeanScore } from "../evaluate/score-tasks.ts";
@@ -40,6 +42,7 @@ export function evaluationLines({ evaluations, setting }: EvaluationResult): str
     ]),
     `Chance of the top 10 %: ${figure(chance.mean)} on the ${count(chance.tasks, "task")} that it is asked of; the prior's CRPS: ${figure(scores["crps of prior"].mean)}.`,
     ...evaluations.filter(({ isBaseline }) => !isBaseline).flatMap(intervalLines),
+    ...evaluations.filter(asksForMoney).flatMap((one) => worthLines(one, setting.gpu_usd_per_hour)),
     ...evaluations.filter(({ isBaseline }) => !isBaseline).flatMap((one) => pairedLines(one, first)),
   ];
 }
@@ -56,6 +59,18 @@ function intervalLines({ label, scores: { scores, pooledEce, pooledEceIfCalibrat
     ...all.map(([header, score]) => `  ${header} ${withInterval(score)}`),
     `  The ECE would be ${figure(scores["ece if calibrated"].mean)} if all probabilities were right, and ${figure(pooledEceIfCalibrated)} of all tasks together.`,
   ];
+}
+
+function asksForMoney(evaluation: Evaluation): boolean {
+  const { tokens, usd } = forecastCosts(evaluation);
+  return tokens > 0 || usd > 0;
+}
+
+function worthLines(evaluation: Evaluation, gpuUsdPerHour: number | undefined): string[] {
+  const { tokens, usd } = forecastCosts(evaluation);
+  const cost = `${count(tokens, "token")}${usd > 0 ? ` and ${Number(usd.toPrecision(3))} USD` : ""}, kept answers included`;
+  const worth = worthText(worthDocument(worthOfForecaster(evaluation), gpuUsdPerHour), gpuUsdPerHour);
+  return ["", `${evaluation.label}, what it cost and spared: ${cost}`, `  ${worth}`];
 }
 
 function pairedLines({ label, paired }: Evaluation, first: Evaluation): string[] {

@@ -4,7 +4,7 @@ import { views } from "../evaluate/plan-view.ts";
 import { sourceForms } from "../evaluate/sources.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import type { EvaluateFlags } from "./evaluate-command.ts";
-import { wholeNumber } from "./flags.ts";
+import { gpuPriceFlag, modelBudgetFlags, wholeNumber } from "./flags.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 
@@ -44,6 +44,12 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
         default: true,
         brief: "Give what the compiler said, where recorded; kernels that it refused are not scored then",
       },
+      perTask: {
+        kind: "parsed",
+        parse: wholeNumber(2),
+        optional: true,
+        brief: "Ask for at most so many kernels of each task, drawn by the seed (default: all)",
+      },
       sources: {
         kind: "enum",
         values: sourceForms,
@@ -52,6 +58,14 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
           "How kernels are shown: as recorded, without comments and texts (sanitised), also with neutral names (renamed: alike in a task; renamed-alone), or in another layout (reformatted)",
       },
       seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes every random draw", default: "1" },
+      ...modelBudgetFlags,
+      gpuUsdPerHour: gpuPriceFlag,
+      workspace: {
+        kind: "parsed",
+        parse: text,
+        brief: "Folder whose store keeps answers of language models",
+        default: ".kernelcast",
+      },
       out: { ...optionalText, brief: "Folder to write evaluate.html, its plots as SVG and evaluate.json to" },
       json: jsonFlag,
     },

@@ -21,8 +21,32 @@ export function wholeNumber(least: number): (input: string) => number {
 export const forecasterFlag = {
   kind: "parsed",
   parse: text,
-  brief: "static[:MODEL], embedded[:FOLDER], auto, ensemble:A+B, recorded:PATH[#NAME] or command:PROGRAM",
+  brief:
+    "static[:MODEL], embedded[:FOLDER], auto, ensemble:A+B, recorded:PATH[#NAME], command:PROGRAM, or a language model: openai:, anthropic: or google:MODEL, openai-compatible:MODEL@URL, gguf:FILE, each with [?form=FORM&…]",
   default: "static",
+} as const;
+
+/** Limits of what language models may spend, wherever they are asked. */
+export const modelBudgetFlags = {
+  tokens: {
+    kind: "parsed",
+    parse: wholeNumber(1),
+    optional: true,
+    brief: "Tokens to spend on language models at most; no call is made whose worst case would be more",
+  },
+  usd: {
+    kind: "parsed",
+    parse: positive,
+    optional: true,
+    brief: "US dollars to spend on language models at most, by list prices; likewise",
+  },
+} as const;
+
+export const gpuPriceFlag = {
+  kind: "parsed",
+  parse: positive,
+  optional: true,
+  brief: "What an hour of the GPU costs in US dollars, to tell what forecasts are worth",
 } as const;
 
 export const forecasterTimeoutFlag = {

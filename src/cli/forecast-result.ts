@@ -2,6 +2,7 @@ import type { ForecastReason, RuntimeQuantiles } from "../domain/index.ts";
 import { referenceUs } from "../serve/forecast/compare.ts";
 import type { ForecastCandidate, ForecastTaskResult } from "../serve/forecast/forecast-task.ts";
 import type { coloursFor } from "./colours.ts";
+import { batchDocument, countsText } from "./forecast-recording-result.ts";
 
 /** The JSON document of `kernelcast forecast`. */
 export function forecastDocument(result: ForecastTaskResult): object {
@@ -28,7 +29,13 @@ export function forecastDocument(result: ForecastTaskResult): object {
       kernel_id: kernel.kernelId,
       error,
     })),
-    not_forecast: result.unforecast.map(({ name, kernel }) => ({ kernel: name, kernel_id: kernel.kernelId })),
+    not_forecast: result.unforecast.map(({ name, kernel: { kernelId } }) => ({
+      kernel: name,
+      kernel_id: kernelId,
+      ...failureDocument(result, kernelId),
+    })),
+    answer_faults: result.faults,
+    ...(result.batch ? { batch: batchDocument(result.batch) } : {}),
     cost: {
       cpu_seconds: digits(cost.cpuSeconds),
       tokens: cost.tokens,
@@ -37,6 +44,11 @@ export function forecastDocument(result: ForecastTaskResult): object {
       wall_seconds: digits(cost.wallSeconds),
     },
   };
+}
+
+function failureDocument({ failures }: ForecastTaskResult, kernelId: string): object {
+  const failure = failures.find((one) => one.kernelId === kernelId);
+  return failure ? { fault: failure.fault, message: failure.message } : {};
 }
 
 function candidateDocument(candidate: ForecastCandidate, index: number): object {
@@ -93,7 +105,12 @@ export function forecastLines(result: ForecastTaskResult, colours: Colours): str
   ];
 }
 
-function table({ candidates, broken, unforecast }: ForecastTaskResult): string[] {
+function table(result: ForecastTaskResult): string[] {
+  const { candidates, broken, unforecast } = result;
+  const why = (kernelId: string): string => {
+    const failure = result.failures.find((one) => one.kernelId === kernelId);
+    return failure ? `no forecast: ${failure.message}` : "no forecast";
+  };
   const rows = [
     ["", "kernel", "p_ok", "µs", "(10–90 %)", "speed", "(10–90 %)", "P(2 % faster)"],
     ...candidates.map(({ name, forecast, runtimeUs, speedup, winProbability }, index) => [
@@ -107,7 +124,7 @@ function table({ candidates, broken, unforecast }: ForecastTaskResult): string[]
       winProbability.toFixed(2),
     ]),
     ...broken.map(({ name, error }) => ["-", name, "0.00", `does not compile: ${error}`]),
-    ...unforecast.map(({ name }) => ["-", name, "", "no forecast"]),
+    ...unforecast.map(({ name, kernel }) => ["-", name, "", why(kernel.kernelId)]),
   ];
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.filter((cells) => cells.length > 4).map((cells) => cells[column]?.length ?? 0)),
@@ -141,7 +158,9 @@ function reasonText({ what, value, anchorValue, log2Change, pOkChange }: Forecas
   return `${what}: ${value}${compared}${effect === "" ? "" : ` → ${effect}`}`;
 }
 
-function footer({ anchors, compiler, cost, canExplain, forecaster }: ForecastTaskResult): string[] {
+function footer(result: ForecastTaskResult): string[] {
+  const { anchors, compiler, cost, canExplain, forecaster } = result;
+  const faults = countsText(result.faults);
   const shown = [...anchors.slice(0, 3), ...anchors.slice(3).filter(({ name }) => name === "seed")].map(
     ({ name, anchor }) => `${name} ${short(anchor.measurement.runtime.medianUs)} µs`,
   );
@@ -156,6 +175,7 @@ function footer({ anchors, compiler, cost, canExplain, forecaster }: ForecastTas
     `measured kernels it goes by: ${shown.join(", ")}${more}`,
     `compile evidence: ${compiler === undefined ? "none (--compile asks a compiler)" : `from ${compiler}`}`,
     ...(canExplain ? [] : [`${forecaster} does not tell what moved its forecasts`]),
+    ...(faults === "" ? [] : [`answers at fault: ${faults}`]),
     `cost: ${parts.join(", ")}; these are forecasts, not measurements`,
   ];
 }

@@ -9,11 +9,13 @@ import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
 import { searchCommand } from "./search.ts";
+import { submitCommand } from "./submit.ts";
 
 /** The commands by name; each loads its implementation when it runs. */
 export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
   init: initCommand,
   search: searchCommand,
+  submit: submitCommand,
   forecast: forecastCommand,
   measure: measureCommand,
   evaluate: evaluateCommand,

@@ -11,10 +11,13 @@ export interface SearchFlags {
   readonly forecasterTimeout?: number;
   readonly proposer?: string;
   readonly proposerRecording?: string;
+  readonly idleTimeout?: number;
   readonly measurements?: number;
   readonly gpuSeconds?: number;
   readonly cpuSeconds?: number;
   readonly wallSeconds?: number;
+  readonly tokens?: number;
+  readonly usd?: number;
   readonly seed: number;
   readonly run?: string;
   readonly fresh: boolean;
@@ -31,7 +34,8 @@ export async function search(this: CliContext, flags: SearchFlags, task: string)
   const progress = createProgress(this);
   try {
     const { listener, note: onNote } = progress;
-    const result = await searchTask({ ...toRequest(flags, task), signal: this.signal, listener, onNote });
+    const env = { ...this.process.env };
+    const result = await searchTask({ ...toRequest(flags, task), env, signal: this.signal, listener, onNote });
     progress.close();
     if (flags.json) printJson(this, result);
     else for (const line of formatResult(result)) printLine(this, line);
@@ -52,6 +56,7 @@ function toRequest(flags: SearchFlags, task: string): SearchRequest {
     forecasterTimeout,
     proposer,
     proposerRecording,
+    idleTimeout: flags.idleTimeout,
     budget: toBudget(flags),
     seed,
     runId: run,
@@ -61,8 +66,8 @@ function toRequest(flags: SearchFlags, task: string): SearchRequest {
   };
 }
 
-function toBudget({ measurements, gpuSeconds, cpuSeconds, wallSeconds }: SearchFlags): Budget {
-  const limits = { measurements, gpuSeconds, cpuSeconds, wallSeconds };
+function toBudget({ measurements, gpuSeconds, cpuSeconds, wallSeconds, tokens, usd }: SearchFlags): Budget {
+  const limits = { measurements, gpuSeconds, cpuSeconds, wallSeconds, tokens, usd };
   const given = Object.entries(limits).filter(([, value]) => value !== undefined);
   return given.length === 0 ? { measurements: defaultMeasurements } : (Object.fromEntries(given) as Budget);
 }

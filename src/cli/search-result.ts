@@ -1,4 +1,7 @@
+import { worthText } from "../decide/worth.ts";
+import type { CallSummary } from "../search/summary.ts";
 import type { SearchResult } from "../serve/search-task.ts";
+import { countsText } from "./forecast-recording-result.ts";
 
 /** The lines that a person reads when a search has ended. */
 export function formatResult(result: SearchResult): readonly string[] {
@@ -11,7 +14,29 @@ export function formatResult(result: SearchResult): readonly string[] {
   return [
     headline,
     `considered ${result.considered}, measured ${result.measured}, skipped ${result.skipped}, duplicates ${result.duplicates}, failed ${result.failed}`,
-    `spent ${spent.gpu_seconds} GPU-s, ${spent.cpu_seconds} CPU-s${spent.usd > 0 ? `, ${spent.usd} USD` : ""}`,
+    ...(result.proposal_failures
+      ? [
+          `${result.proposal_failures.count} proposals came to nothing (${countsText(result.proposal_failures.by_kind)}), the last: ${result.proposal_failures.last}`,
+        ]
+      : []),
+    ...(result.forecast_failures ? [`without a forecast: ${countsText(result.forecast_failures)}`] : []),
+    ...(result.answer_faults ? [`answers at fault: ${countsText(result.answer_faults)}`] : []),
+    ...(result.language_models ?? []).map(callsLine),
+    ...(result.worth ? [`worth it? ${worthText(result.worth)}`] : []),
+    `spent ${spent.gpu_seconds} GPU-s, ${spent.cpu_seconds} CPU-s${spent.tokens > 0 ? `, ${spent.tokens} tokens` : ""}${spent.usd > 0 ? `, ${spent.usd} USD` : ""}`,
     `report ${result.report}`,
   ];
+}
+
+function callsLine(calls: CallSummary): string {
+  const tokens = calls.input_tokens + calls.output_tokens;
+  const parts = [
+    `${calls.calls} calls to ${calls.purpose}`,
+    ...(calls.kept > 0 ? [`${calls.kept} of them kept answers`] : []),
+    ...(calls.failed > 0 ? [`${calls.failed} failed (${countsText(calls.faults)})`] : []),
+    `${tokens} tokens`,
+    calls.usd === null ? "price not known" : `${calls.usd} USD`,
+    `${calls.latency_seconds.mean} s a call`,
+  ];
+  return `${calls.model}: ${parts.join(", ")}`;
 }

@@ -1,6 +1,6 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { jsonFlag, text, type CliContext } from "./context.ts";
-import { forecasterFlag, forecasterTimeoutFlag, positive, wholeNumber } from "./flags.ts";
+import { forecasterFlag, forecasterTimeoutFlag, modelBudgetFlags, positive, wholeNumber } from "./flags.ts";
 import type { SearchFlags } from "./search-command.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
@@ -31,9 +31,14 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
       forecasterTimeout: forecasterTimeoutFlag,
       proposer: {
         ...optionalText,
-        brief: "recorded or tunables; by default the recording's kernels, else the task's tunables",
+        brief:
+          "recorded, tunables, external[:BATCH], or a language model as in --forecaster, without options; by default the recording's kernels, else the task's tunables",
       },
       proposerRecording: { ...optionalText, brief: "Recording to propose from on a live device" },
+      idleTimeout: {
+        ...optionalNumber,
+        brief: "With --proposer external: seconds without a candidate after which the run ends",
+      },
       measurements: {
         kind: "parsed",
         parse: wholeNumber(1),
@@ -43,6 +48,7 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
       gpuSeconds: { ...optionalNumber, brief: "GPU-seconds to spend at most" },
       cpuSeconds: { ...optionalNumber, brief: "CPU-seconds to spend at most" },
       wallSeconds: { ...optionalNumber, brief: "Seconds to take at most" },
+      ...modelBudgetFlags,
       seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes every random draw", default: "1" },
       run: { ...optionalText, brief: "Name of the run, to start or to continue" },
       fresh: {

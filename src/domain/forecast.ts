@@ -1,3 +1,4 @@
+import type { SavedCost } from "./language-model.ts";
 /**
  * A forecast of one kernel on one device: the probability that it compiles, runs and agrees, and, given that, a
  * two-piece normal over log2(runtime in µs) with median `m`, left width `sigmaLow` and right width `sigmaHigh`
@@ -16,6 +17,8 @@ export interface ForecastCost {
   readonly cpuSeconds: number;
   readonly tokens: number;
   readonly usd: number;
+  /** What answers that were kept from earlier calls cost when they were made; in neither of the others. */
+  readonly saved?: SavedCost;
 }
 
 /** One fact that moved a forecast: what changes when it is the anchor's instead, all else equal. */

@@ -3,6 +3,8 @@ import type { Decision } from "./decision.ts";
 import type { DeviceInfo } from "./device.ts";
 import type { Candidate, Kernel } from "./kernel.ts";
 import type { Evidence, Measurement, OkMeasurement } from "./measurement.ts";
+import type { DuplicateProposal, PastProposal, ProposalFailure } from "./proposing.ts";
+import type { Submissions } from "./submission.ts";
 import type { Task } from "./task.ts";
 
 /** A measured kernel that forecasts and confirmations are relative to. */
@@ -74,12 +76,27 @@ export function seedAnchor({ task, anchors }: Pick<ForecastRequest, "task" | "an
   return anchors.find(({ kernel }) => kernel.kernelId === task.seedKernel.kernelId) ?? anchors.at(-1);
 }
 
+/** Why a candidate has no forecast; a value, for a search goes on. */
+export interface ForecastFailure {
+  readonly kernelId: string;
+  /** Its kind in a word, to count by: `missing`, `order`, `refused`. */
+  readonly fault: string;
+  /** One line. */
+  readonly message: string;
+}
+
 export interface ForecastAnswer {
   /** One per candidate that could be forecast, in any order. */
   readonly forecasts: readonly Forecast[];
   readonly cost: ForecastCost;
   /** By a forecaster that learns within a run: one for each forecast. */
   readonly basis?: readonly ForecastBasis[];
+  /** Candidates without a forecast, where the forecaster can tell why. */
+  readonly failures?: readonly ForecastFailure[];
+  /** What was wrong with answers on the way, also where asking again cured it: how often, by kind. */
+  readonly faults?: Readonly<Record<string, number>>;
+  /** SHA-256 of the prompt that each forecast answers, by kernel id, where there was one. */
+  readonly prompts?: ReadonlyMap<string, string>;
 }
 
 export interface Forecaster {
@@ -99,6 +116,14 @@ export interface ProposeContext {
   readonly firstIndex: number;
   readonly count: number;
   readonly seed: number;
+  /** For a proposer that learns: what the run knows; then a proposal is a function of it, too. */
+  readonly device?: DeviceInfo;
+  /** Earlier proposals and what became of them, chosen by the search, oldest first. */
+  readonly history?: readonly PastProposal[];
+  /** Proposals that are sent back for being other kernels over again: as many new ones are wanted in their place. */
+  readonly duplicates?: readonly DuplicateProposal[];
+  /** What is left of the run's time, for a proposer that waits. */
+  readonly secondsLeft?: number;
 }
 
 export interface Proposal {
@@ -106,11 +131,20 @@ export interface Proposal {
   /** True when this parent has no further proposals. */
   readonly exhausted: boolean;
   readonly cost: ForecastCost;
+  /** Proposals that were asked for and came to nothing, with why. */
+  readonly failures?: readonly ProposalFailure[];
 }
 
 export interface Proposer {
   readonly name: string;
+  /** Reads the history of the run, and takes a duplicate back once to propose something else. */
+  readonly learns?: boolean;
+  /** Waits for the world outside: the time of a run is real then, on recorded devices, too. */
+  readonly waits?: boolean;
+  /** Rejects for a broken model or program, never for a proposal that cannot be used. */
   propose(context: ProposeContext, signal?: AbortSignal): Promise<Proposal>;
+  /** Ends what the proposer holds, and what waits; idempotent. */
+  close?(): Promise<void>;
 }
 
 export interface PolicyContext {
@@ -164,6 +198,13 @@ export interface RunStore {
   append(runId: string, events: readonly Omit<StoredEvent, "runId">[]): void;
   events(runId: string, fromSeq?: number): Iterable<StoredEvent>;
   finishRun(runId: string, at: number): void;
+  /**
+   * Hands candidates to a run that an `external` proposer feeds, atomically, from any process; returns their numbers, which
+   * count from 1 within the run. `last`: none will follow. Throws for a run that is absent, has ended, or was told so before.
+   */
+  submit(runId: string, candidates: readonly Candidate[], options?: { readonly last?: boolean }): readonly number[];
+  /** What was submitted to a run after the number given, in order. */
+  submissions(runId: string, after?: number): Submissions;
   /** Stores text by content; returns its SHA-256 in hex. Idempotent. */
   putBlob(text: string): string;
   /** Stores several texts at once, atomically; returns their SHA-256 in order. */

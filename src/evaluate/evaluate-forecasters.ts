@@ -11,6 +11,8 @@ export interface EvaluateOptions {
   readonly taskIds: readonly string[];
   readonly view: View;
   readonly evidence: boolean;
+  /** Most kernels of a task that are asked for; by default all. */
+  readonly perTask?: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
   /** Told before each task which forecaster is at it. */

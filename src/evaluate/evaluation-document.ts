@@ -1,3 +1,5 @@
+import { worthDocument } from "../decide/worth.ts";
+import { worthOfForecaster } from "./worth-of-forecaster.ts";
 import type { Evaluation, Evaluations } from "./evaluate-forecasters.ts";
 import { addCosts } from "./judge-forecaster.ts";
 import type { View } from "./plan-view.ts";
@@ -7,12 +9,16 @@ import type { MeanScore } from "./score-tasks.ts";
 
 /** What was judged on. */
 export interface EvaluationSetting {
+  /** Price of the GPU that measurements are weighed by, where the user gave one. */
+  readonly gpu_usd_per_hour?: number;
   readonly recording: string;
   readonly split: string;
   readonly device: string;
   readonly view: View;
   readonly evidence: boolean;
   readonly sources: SourceForm;
+  /** Most kernels of a task that were asked for; absent: all. */
+  readonly per_task?: number;
   readonly seed: number;
   readonly notes: readonly string[];
 }
@@ -37,7 +43,7 @@ export function evaluationDocuments({ evaluations, setting }: EvaluationResult):
       forecaster: one.label,
       ...common,
       evidence: one.judged.some(({ withEvidence }) => withEvidence > 0),
-      ...scoreDocument(one, first),
+      ...scoreDocument(one, first, setting.gpu_usd_per_hour),
       by_task: byTask(one),
       baselines,
       notes: [...notes, ...evaluationNotes(one)],
@@ -48,9 +54,13 @@ export function evaluationDocuments({ evaluations, setting }: EvaluationResult):
 export function evaluationNotes({ label, judged, scores: { scores } }: Evaluation): string[] {
   const missing = sum(judged.map((task) => task.missing));
   const compileErrors = sum(judged.map((task) => task.compileErrors));
+  const faults = faultCounts(judged);
   const [crps, prior] = [scores.crps.mean, scores["crps of prior"].mean];
   return [
     ...(missing > 0 ? [`${label} gave no valid forecast of ${kernels(missing)}: scored as the prior`] : []),
+    ...(faults.length > 0
+      ? [`answers of ${label} at fault: ${faults.map(([kind, count]) => `${kind} ${count}`).join(", ")}`]
+      : []),
     ...(compileErrors > 0
       ? [`the evidence tells of ${kernels(compileErrors)} not compiling: in no score, but with --no-evidence`]
       : []),
@@ -60,11 +70,20 @@ export function evaluationNotes({ label, judged, scores: { scores } }: Evaluatio
   ];
 }
 
+/** What was wrong with a forecaster's answers, also where asking again cured it, most frequent first. */
+function faultCounts(judged: Evaluation["judged"]): [kind: string, count: number][] {
+  const counts = new Map<string, number>();
+  for (const [kind, count] of judged.flatMap(({ faults }) => Object.entries(faults ?? {}))) {
+    counts.set(kind, (counts.get(kind) ?? 0) + count);
+  }
+  return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+}
+
 function kernels(count: number): string {
   return count === 1 ? "1 kernel" : `${count} kernels`;
 }
 
-function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): Json {
+function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined, gpuUsdPerHour?: number): Json {
   const { judged, scores: all, paired } = evaluation;
   const { scores, pooledEce, pit } = all;
   return {
@@ -109,8 +128,10 @@ function scoreDocument(evaluation: Evaluation, first: Evaluation | undefined): J
     ...withInterval("auroc_ok_with_compile_errors", scores["auroc with compile errors"]),
     kernels_per_second: kernelsPerSecond(evaluation),
     ...costDocument(evaluation),
+    worth: worthDocument(worthOfForecaster(evaluation), gpuUsdPerHour),
     missing_forecasts: sum(judged.map(({ missing }) => missing)),
     compile_errors_left_out: sum(judged.map(({ compileErrors }) => compileErrors)),
+    answer_faults: Object.fromEntries(faultCounts(judged)),
     ...(paired && first ? { paired: { against: first.label, ...pairedDocument(paired) } } : {}),
   };
 }
@@ -123,8 +144,9 @@ export function kernelsPerSecond({ judged }: Evaluation): number | null {
 
 function costDocument({ judged }: Evaluation): Json {
   const nothing = { cpuSeconds: 0, tokens: 0, usd: 0 };
-  const { cpuSeconds, tokens, usd } = judged.map(({ cost }) => cost).reduce(addCosts, nothing);
-  return { cost: { cpu_seconds: Number(cpuSeconds.toFixed(3)), tokens, usd } };
+  const { cpuSeconds, tokens, usd, saved } = judged.map(({ cost }) => cost).reduce(addCosts, nothing);
+  const kept = saved ? { saved_tokens: saved.tokens, saved_usd: saved.usd } : {};
+  return { cost: { cpu_seconds: Number(cpuSeconds.toFixed(3)), tokens, usd, ...kept } };
 }
 
 function pairedDocument(paired: NonNullable<Evaluation["paired"]>): Json {

@@ -3,7 +3,7 @@ import { recordedRuntimeUs, type Forecaster, type ForecastRequest, type Recordin
 import { createBaseline } from "../forecast/baseline/baseline-forecaster.ts";
 import { syntheticDeviceInfo } from "../testing/synthetic.ts";
 import { syntheticRecording } from "../testing/synthetic-recording.ts";
-import { judgeForecaster, type JudgeOptions } from "./judge-forecaster.ts";
+import { judgeForecaster, judgingRequests, type JudgeOptions } from "./judge-forecaster.ts";
 import { scoreTasks } from "./score-tasks.ts";
 
 const taskId = "synthetic-a";
@@ -165,4 +165,43 @@ describe("judged forecasts", () => {
   it("do not exist of a task that the recording lacks", async () => {
     expect(await judgeForecaster(oracle(), recording, { ...options, taskId: "absent" })).toBe(undefined);
   });
+});
+
+describe("a sample of a task's kernels", () => {
+  const perTask = 10;
+
+  it("is drawn by the seed, and is what a judged forecaster is asked", async () => {
+    for (const view of ["start", "search"] as const) {
+      const forecaster = oracle();
+      const answers = await judgeForecaster(forecaster, recording, { ...options, view, perTask });
+      expect(answers?.judged).toHaveLength(perTask);
+      expect(judgingRequests(recording, { ...options, view, perTask })).toEqual(forecaster.asked);
+    }
+    const ids = (seed: number): string[] =>
+      judgingRequests(recording, { ...options, seed, perTask }).flatMap(({ candidates }) =>
+        candidates.map(({ kernelId }) => kernelId),
+      );
+    expect(ids(2)).toEqual(ids(2));
+    expect(ids(2)).not.toEqual(ids(3));
+  });
+
+  it("of more kernels than there are is all of them", async () => {
+    const all = await judgeForecaster(oracle(), recording, options);
+    const many = await judgeForecaster(oracle(), recording, { ...options, perTask: 1000 });
+    expect(many?.judged.map(({ kernelId }) => kernelId)).toEqual(all?.judged.map(({ kernelId }) => kernelId));
+  });
+});
+
+it("counts what was wrong with answers", async () => {
+  const told: Forecaster = {
+    name: "told",
+    forecast: async () => ({
+      forecasts: [],
+      cost: { cpuSeconds: 0, tokens: 0, usd: 0 },
+      faults: { order: 2, missing: 1 },
+    }),
+  };
+  const answers = await judgeForecaster(told, recording, { ...options, view: "search" });
+  const asked = judgingRequests(recording, { ...options, view: "search" }).length;
+  expect(answers?.faults).toEqual({ order: 2 * asked, missing: asked });
 });

@@ -1,4 +1,5 @@
 import {
+  keyedShuffle,
   type Anchor,
   type DeviceInfo,
   type Evidence,
@@ -8,24 +9,32 @@ import {
   type ForecastRequest,
   type Recording,
   type RuntimeDistribution,
+  type SavedCost,
   type Task,
 } from "../domain/index.ts";
+import { screeningSeconds } from "../measure/recorded-device.ts";
 import type { JudgedForecast, JudgedTask } from "./judged-task.ts";
 import { knownKernels, type Known } from "./known-kernels.ts";
-import { planView, type View } from "./plan-view.ts";
+import { planView, type View, type ViewRequest } from "./plan-view.ts";
 
-export interface JudgeOptions {
+/** What a forecaster is asked of one task. */
+export interface AskOptions {
   readonly device: DeviceInfo;
   readonly taskId: string;
-  /** Over log2(runtime / seed kernel's runtime), and p_ok: what a kernel without a forecast is scored by. */
-  readonly prior: RuntimeDistribution & { readonly pOk: number };
   readonly view: View;
   /**
    * Whether it sees what the compiler said, where the recording has that. Kernels that do not compile are not scored then: a
    * compiler has told, and the port has no word for it.
    */
   readonly evidence: boolean;
+  /** Most kernels that are asked for, drawn by key; by default all. */
+  readonly perTask?: number;
   readonly seed: number;
+}
+
+export interface JudgeOptions extends AskOptions {
+  /** Over log2(runtime / seed kernel's runtime), and p_ok: what a kernel without a forecast is scored by. */
+  readonly prior: RuntimeDistribution & { readonly pOk: number };
   readonly signal?: AbortSignal;
 }
 
@@ -39,15 +48,27 @@ export interface JudgedAnswers extends JudgedTask {
   /** Time that the forecaster took, and what it says that it spent. */
   readonly seconds: number;
   readonly cost: ForecastCost;
+  /** Runtime of the seed kernel. */
+  readonly seedUs: number;
+  /** Device time of measuring all that was asked for. */
+  readonly measuringSeconds: number;
+  /** What was wrong with its answers on the way: how often, by kind. */
+  readonly faults?: Readonly<Record<string, number>>;
 }
 
-/** Asks a forecaster for the measured kernels of a task. Undefined where the seed kernel has no time. */
-export async function judgeForecaster(
-  forecaster: Forecaster,
-  recording: Recording,
-  options: JudgeOptions,
-): Promise<JudgedAnswers | undefined> {
-  const { device, taskId, prior, view, seed, signal } = options;
+/** The requests of a task, and what they are made of. */
+interface Questions {
+  readonly task: Task;
+  readonly known: readonly Known[];
+  readonly seedUs: number;
+  readonly requests: readonly ViewRequest[];
+  readonly evidence: boolean;
+  readonly compileErrors: number;
+}
+
+/** Undefined where the seed kernel has no time. */
+function planQuestions(recording: Recording, options: AskOptions): Questions | undefined {
+  const { device, taskId, view, seed, perTask } = options;
   const task = recording.tasks.get(taskId)?.task;
   if (!task) return undefined;
   const known = knownKernels(recording, taskId, device.name);
@@ -57,18 +78,46 @@ export async function judgeForecaster(
   const evidence = options.evidence && known.some(({ measurement }) => measurement.evidence !== undefined);
   const isTold = ({ measurement }: Known): boolean => evidence && measurement.status === "compile_error";
   const plan = planView(known, seedKernel, { view, seed, taskId });
+  const all = plan.flatMap(({ asked }) => asked);
+  const open = all.filter((one) => !isTold(one));
+  const drawn = new Set(
+    perTask === undefined ? open : keyedShuffle(open, seed, "judge-sample", taskId).slice(0, perTask),
+  );
   const requests = plan
-    .map(({ anchors, asked }) => ({ anchors, asked: asked.filter((one) => !isTold(one)) }))
+    .map(({ anchors, asked }) => ({ anchors, asked: asked.filter((one) => drawn.has(one)) }))
     .filter(({ asked }) => asked.length > 0);
-  const log2Prior = { ...prior, m: prior.m + Math.log2(seedKernel.us) };
+  return { task, known, seedUs: seedKernel.us, requests, evidence, compileErrors: all.length - open.length };
+}
+
+/** What a forecaster is asked when it is judged on a task; empty where the seed kernel has no time. */
+export function judgingRequests(recording: Recording, options: AskOptions): ForecastRequest[] {
+  const questions = planQuestions(recording, options);
+  if (!questions) return [];
+  const { task, requests, evidence } = questions;
+  return requests.map((request) => toRequest(task, options.device, request, evidence));
+}
+
+/** Asks a forecaster for the measured kernels of a task. Undefined where the seed kernel has no time. */
+export async function judgeForecaster(
+  forecaster: Forecaster,
+  recording: Recording,
+  options: JudgeOptions,
+): Promise<JudgedAnswers | undefined> {
+  const { device, taskId, prior, signal } = options;
+  const questions = planQuestions(recording, options);
+  if (!questions) return undefined;
+  const { task, known, seedUs, requests, evidence, compileErrors } = questions;
+  const log2Prior = { ...prior, m: prior.m + Math.log2(seedUs) };
   const asked = requests.flatMap((request) => request.asked);
   const started = performance.now();
   const forecasts: Forecast[] = [];
   let cost: ForecastCost = { cpuSeconds: 0, tokens: 0, usd: 0 };
+  const faults: Record<string, number> = {};
   for (const request of requests) {
     const answer = await forecaster.forecast(toRequest(task, device, request, evidence), signal);
     forecasts.push(...answer.forecasts.filter(isValid));
     cost = addCosts(cost, answer.cost);
+    for (const [kind, count] of Object.entries(answer.faults ?? {})) faults[kind] = (faults[kind] ?? 0) + count;
   }
   const seconds = (performance.now() - started) / 1000;
   const byId = new Map(forecasts.map((forecast) => [forecast.kernelId, forecast]));
@@ -80,10 +129,13 @@ export async function judgeForecaster(
     ),
     prior: log2Prior,
     missing: asked.filter(({ recorded }) => !byId.has(recorded.kernel.kernelId)).length,
-    compileErrors: plan.flatMap((request) => request.asked.filter(isTold)).length,
+    compileErrors,
     withEvidence: evidence ? asked.filter(({ measurement }) => measurement.evidence !== undefined).length : 0,
     seconds,
     cost,
+    seedUs,
+    measuringSeconds: asked.reduce((sum, { measurement }) => sum + screeningSeconds(measurement), 0),
+    ...(Object.keys(faults).length > 0 ? { faults } : {}),
   };
 }
 
@@ -93,7 +145,13 @@ export function addCosts(one: ForecastCost, other: ForecastCost): ForecastCost {
     cpuSeconds: one.cpuSeconds + other.cpuSeconds,
     tokens: one.tokens + other.tokens,
     usd: one.usd + other.usd,
+    ...addSaved(one.saved, other.saved),
   };
+}
+
+function addSaved(one: SavedCost | undefined, other: SavedCost | undefined): Pick<ForecastCost, "saved"> {
+  if (!one || !other) return one || other ? { saved: (one ?? other) as SavedCost } : {};
+  return { saved: { tokens: one.tokens + other.tokens, usd: one.usd + other.usd } };
 }
 
 function judge(

@@ -1,5 +1,4 @@
-import { dtypes, type Dtype } from "../domain/index.ts";
-import { dtypeOf } from "./kernel-signature.ts";
+import { dtypeOf, dtypes, type Dtype } from "../domain/index.ts";
 
 /** Names that other projects give to element types, beside our own and those of CUDA C++. */
 const aliases: Readonly<Record<string, Dtype>> = {

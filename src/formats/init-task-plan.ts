@@ -1,11 +1,14 @@
-import { dtypes, KernelcastError, type ArgumentRole, type Dtype } from "../domain/index.ts";
 import {
+  dtypes,
+  KernelcastError,
+  type ArgumentRole,
+  type Dtype,
   findHostCode,
   parseCudaKernels,
   requireCallable,
   type CudaKernel,
   type CudaParameter,
-} from "./cuda-signature.ts";
+} from "../domain/index.ts";
 
 type Named = Readonly<Record<string, string>>;
 

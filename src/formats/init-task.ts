@@ -1,5 +1,12 @@
-import { dtypeBytes, KernelcastError, precisions, type Dtype, type Precision, type Task } from "../domain/index.ts";
-import { withExternC } from "./cuda-signature.ts";
+import {
+  dtypeBytes,
+  KernelcastError,
+  precisions,
+  withExternC,
+  type Dtype,
+  type Precision,
+  type Task,
+} from "../domain/index.ts";
 import type { InitPlan, PlannedArgument, PlannedLaunch } from "./init-task-plan.ts";
 import { incompleteMark, referenceTemplate } from "./init-task-reference.ts";
 import { buildTask, parseTaskFile } from "./load-task.ts";

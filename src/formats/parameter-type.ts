@@ -1,6 +1,4 @@
-import type { Dtype } from "../domain/index.ts";
-import { parseCudaKernels, type CudaParameter } from "./cuda-signature.ts";
-import { dtypeOf } from "./kernel-signature.ts";
+import { dtypeOf, parseCudaKernels, type CudaParameter, type Dtype } from "../domain/index.ts";
 
 /** Gives the type of a kernel's parameter of an index, for numbers that come without one. */
 export type DeclaredType = (index: number) => Dtype | undefined;

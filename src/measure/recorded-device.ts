@@ -18,6 +18,11 @@ export interface RecordedDeviceOptions {
   readonly device?: string;
   /** How many measurements may overlap; a recording stands for one device, so 1 by default. */
   readonly concurrency?: number;
+  /**
+   * What a kernel is that was not measured on this device: wrong use, which throws (the default), or, for proposers that write
+   * kernels, one that does not compile here.
+   */
+  readonly unmeasured?: "throw" | "fail";
 }
 
 /** Cost of a measurement whose recording does not say: fixed part and per sample (flush, refresh), in seconds. */
@@ -26,7 +31,7 @@ const assumedCost = { fixedSeconds: 0.02, perSampleSeconds: 0.0005, compileSecon
 /**
  * A device that answers from a recording, in virtual time: `screen` gives the first pass, `confirm` all passes and their
  * ratio to the anchor's. A kernel that was not measured on this device is wrong use and throws
- * `KernelcastError("device", …)`.
+ * `KernelcastError("device", …)`, unless `unmeasured` says otherwise.
  */
 export function recordedDevice(recording: Recording, options: RecordedDeviceOptions = {}): Device {
   const device = chooseDevice(recording, options.device);
@@ -42,7 +47,12 @@ export function recordedDevice(recording: Recording, options: RecordedDeviceOpti
     describe: () => Promise.resolve(recordedDeviceInfo(recording, device)),
     compile: async (task, kernels, signal) => {
       signal?.throwIfAborted();
-      return kernels.map((kernel) => toOutcome(kernel, find(task.taskId, kernel.kernelId)));
+      return kernels.map((kernel) => {
+        const { kernelId } = kernel;
+        const known = recording.measurements(task.taskId, device).has(kernelId);
+        if (known || options.unmeasured !== "fail") return toOutcome(kernel, find(task.taskId, kernelId));
+        return { kernelId, ok: false, error: `not measured on ${device} in the recording ${recording.name}` };
+      });
     },
     measure: async (request, signal) => {
       signal?.throwIfAborted();
@@ -101,6 +111,11 @@ function answer(measurement: RecordedMeasurement, anchor: RecordedMeasurement | 
   if (!runtime) throw new KernelcastError("recording", `kernel ${kernelId} is ok on ${device} but has no runtime`);
   if (!anchor || anchor.status !== "ok") return { ...base, status, runtime };
   return { ...base, status, runtime, confirmation: recordedConfirmation(measurement, anchor) };
+}
+
+/** Device time of screening a recorded kernel, as recorded or as its samples tell. */
+export function screeningSeconds(measurement: RecordedMeasurement): number {
+  return screenCost(measurement).gpuSeconds;
 }
 
 function screenCost(measurement: RecordedMeasurement): MeasurementCost {

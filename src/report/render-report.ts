@@ -3,6 +3,7 @@ import { forecastChart, progressChart, treeChart, treeLegend } from "./charts.ts
 import { collectReport, type ReportData } from "./collect.ts";
 import { diffView } from "./diff-view.ts";
 import { html, raw, type Html } from "./html.ts";
+import { languageModelSection } from "./language-models.ts";
 import { styles } from "./styles.ts";
 
 /** A run's report as one self-contained HTML file, from its log alone. Throws `KernelcastError("store", …)`. */
@@ -48,6 +49,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
           <h2>Forecast against truth</h2>
           ${forecast === undefined ? html`<p>This policy asked for no forecasts.</p>` : html`${raw(forecast)}${forecastCaption}`}
         </section>
+        ${languageModelSection(data.summary)}
         <section id="tree">
           <h2>Derivation tree</h2>
           <div class="wide">${raw(treeChart(data))}</div>
@@ -92,6 +94,7 @@ function figures({ summary }: ReportData): Html {
     ["audited", summary.audited],
     ["duplicates", summary.duplicates],
     ["failed", summary.failed],
+    ...(summary.proposal_failures ? [["proposals lost", summary.proposal_failures.count] as const] : []),
     ["GPU-seconds", spent.gpu_seconds],
     ["CPU-seconds", spent.cpu_seconds],
     ["wall seconds", spent.wall_seconds],

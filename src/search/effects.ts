@@ -2,13 +2,16 @@ import type {
   CompileOutcome,
   Device,
   DeviceInfo,
+  ForecastAnswer,
   Forecaster,
+  LanguageModelCall,
+  ProposeContext,
   Proposer,
   RunStore,
   Spending,
   Task,
 } from "../domain/index.ts";
-import { loadAnchor, loadKernel, recordCandidates } from "./catalog.ts";
+import { loadAnchor, loadDuplicates, loadHistory, loadKernel, recordCandidates } from "./catalog.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
 import type { SearchState } from "./state.ts";
 
@@ -18,11 +21,16 @@ export interface SearchStages {
   readonly device: Device;
   readonly proposer: Proposer;
   readonly forecaster: Forecaster | undefined;
+  /** Calls of language models as they end; what they cost is then left out of the costs that stages tell. */
+  readonly calls?: CallFeed;
 }
+
+/** Hands on calls of language models, also those that ended before anyone listened. Returns how to stop. */
+export type CallFeed = (listener: (call: LanguageModelCall) => void) => () => void;
 
 /** What carrying out a command gave, and how many seconds it takes in virtual time. */
 export interface EffectResult {
-  readonly input: Exclude<SearchInput, { type: "run-start" }>;
+  readonly input: Exclude<SearchInput, { type: "run-start" | "model-call" }>;
   readonly seconds: number;
 }
 
@@ -53,17 +61,42 @@ export function carryOut(command: SearchCommand, context: EffectContext): Promis
 
 type Command<T extends SearchCommand["type"]> = Extract<SearchCommand, { type: T }>;
 
-async function propose(
-  command: Command<"propose">,
-  { stages, store, state, signal }: EffectContext,
-): Promise<EffectResult> {
+async function propose(command: Command<"propose">, context: EffectContext): Promise<EffectResult> {
+  const { stages, store, state, signal } = context;
   const { commandId, parentId, firstIndex, count } = command;
   const { seed } = state.config;
+  const { task, proposer } = stages;
   const parent = loadAnchor(store, state, parentId);
-  const proposal = await stages.proposer.propose({ task: stages.task, parent, firstIndex, count, seed }, signal);
+  const asked = { task, parent, firstIndex, count, seed, ...timeLeft(state) };
+  const proposal = await proposer.propose({ ...asked, ...(await knowledge(command, context)) }, signal);
   const candidates = recordCandidates(store, proposal.candidates);
-  const spent = costIn(stages.device, proposal.cost);
-  return { input: { type: "proposal-end", commandId, candidates, exhausted: proposal.exhausted, spent }, seconds: 0 };
+  const { exhausted, failures = [] } = proposal;
+  const input = {
+    type: "proposal-end",
+    commandId,
+    candidates,
+    exhausted,
+    ...(proposer.learns ? { revises: true } : {}),
+    ...(failures.length > 0 ? { failures } : {}),
+    spent: costIn(stages.device, proposal.cost),
+  } as const;
+  return { input, seconds: 0 };
+}
+
+/** What a proposer that learns is told beside its parent. The state is read before anything is awaited: it moves on. */
+async function knowledge(
+  command: Command<"propose">,
+  { stages, store, state, deviceInfo }: EffectContext,
+): Promise<Pick<ProposeContext, "device" | "history" | "duplicates">> {
+  if (!stages.proposer.learns) return {};
+  const history = loadHistory(store, state, command.historyIds);
+  const duplicates = loadDuplicates(store, state, command.duplicates ?? []);
+  return { device: await deviceInfo(), history, duplicates };
+}
+
+function timeLeft({ config, now, startedAt }: SearchState): Pick<ProposeContext, "secondsLeft"> {
+  const limit = config.budget.wallSeconds;
+  return limit === undefined ? {} : { secondsLeft: Math.max(0, limit - (now - startedAt)) };
 }
 
 async function forecast(command: Command<"forecast">, context: EffectContext): Promise<EffectResult> {
@@ -80,8 +113,17 @@ async function forecast(command: Command<"forecast">, context: EffectContext): P
   const spent = costIn(stages.device, answer.cost);
   const { forecasts, basis } = answer;
   return {
-    input: { type: "forecast-end", commandId, forecasts, ...(basis ? { basis } : {}), spent },
+    input: { type: "forecast-end", commandId, forecasts, ...(basis ? { basis } : {}), ...remarks(answer), spent },
     seconds: 0,
+  };
+}
+
+/** What an answer tells beside forecasts; nothing where there is nothing. */
+function remarks({ failures = [], faults = {}, prompts = new Map() }: ForecastAnswer) {
+  return {
+    ...(failures.length > 0 ? { failures } : {}),
+    ...(Object.keys(faults).length > 0 ? { faults } : {}),
+    ...(prompts.size > 0 ? { prompts: Object.fromEntries(prompts) as Readonly<Record<string, string>> } : {}),
   };
 }
 

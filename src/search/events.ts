@@ -2,10 +2,14 @@ import type {
   Budget,
   CompileOutcome,
   Decision,
+  DuplicateBy,
   Forecast,
   ForecastBasis,
+  ForecastFailure,
+  LanguageModelCall,
   Launch,
   Measurement,
+  ProposalFailure,
   Spending,
 } from "../domain/index.ts";
 
@@ -50,11 +54,16 @@ export type SearchInput =
   | { readonly type: "run-start"; readonly config: SearchConfig; readonly seedKernel: CandidateRecord }
   /** A process took a live run up again that an earlier one had left. */
   | { readonly type: "run-continue" }
+  /** A call of a language model has ended; logged when it does, so that what it cost is never lost. */
+  | { readonly type: "model-call"; readonly call: LanguageModelCall }
   | {
       readonly type: "proposal-end";
       readonly commandId: string;
       readonly candidates: readonly CandidateRecord[];
       readonly exhausted: boolean;
+      /** The proposer takes duplicates back once; logs of others lack it. */
+      readonly revises?: boolean;
+      readonly failures?: readonly ProposalFailure[];
       readonly spent: Partial<Spending>;
     }
   | {
@@ -63,6 +72,12 @@ export type SearchInput =
       readonly forecasts: readonly Forecast[];
       /** Of a forecaster that learns within the run; logs of others lack it. */
       readonly basis?: readonly ForecastBasis[];
+      /** Candidates without a forecast, where the forecaster can tell why. */
+      readonly failures?: readonly ForecastFailure[];
+      /** What was wrong with its answers on the way: how often, by kind. */
+      readonly faults?: Readonly<Record<string, number>>;
+      /** SHA-256 of the prompt that each forecast answers, by kernel id. */
+      readonly prompts?: Readonly<Record<string, string>>;
       readonly spent: Partial<Spending>;
     }
   | {
@@ -80,7 +95,7 @@ export type SearchNote =
       readonly type: "candidate-duplicate";
       readonly kernelId: string;
       readonly of: string;
-      readonly by: "id" | "text" | "machine-code";
+      readonly by: DuplicateBy;
     }
   | { readonly type: "decision"; readonly batchId: string; readonly decision: Decision }
   | {
@@ -94,6 +109,13 @@ export type SearchNote =
 
 export type StopReason = keyof Budget | "seed-failed" | "no-more-proposals";
 
+/** A proposal that is another kernel over again. */
+export interface DuplicateRecord {
+  readonly record: CandidateRecord;
+  readonly of: string;
+  readonly by: DuplicateBy;
+}
+
 /** What the search wants done. Ids are functions of the search's state, so a replay issues the same ones. */
 export type SearchCommand =
   | {
@@ -102,6 +124,10 @@ export type SearchCommand =
       readonly parentId: string;
       readonly firstIndex: number;
       readonly count: number;
+      /** Earlier candidates that a proposer which learns is told of. */
+      readonly historyIds: readonly string[];
+      /** Proposals that are sent back; as many new ones are asked for. */
+      readonly duplicates?: readonly DuplicateRecord[];
     }
   | {
       readonly type: "forecast";

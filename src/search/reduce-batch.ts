@@ -1,7 +1,8 @@
 import type { Candidate, CompileOutcome, Forecast } from "../domain/index.ts";
-import type { CandidateRecord, SearchInput } from "./events.ts";
+import type { CandidateRecord, DuplicateRecord, SearchInput } from "./events.ts";
+import { recordForecastFaults } from "./model-ledger.ts";
+import { consider, isRevision, noteFailures, openRevision, rememberResult, sendBack } from "./reduce-proposals.ts";
 import {
-  committedCandidates,
   committedMeasurements,
   incumbentOf,
   isSpent,
@@ -15,43 +16,22 @@ import { issue, type StepBuilder } from "./step.ts";
 
 type Input<T extends SearchInput["type"]> = Extract<SearchInput, { type: T }>;
 
-/** Asks for the next proposals of a parent. */
-export function openBatch(
-  state: SearchState,
-  step: StepBuilder,
-  parent: { readonly kernelId: string; readonly score: number },
-): void {
-  const batchId = `b${state.nextBatch++}`;
-  const firstIndex = state.proposalsOf.get(parent.kernelId) ?? 0;
-  const limit = state.config.budget.candidates ?? Number.POSITIVE_INFINITY;
-  const count = Math.min(state.policy.proposalsPerParent, limit - committedCandidates(state));
-  state.proposalsOf.set(parent.kernelId, firstIndex + count);
-  state.batches.set(batchId, {
-    batchId,
-    parentId: parent.kernelId,
-    kernelIds: [],
-    unmeasured: Number.POSITIVE_INFINITY,
-  });
-  step.notes.push({ type: "batch-open", batchId, parentId: parent.kernelId, score: parent.score });
-  issue(state, step, {
-    type: "propose",
-    commandId: `propose:${batchId}`,
-    parentId: parent.kernelId,
-    firstIndex,
-    count,
-  });
-}
-
 function batchOf(state: SearchState, commandId: string): Batch | undefined {
   return state.batches.get(commandId.slice(commandId.indexOf(":") + 1));
 }
 
-/** Drops duplicates by id and by normalised text, then forecasts or decides. */
+/**
+ * Takes proposals in but for duplicates by id and by normalised text, then forecasts or decides. Duplicates of a proposer that
+ * takes them back are sent back first, once, so that what comes in their place is judged beside the rest.
+ */
 export function receiveProposals(state: SearchState, step: StepBuilder, input: Input<"proposal-end">): void {
   const batch = batchOf(state, input.commandId);
   if (!batch) return;
+  noteFailures(state, input);
   if (input.exhausted) state.tree.exhaust(batch.parentId);
-  for (const record of input.candidates) consider(state, step, batch, record);
+  if (input.revises) batch.revises = true;
+  const duplicates = input.candidates.flatMap((record) => consider(state, step, batch, record) ?? []);
+  if (!isRevision(input.commandId) && sendBack(state, step, batch, duplicates)) return;
   if (batch.kernelIds.length === 0) batch.unmeasured = 0;
   else judge(state, step, batch);
 }
@@ -67,21 +47,6 @@ function judge(state: SearchState, step: StepBuilder, batch: Batch): void {
   } else {
     decideBatch(state, step, batch);
   }
-}
-
-function consider(state: SearchState, step: StepBuilder, batch: Batch, record: CandidateRecord): void {
-  state.counts.considered++;
-  const { kernelId } = record;
-  const sameText = state.byText.get(record.normalisedSha256);
-  const of = state.candidates.has(kernelId) ? kernelId : sameText;
-  if (of !== undefined) {
-    state.counts.duplicates++;
-    step.notes.push({ type: "candidate-duplicate", kernelId, of, by: of === kernelId ? "id" : "text" });
-    return;
-  }
-  state.byText.set(record.normalisedSha256, kernelId);
-  state.candidates.set(kernelId, { record, batchId: batch.batchId, status: "proposed", confirmed: false });
-  batch.kernelIds.push(kernelId);
 }
 
 /** Most skipped kernels that are forecast anew at once. */
@@ -127,6 +92,7 @@ export function receiveForecasts(state: SearchState, step: StepBuilder, input: I
     const candidate = state.candidates.get(forecast.kernelId);
     if (candidate) candidate.forecast = forecast;
   }
+  recordForecastFaults(state.ledger, input.failures, input.faults);
   for (const basis of input.basis ?? []) {
     const candidate = state.candidates.get(basis.kernelId);
     if (candidate) candidate.basis = basis;
@@ -187,10 +153,15 @@ export function receiveCompiled(
   const batch = batchOf(state, input.commandId);
   if (!batch) return;
   const outcomes = new Map(input.outcomes.map((outcome) => [outcome.kernelId, outcome]));
+  const duplicates: DuplicateRecord[] = [];
   for (const kernelId of chosen) {
     const candidate = state.candidates.get(kernelId);
-    if (candidate && !admitCompiled(state, step, candidate, outcomes.get(kernelId))) batch.unmeasured--;
+    if (!candidate || admitCompiled(state, step, candidate, outcomes.get(kernelId))) continue;
+    batch.unmeasured--;
+    const { record, duplicateOf } = candidate;
+    if (duplicateOf !== undefined) duplicates.push({ record, of: duplicateOf, by: "machine-code" });
   }
+  openRevision(state, step, batch, duplicates);
 }
 
 /** Whether a compiled candidate waits for the device now. One that the device said nothing of has failed. */
@@ -204,7 +175,9 @@ function admitCompiled(
   if (!outcome?.ok) {
     rememberOutcome(state, candidate, null);
     candidate.status = "failed";
+    candidate.failure = { status: "compile_error", error: outcome?.error ?? "the compiler gave no answer" };
     state.counts.failed++;
+    rememberResult(state, candidate);
     return false;
   }
   candidate.evidence = outcome.evidence;
@@ -212,7 +185,9 @@ function admitCompiled(
   const twin = key === undefined ? undefined : state.byMachineCode.get(key);
   if (twin !== undefined) {
     candidate.status = "duplicate";
+    candidate.duplicateOf = twin;
     state.counts.duplicates++;
+    rememberResult(state, candidate);
     step.notes.push({ type: "candidate-duplicate", kernelId, of: twin, by: "machine-code" });
     return false;
   }

@@ -2,19 +2,23 @@ import {
   addSpending,
   exhausted,
   noSpending,
+  type Budget,
   type Measurement,
   type OkMeasurement,
   type Policy,
   type Spending,
 } from "../domain/index.ts";
-import { openBatch, receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
+import { receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
+import { openBatch, rememberResult } from "./reduce-proposals.ts";
 import type { SearchCommand, SearchInput } from "./events.ts";
+import { emptyLedger, recordCall } from "./model-ledger.ts";
 import {
   committedCandidates,
   committedMeasurements,
   incumbentOf,
   isSpent,
   machineCodeKey,
+  proposesFromOutside,
   rememberOutcome,
   type CandidateState,
   type SearchState,
@@ -42,6 +46,9 @@ export function startSearch(
     contenders: new Set(),
     outcomes: [],
     proposalsOf: new Map(),
+    resultsOf: new Map(),
+    recentFailures: [],
+    ledger: emptyLedger(),
     batches: new Map(),
     waiting: [],
     pending: new Map(),
@@ -54,6 +61,7 @@ export function startSearch(
     incumbentId: undefined,
     seedFailure: undefined,
     barrenBatches: 0,
+    lostProposals: 0,
     closingConfirmation: false,
     reconsiders: true,
     ended: undefined,
@@ -84,6 +92,10 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
   const step: StepBuilder = { commands: [], notes: [] };
   if (input.type === "run-continue") {
     skipDowntime(state, at);
+    return step;
+  }
+  if (input.type === "model-call") {
+    state.spent = addSpending(state.spent, recordCall(state.ledger, input.call));
     return step;
   }
   const pending = state.pending.get(input.commandId);
@@ -146,7 +158,9 @@ function receiveScreening(
   rememberOutcome(state, candidate, measurement.status === "ok" ? Math.log2(measurement.runtime.medianUs) : null);
   if (measurement.status !== "ok") {
     candidate.status = "failed";
+    candidate.failure = { status: measurement.status, error: measurement.error };
     state.counts.failed++;
+    rememberResult(state, candidate);
     if (kernelId !== state.seedId) return;
     state.seedFailure = `${measurement.status}: ${measurement.error}`;
     end(state, step, "seed-failed");
@@ -155,6 +169,7 @@ function receiveScreening(
   candidate.status = "ok";
   candidate.measurement = measurement;
   state.okIds.push(kernelId);
+  rememberResult(state, candidate);
   if (kernelId === state.seedId) {
     promote(state, step, candidate, measurement);
     state.tree.add({ kernelId, parentId: null, reward: 0 });
@@ -215,7 +230,9 @@ function receiveConfirmation(
 ): void {
   if (measurement.status !== "ok") {
     candidate.status = "failed";
+    candidate.failure = { status: measurement.status, error: measurement.error };
     state.counts.failed++;
+    rememberResult(state, candidate);
     disown(state, candidate);
     return;
   }
@@ -251,6 +268,8 @@ function promote(state: SearchState, step: StepBuilder, candidate: CandidateStat
  * taken to have nothing more to say.
  */
 const barrenBatchLimit = 64;
+/** Askings in a row of which nothing came but failures, each of which may cost as much as a proposal. */
+const lostProposalLimit = 4;
 
 /** Fills the free places: measurements first, then new batches, and ends the run when nothing is left to do. */
 function advance(state: SearchState, step: StepBuilder): void {
@@ -260,17 +279,37 @@ function advance(state: SearchState, step: StepBuilder): void {
   closeBatches(state);
   confirmFastest(state, step, spent);
   startMeasurements(state, step);
-  const stop = exhausted(state.config.budget, state.spent, {
-    measurements: state.counts.measured + committedMeasurements(state),
-    candidates: committedCandidates(state),
-  });
-  if (!stop && state.barrenBatches < barrenBatchLimit) openBatches(state, step);
-  if (!stop && isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+  const stop = limitReached(state, committedCandidates(state));
+  if (!stop) goOn(state, step);
   if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
+  else if (onlyWaits(state)) endWaiting(state, step);
+}
+
+function limitReached(state: SearchState, candidates: number): keyof Budget | undefined {
+  const measurements = state.counts.measured + committedMeasurements(state);
+  return state.ledger.refused ?? exhausted(state.config.budget, state.spent, { measurements, candidates });
+}
+
+function goOn(state: SearchState, step: StepBuilder): void {
+  const isBarren = state.barrenBatches >= barrenBatchLimit || state.lostProposals >= lostProposalLimit;
+  if (!isBarren || proposesFromOutside(state)) openBatches(state, step);
+  if (isIdle(state) && state.reconsiders && reconsiderSkipped(state, step)) closeBatches(state);
+}
+
+/** Ends a run at its limit although it still waits: what others might yet hand in is no candidate of it. */
+function endWaiting(state: SearchState, step: StepBuilder): void {
+  const reached = limitReached(state, state.counts.considered);
+  if (reached) end(state, step, reached);
 }
 
 function isIdle(state: SearchState): boolean {
   return state.pending.size === 0 && state.waiting.length === 0;
+}
+
+/** Whether nothing is under way but waiting for candidates from outside, which a run that has reached a limit does not. */
+function onlyWaits(state: SearchState): boolean {
+  if (!proposesFromOutside(state) || state.waiting.length > 0) return false;
+  return [...state.pending.values()].every(({ command }) => command.type === "propose");
 }
 
 function dropWaiting(state: SearchState, step: StepBuilder): void {

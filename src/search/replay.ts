@@ -7,6 +7,7 @@ import type { Step } from "./step.ts";
 const inputTypes: ReadonlySet<string> = new Set<SearchInput["type"]>([
   "run-start",
   "run-continue",
+  "model-call",
   "proposal-end",
   "forecast-end",
   "compile-end",

@@ -26,24 +26,51 @@ export interface RunSearchOptions {
 export async function runSearch(options: RunSearchOptions): Promise<SearchState> {
   const { runId, stages, store, policy, listener } = options;
   const signal = options.signal ?? new AbortController().signal;
-  const scheduler = stages.device.time === "virtual" ? createVirtualScheduler() : createLiveScheduler();
+  const scheduler = isVirtual(stages) ? createVirtualScheduler() : createLiveScheduler();
   const log = createLog(store, runId);
   const replayed = replayRun(store, runId, policy, listener);
   const state = replayed ? resume(replayed, options, scheduler, log) : begin(options, scheduler, log);
   const context: EffectContext = { stages, store, state, runId, signal, deviceInfo: describeOnce(stages) };
   const start = (command: SearchCommand, issuedAt: number): void =>
     scheduler.start(command.commandId, issuedAt, carryOut(command, context));
+  const stopListening = logCalls(options, state, scheduler, log);
   for (const { command, issuedAt } of state.pending.values()) start(command, issuedAt);
   const aborted = rejectOnAbort(signal, "interrupted; give the same command again to go on");
-  while (!state.ended) {
-    const { result, at } = await Promise.race([scheduler.next(), aborted]);
-    const step = applyInput(state, result.input, at);
-    log.append(result.input, step, at);
-    listener?.(state, result.input, step);
-    for (const command of step.commands) start(command, at);
+  try {
+    while (!state.ended) {
+      const { result, at } = await Promise.race([scheduler.next(), aborted]);
+      const step = applyInput(state, result.input, at);
+      log.append(result.input, step, at);
+      listener?.(state, result.input, step);
+      for (const command of step.commands) start(command, at);
+    }
+  } finally {
+    stopListening();
   }
   if (store.run(runId)?.finishedAt === null) store.finishRun(runId, state.now);
   return state;
+}
+
+/** Logs calls of language models as they end: a run that is killed has them, with what they cost. */
+function logCalls(
+  { stages, listener }: RunSearchOptions,
+  state: SearchState,
+  scheduler: Scheduler,
+  log: Log,
+): () => void {
+  if (!stages.calls || state.ended) return () => undefined;
+  return stages.calls((call) => {
+    const input = { type: "model-call", call } as const;
+    const at = isVirtual(stages) ? state.now : scheduler.now();
+    const step = applyInput(state, input, at);
+    log.append(input, step, at);
+    listener?.(state, input, step);
+  });
+}
+
+/** Durations are recorded ones unless a part of the run takes real time. */
+function isVirtual({ device, proposer }: SearchStages): boolean {
+  return device.time === "virtual" && !proposer.waits;
 }
 
 function begin(options: RunSearchOptions, scheduler: Scheduler, log: Log): SearchState {
@@ -66,7 +93,7 @@ function resume(
   log: Log,
 ): SearchState {
   log.continueAt(nextSeq);
-  if (state.ended || stages.device.time === "virtual") return state;
+  if (state.ended || isVirtual(stages)) return state;
   const at = scheduler.now();
   log.append({ type: "run-continue" }, applyInput(state, { type: "run-continue" }, at), at);
   return state;

@@ -5,12 +5,14 @@ import {
   type Evidence,
   type Forecast,
   type ForecastBasis,
+  type FailureStatus,
   type ForecastOutcome,
   type OkMeasurement,
   type Policy,
   type Spending,
 } from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
+import type { ModelLedger } from "./model-ledger.ts";
 import type { ParentChoice } from "./puct.ts";
 
 export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
@@ -26,6 +28,10 @@ export interface CandidateState {
   decision?: Decision;
   evidence?: Evidence;
   measurement?: OkMeasurement;
+  /** What a compiler or a device said against it. */
+  failure?: { readonly status: FailureStatus; readonly error: string };
+  /** The kernel whose machine code it has. */
+  duplicateOf?: string;
   /** True once an A B B A comparison has been made. */
   confirmed: boolean;
 }
@@ -39,6 +45,10 @@ export interface Batch {
   unmeasured: number;
   /** Whether the device was given a member. */
   reachedDevice?: boolean;
+  /** Whether its proposer takes duplicates back. */
+  revises?: boolean;
+  /** Stands in for duplicates of another batch; its own are dropped. */
+  readonly revision?: boolean;
   /** Its members were skipped before. */
   readonly again?: boolean;
 }
@@ -66,6 +76,11 @@ export interface SearchState {
   /** Outcomes of forecasts with a basis, in the order known: what a forecaster learns from. */
   readonly outcomes: ForecastOutcome[];
   readonly proposalsOf: Map<string, number>;
+  /** The latest candidates by parent of which something is known: what a proposer learns from. */
+  readonly resultsOf: Map<string, string[]>;
+  /** The latest candidates of the run that failed. */
+  readonly recentFailures: string[];
+  readonly ledger: ModelLedger;
   readonly batches: Map<string, Batch>;
   /** Kernels chosen for measuring, in the order chosen. */
   readonly waiting: string[];
@@ -82,6 +97,8 @@ export interface SearchState {
   seedFailure: string | undefined;
   /** Closed batches in a row of which nothing reached the device. */
   barrenBatches: number;
+  /** Askings in a row of which every proposal came to nothing. */
+  lostProposals: number;
   /** True once the one confirmation that may follow a spent limit was made. */
   closingConfirmation: boolean;
   /** Whether skipped kernels may still be taken up when proposals run out: until the policy wants none of them. */
@@ -120,8 +137,14 @@ export function committedCandidates(state: SearchState): number {
   return committed;
 }
 
-/** Whether a limit of what is spent has been reached. */
+/** Whether candidates come from other programs: the run then waits for them, however long nothing comes of any. */
+export function proposesFromOutside({ config: { proposer } }: SearchState): boolean {
+  return proposer === "external" || proposer.startsWith("external:");
+}
+
+/** Whether a limit of what is spent has been reached, or a language model needs more than is left. */
 export function isSpent(state: SearchState): boolean {
+  if (state.ledger.refused !== undefined) return true;
   return exhausted(spendingLimits(state), state.spent, { measurements: 0, candidates: 0 }) !== undefined;
 }
 

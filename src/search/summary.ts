@@ -1,4 +1,6 @@
+import { worthDocument, worthOfAsking, type WorthDocument } from "../decide/worth.ts";
 import type { Spending } from "../domain/index.ts";
+import type { CallTally, ModelLedger } from "./model-ledger.ts";
 import type { SearchState } from "./state.ts";
 
 /** A run's outcome in the words of the `--json` document; runtimes in µs. */
@@ -19,6 +21,20 @@ export interface SearchSummary {
   readonly audited: number;
   readonly duplicates: number;
   readonly failed: number;
+  /** Proposals that came to nothing, where there were any. */
+  readonly proposal_failures?: {
+    readonly count: number;
+    readonly by_kind: Readonly<Record<string, number>>;
+    readonly last: string;
+  };
+  /** Candidates that got no forecast, by why, where there were any. */
+  readonly forecast_failures?: Readonly<Record<string, number>>;
+  /** What was wrong with answers of the forecaster, also where asking again cured it. */
+  readonly answer_faults?: Readonly<Record<string, number>>;
+  /** Calls of language models, where there were any. */
+  readonly language_models?: readonly CallSummary[];
+  /** What the forecasts of a language model cost against the measurements that they spared: the skipped candidates'. */
+  readonly worth?: WorthDocument;
   readonly spent: {
     readonly gpu_seconds: number;
     readonly cpu_seconds: number;
@@ -27,6 +43,26 @@ export interface SearchSummary {
     readonly tokens: number;
   };
   readonly stopped: string | null;
+}
+
+/** Calls of one language model for one purpose, in the words of the `--json` document. */
+export interface CallSummary {
+  readonly model: string;
+  readonly purpose: string;
+  readonly calls: number;
+  /** Answered by what was kept from an earlier call, at no cost. */
+  readonly kept: number;
+  readonly failed: number;
+  /** Requests sent, those sent again included. */
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly cached_input_tokens: number;
+  readonly output_tokens: number;
+  /** Null where no price is known. */
+  readonly usd: number | null;
+  /** Of calls that were sent. */
+  readonly latency_seconds: { readonly mean: number; readonly longest: number };
+  readonly faults: Readonly<Record<string, number>>;
 }
 
 /** Summarises a run at any moment. The best kernel is the incumbent: measured, and confirmed unless it is the seed. */
@@ -39,8 +75,62 @@ export function summarise(runId: string, state: SearchState): SearchSummary {
     seed_kernel: { kernel_id: state.seedId, runtime_us: seedUs === undefined ? null : round(seedUs, 3) },
     best: seedUs === undefined ? null : bestOf(state, seedUs),
     ...state.counts,
+    ...failuresOf(state.ledger),
+    ...callsOf(state.ledger),
+    ...worthOf(state),
     spent: spentOf(state.spent),
     stopped: state.ended ?? null,
+  };
+}
+
+function failuresOf({ proposalFailures, lastProposalFailure: last, forecastFailures, answerFaults }: ModelLedger) {
+  const count = [...proposalFailures.values()].reduce((sum, one) => sum + one, 0);
+  const by_kind = Object.fromEntries(proposalFailures);
+  return {
+    ...(last ? { proposal_failures: { count, by_kind, last: `${last.fault}: ${last.message}` } } : {}),
+    ...(forecastFailures.size > 0 ? { forecast_failures: Object.fromEntries(forecastFailures) } : {}),
+    ...(answerFaults.size > 0 ? { answer_faults: Object.fromEntries(answerFaults) } : {}),
+  };
+}
+
+function callsOf({ calls }: ModelLedger): Pick<SearchSummary, "language_models"> {
+  return calls.size > 0 ? { language_models: [...calls.values()].map(summariseCalls) } : {};
+}
+
+function worthOf({ ledger, candidates, counts, spent }: SearchState): Pick<SearchSummary, "worth"> {
+  const asked = [...ledger.calls.values()].filter(({ purpose }) => purpose.startsWith("forecast"));
+  if (asked.length === 0) return {};
+  const isPriced = asked.every(
+    ({ unpriced, savedTokens, savedUsd }) => unpriced === 0 && (savedTokens === 0 || savedUsd > 0),
+  );
+  const usd = asked.reduce((sum, tally) => sum + tally.usd + tally.savedUsd, 0);
+  const worth = worthOfAsking({
+    forecasts: [...candidates.values()].filter(({ forecast }) => forecast !== undefined).length,
+    usd: isPriced ? usd : undefined,
+    avoided: counts.skipped,
+    measurementSeconds: counts.measured === 0 ? 0 : spent.gpuSeconds / counts.measured,
+  });
+  return { worth: worthDocument(worth) };
+}
+
+function summariseCalls(tally: CallTally): CallSummary {
+  const sent = tally.calls - tally.kept;
+  return {
+    model: tally.model,
+    purpose: tally.purpose,
+    calls: tally.calls,
+    kept: tally.kept,
+    failed: tally.failed,
+    requests: tally.requests,
+    input_tokens: tally.inputTokens,
+    cached_input_tokens: tally.cachedInputTokens,
+    output_tokens: tally.outputTokens,
+    usd: tally.unpriced > 0 ? null : round(tally.usd, 6),
+    latency_seconds: {
+      mean: round(sent > 0 ? tally.latencySeconds / sent : 0, 3),
+      longest: round(tally.longestSeconds, 3),
+    },
+    faults: Object.fromEntries(tally.faults),
   };
 }
 

@@ -1,5 +1,5 @@
-import { KernelcastError, mainDevice } from "../domain/index.ts";
-import { chooseTasks, type SplitChoice } from "../evaluate/choose-tasks.ts";
+import { KernelcastError, mainDevice, type Recording } from "../domain/index.ts";
+import { chooseTasks, type ChosenTasks, type SplitChoice } from "../evaluate/choose-tasks.ts";
 import {
   evaluateForecasters,
   type Evaluations,
@@ -14,6 +14,7 @@ import { withSeedsFor } from "../formats/choose-seed.ts";
 import { loadRecording } from "../formats/load-recording.ts";
 import { recordedDeviceInfo } from "../measure/recorded-device-figures.ts";
 import { findDevice } from "../measure/recorded-device.ts";
+import { openModelSession, type ModelBudget } from "./language-models.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
 
 export interface EvaluateRequest {
@@ -28,27 +29,31 @@ export interface EvaluateRequest {
   readonly device?: string | undefined;
   readonly view: View;
   readonly evidence: boolean;
+  /** Most kernels of a task that are asked for, drawn by the seed; by default all. */
+  readonly perTask?: number | undefined;
   /** By default `raw`, as recorded. */
   readonly sources?: SourceForm | undefined;
   readonly seed: number;
+  /** Limits of what language models may spend, all forecasters together. */
+  readonly budget?: ModelBudget | undefined;
+  /** Folder whose store keeps answers of language models; by default `.kernelcast`. */
+  readonly workspace?: string | undefined;
+  readonly env?: NodeJS.ProcessEnv;
+  /** What an hour of the GPU costs, to weigh forecasts against measurements. */
+  readonly gpuUsdPerHour?: number | undefined;
   readonly signal?: AbortSignal;
   readonly onTask?: EvaluateOptions["onTask"];
 }
 
 /** Scores forecasters on a recording. Throws `KernelcastError` for what a user can get wrong. */
 export async function evaluateRecording(request: EvaluateRequest): Promise<EvaluationResult> {
-  const { recording: path, tasks, view, evidence, sources = "raw", seed, signal, onTask } = request;
+  const { recording: path, view, evidence, sources = "raw", perTask, seed, signal, onTask } = request;
   const labels = [...new Set(request.forecasters)];
   for (const label of labels) checkForecaster(label);
-  const loaded = await loadRecording(path, tasks ? { tasks } : {});
-  const device = request.device === undefined ? mainDevice(loaded) : findDevice(loaded, request.device);
-  if (device === undefined) {
-    throw new KernelcastError("recording", `${path}: the recording holds no measurements to judge by`);
-  }
-  const recording = withSources(withSeedsFor(loaded, device), sources);
-  const { taskIds, split, note } = chooseTasks(recording, request.split ?? (tasks ? "all" : "test"));
-  const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed };
-  const result = await withForecasters(labels, signal, (named) =>
+  const { recording, device, taskIds, split, note } = await openJudged(request);
+  const sample = perTask === undefined ? {} : { perTask };
+  const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed, ...sample };
+  const result = await withForecasters(labels, request, (named) =>
     evaluateForecasters(named, recording, {
       ...options,
       ...(signal ? { signal } : {}),
@@ -56,25 +61,59 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
     }),
   );
   const notes = [...(note === undefined ? [] : [note]), ...leftOutNotes(result, device)];
-  return { ...result, setting: { recording: path, split, device, view, evidence, sources, seed, notes } };
+  const { gpuUsdPerHour } = request;
+  const setting = {
+    recording: path,
+    split,
+    device,
+    view,
+    evidence,
+    sources,
+    seed,
+    notes,
+    ...(perTask === undefined ? {} : { per_task: perTask }),
+    ...(gpuUsdPerHour === undefined ? {} : { gpu_usd_per_hour: gpuUsdPerHour }),
+  };
+  return { ...result, setting };
+}
+
+interface Judged extends ChosenTasks {
+  readonly recording: Recording;
+  readonly device: string;
+}
+
+/** The recording as forecasters see it, and the tasks and the device that are asked for. */
+export async function openJudged(
+  request: Pick<EvaluateRequest, "recording" | "tasks" | "split" | "device" | "sources">,
+): Promise<Judged> {
+  const { recording: path, tasks, sources = "raw" } = request;
+  const loaded = await loadRecording(path, tasks ? { tasks } : {});
+  const device = request.device === undefined ? mainDevice(loaded) : findDevice(loaded, request.device);
+  if (device === undefined) {
+    throw new KernelcastError("recording", `${path}: the recording holds no measurements to judge by`);
+  }
+  const recording = withSources(withSeedsFor(loaded, device), sources);
+  return { recording, device, ...chooseTasks(recording, request.split ?? (tasks ? "all" : "test")) };
 }
 
 /** Opens the named forecasters and the baselines, uses them and closes them, whatever happens. */
 async function withForecasters<T>(
   labels: readonly string[],
-  signal: AbortSignal | undefined,
+  { signal, budget, workspace, env }: EvaluateRequest,
   use: (named: readonly NamedForecaster[]) => Promise<T>,
 ): Promise<T> {
   const baselines = baselineKinds.map((kind) => `baseline:${kind}`).filter((label) => !labels.includes(label));
+  const session = await openModelSession(labels, { workspace, budget, env });
   const named: NamedForecaster[] = [];
   try {
     for (const label of [...labels, ...baselines]) {
-      const forecaster = await openForecaster(label, { signal });
+      const forecaster = await openForecaster(label, { signal, models: session?.models, ...(env ? { env } : {}) });
       named.push({ label, isBaseline: baselines.includes(label), forecaster });
     }
     return await use(named);
   } finally {
     for (const { forecaster } of named) await forecaster.close?.();
+    session?.close();
   }
 }
 

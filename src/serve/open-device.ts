@@ -20,6 +20,8 @@ export interface OpenDeviceOptions {
   /** One line for people: a worker that died, a warning of it. */
   readonly onNote?: (line: string) => void;
   readonly env?: NodeJS.ProcessEnv;
+  /** What a kernel is that a recording has not measured; see `RecordedDeviceOptions`. */
+  readonly unmeasured?: "throw" | "fail";
 }
 
 /** Kinds that `--device` takes. */
@@ -28,7 +30,7 @@ const deviceKinds: readonly string[] = ["recorded", ...workerDeviceKinds];
 /** Opens `recorded:PATH[#DEVICE]`, `local[:INDEX]`, `ssh:HOST` or `command:WORDS`. */
 export async function openDevice(text: string, options: OpenDeviceOptions = {}): Promise<OpenedDevice> {
   const { kind, detail } = parseSpecification("device", text, deviceKinds);
-  if (kind === "recorded") return openRecorded(detail, options.taskIds);
+  if (kind === "recorded") return openRecorded(detail, options);
   const { onReceipt, onNote, python, env } = options;
   const device = await openWorkerDevice({
     kind: kind as WorkerDeviceKind,
@@ -41,10 +43,13 @@ export async function openDevice(text: string, options: OpenDeviceOptions = {}):
   return { device, recording: undefined };
 }
 
-async function openRecorded(detail: string, taskIds: readonly string[] | undefined): Promise<OpenedDevice> {
+async function openRecorded(
+  detail: string,
+  { taskIds, unmeasured = "throw" }: Pick<OpenDeviceOptions, "taskIds" | "unmeasured">,
+): Promise<OpenedDevice> {
   const [path = "", deviceName] = detail.split("#", 2);
   const recording = await loadRecording(path === "" ? "atlas" : path, taskIds ? { tasks: taskIds } : {});
-  const device = recordedDevice(recording, deviceName === undefined ? {} : { device: deviceName });
+  const device = recordedDevice(recording, { unmeasured, ...(deviceName === undefined ? {} : { device: deviceName }) });
   const { name } = await device.describe();
   return { device, recording: withSeedsFor(recording, name) };
 }

@@ -13,7 +13,7 @@ import { packagePath } from "./package-paths.ts";
  */
 export interface MemberSource {
   readonly model: string;
-  /** `auto` leaves it out (docs/decisions/0011-auto.md). */
+  /** `auto` leaves it out (docs/decisions/0012-auto.md). */
   readonly onlyByName?: true;
   /** With what the members of an ensemble share. */
   readonly open: (model: string, facts?: FactsCache) => Promise<Forecaster>;

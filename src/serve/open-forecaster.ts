@@ -1,6 +1,9 @@
 import { KernelcastError, suggestion, type Forecaster } from "../domain/index.ts";
 import { baselineKinds, createBaseline, type BaselineKind } from "../forecast/baseline/baseline-forecaster.ts";
+import { parseLlmSpecification } from "../forecast/llm/options.ts";
 import type { FactsCache } from "../forecast/static/facts-cache.ts";
+import { parseModelSpecification, type LanguageModels } from "../language-model/index.ts";
+import { modelKinds, namesModel, splitModel } from "./language-models.ts";
 import { memberNames, openAuto, openEnsemble } from "./open-ensemble.ts";
 import { packagePath } from "./package-paths.ts";
 import { parseSpecification } from "./specification.ts";
@@ -13,6 +16,8 @@ export interface OpenForecasterOptions {
   readonly signal?: AbortSignal | undefined;
   /** What was read of kernels, for forecasters that are asked about the same ones. */
   readonly facts?: FactsCache | undefined;
+  /** What language models are opened by; by default without a budget, and answers are kept in memory. */
+  readonly models?: LanguageModels | undefined;
 }
 
 type Opener = (detail: string, options: OpenForecasterOptions) => Promise<Forecaster>;
@@ -27,6 +32,7 @@ const openers: Readonly<Record<string, Opener>> = {
   ensemble: (detail, { facts }) => openEnsemble(detail, { facts }),
   auto: (_, { facts }) => openAuto({ facts }),
   baseline: async (detail) => createBaseline(baselineKind(detail)),
+  ...Object.fromEntries(modelKinds.map((kind) => [kind, modelOpener(kind)])),
 };
 
 const forecasterKinds: readonly string[] = Object.keys(openers);
@@ -36,6 +42,7 @@ export function checkForecaster(text: string): void {
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
   if (kind === "baseline") baselineKind(detail);
   if (kind === "ensemble") memberNames(detail);
+  if (namesModel(text)) return checkModel(text);
   if (kind === "auto") {
     if (detail === "") return;
     throw new KernelcastError("usage", `--forecaster ${text}: auto stands alone; name members with ensemble:static`);
@@ -47,12 +54,32 @@ export function checkForecaster(text: string): void {
 
 /**
  * Opens `static[:MODEL]`, `compare[:MODEL]`, `embedded[:FOLDER]`, `ensemble:A+B`, `auto` (the ensemble of all that ship),
- * `recorded:PATH[#NAME]`, `command:PROGRAM` or `baseline:NAME`. Close it after use where it can be.
+ * `recorded:PATH[#NAME]`, `command:PROGRAM`, `baseline:NAME`, or a language model with how it is asked, as
+ * `openai:MODEL[?form=bins]`, `openai-compatible:MODEL@http://HOST:PORT/v1`, `gguf:FILE`. Close it after use where it can be.
  */
 export async function openForecaster(text: string, options: OpenForecasterOptions = {}): Promise<Forecaster> {
   checkForecaster(text);
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
   return (openers[kind] ?? openStatic)(detail, options);
+}
+
+/** Throws for a name or an option that no model has. */
+function checkModel(text: string): void {
+  const { kind, detail } = splitModel("forecaster", text);
+  parseModelSpecification(`${kind}:${parseLlmSpecification(detail).model}`);
+}
+
+function modelOpener(kind: string): Opener {
+  return async (detail, { models, env }) => {
+    const [{ createLlmForecaster }, { createLanguageModels }, { sanitisedForecaster }] = await Promise.all([
+      import("../forecast/llm/llm-forecaster.ts"),
+      import("../language-model/index.ts"),
+      import("./sanitised-forecaster.ts"),
+    ]);
+    const { model, options } = parseLlmSpecification(detail);
+    const opened = await (models ?? createLanguageModels(env ? { environment: env } : {})).open(`${kind}:${model}`);
+    return sanitisedForecaster(createLlmForecaster(opened, options));
+  };
 }
 
 async function openStatic(detail: string, { facts }: OpenForecasterOptions): Promise<Forecaster> {

@@ -1,9 +1,12 @@
 import { KernelcastError, type Proposer, type Recording, type Task } from "../domain/index.ts";
 import { recordedProposer } from "../propose/recorded-proposer.ts";
 import { tunablesProposer } from "../propose/tunables-proposer.ts";
+import { parseModelSpecification, type LanguageModels } from "../language-model/index.ts";
+import { modelKinds, namesModel, proposerCountedByCalls, splitModel } from "./language-models.ts";
+import { batchOf } from "./open-external.ts";
 import { parseSpecification } from "./specification.ts";
 
-const proposerKinds: readonly string[] = ["recorded", "tunables"];
+const proposerKinds: readonly string[] = ["recorded", "tunables", "external", ...modelKinds];
 
 /** What proposes when the user names nothing: the recording's kernels, else the task's own parameter space. */
 export function defaultProposer(task: Task, recording: Recording | undefined): string {
@@ -15,7 +18,31 @@ export function defaultProposer(task: Task, recording: Recording | undefined): s
   );
 }
 
-/** Opens a proposer for a task; `deviceName` limits a recording to what that device has measured. */
+/** Whether a proposer's kernels are its own, so that a recording cannot be expected to know them. */
+export function writesKernels(text: string | undefined): boolean {
+  return text !== undefined && !/^(recorded|tunables)(:|$)/.test(text);
+}
+
+/** Throws `KernelcastError("usage", …)` for a proposer that there is not. */
+export function checkProposer(text: string): void {
+  const { kind } = parseSpecification("proposer", text, proposerKinds);
+  if (kind === "external") batchOf(text);
+  if (!namesModel(text)) return;
+  const { detail } = splitModel("proposer", text);
+  if (detail.includes("?")) {
+    const why = "a proposer takes no options after a question mark; --forecaster does";
+    throw new KernelcastError("usage", `--proposer ${text}: ${why}`);
+  }
+  parseModelSpecification(text);
+}
+
+/** Opens a language model as a proposer; the calls tell what it costs. */
+export async function openModelProposer(text: string, models: LanguageModels): Promise<Proposer> {
+  const { createLlmProposer } = await import("../propose/llm/llm-proposer.ts");
+  return proposerCountedByCalls(createLlmProposer(await models.open(text)));
+}
+
+/** Opens a proposer of a recording or of tunables for a task; `deviceName` limits a recording to what that device has measured. */
 export function openProposer(
   text: string,
   task: Task,

@@ -8,7 +8,10 @@ import {
   sha256Hex,
   suggestion,
   type Budget,
+  type Forecaster,
   type Policy,
+  type Proposer,
+  type Recording,
   type Task,
 } from "../domain/index.ts";
 import { loadRecording } from "../formats/load-recording.ts";
@@ -23,7 +26,9 @@ import { summarise, type SearchSummary } from "../search/summary.ts";
 import { makeFolder } from "../store/make-folder.ts";
 import { openDevice, type OpenedDevice } from "./open-device.ts";
 import { checkForecaster, openForecaster } from "./open-forecaster.ts";
-import { defaultProposer, openProposer } from "./open-proposer.ts";
+import { isExternal, openExternal } from "./open-external.ts";
+import { chargeEarlier, countedByCalls, namesModel, openModelSession, type ModelSession } from "./language-models.ts";
+import { checkProposer, defaultProposer, openModelProposer, openProposer, writesKernels } from "./open-proposer.ts";
 import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
@@ -39,12 +44,16 @@ export interface SearchRequest {
   readonly proposer?: string | undefined;
   /** A recording to propose from on a live device. */
   readonly proposerRecording?: string | undefined;
+  /** With the proposer `external`: seconds without a candidate after which the run ends; by default it waits. */
+  readonly idleTimeout?: number | undefined;
   readonly budget: Budget;
   readonly seed: number;
   readonly workspace: string;
   readonly runId?: string | undefined;
   readonly fresh?: boolean | undefined;
   readonly python?: string | undefined;
+  /** Where keys of language models are read from; by default the process's environment. */
+  readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly listener?: StepListener;
   /** One line for people: a worker that died and is started again, a warning of its. */
@@ -59,12 +68,13 @@ const liveConcurrency = 8;
 export async function searchTask(request: SearchRequest): Promise<SearchResult> {
   const policy = createPolicy(policyName(request.policy));
   checkForecaster(request.forecaster);
+  checkRequest(request);
   if (!request.device.startsWith("recorded")) requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
   try {
     const opened = await openDeviceOf(request, workspace);
     try {
-      return await searchOn(opened, workspace, policy, request);
+      return await withModels(request, policy, (models) => searchOn(opened, workspace, policy, { ...request, models }));
     } finally {
       await opened.device.close();
     }
@@ -73,11 +83,40 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
   }
 }
 
+/** Opens what asks language models, where something does; answers are kept in the workspace. */
+async function withModels<T>(
+  { proposer, forecaster, workspace, budget, env, seed }: SearchRequest,
+  policy: Policy,
+  work: (models: ModelSession | undefined) => Promise<T>,
+): Promise<T> {
+  const names = [proposer, policy.needsForecasts ? forecaster : undefined];
+  const session = await openModelSession(names, { workspace, budget, env, seed });
+  try {
+    return await work(session);
+  } finally {
+    session?.close();
+  }
+}
+
+type OpenRequest = SearchRequest & { readonly models: ModelSession | undefined };
+
+function checkRequest({ proposer, proposerRecording, idleTimeout }: SearchRequest): void {
+  if (proposer !== undefined) checkProposer(proposer);
+  if (proposerRecording !== undefined && isExternal(proposer))
+    throw new KernelcastError(
+      "usage",
+      "--proposer external takes candidates from other programs, not from a recording",
+    );
+  if (idleTimeout !== undefined && !isExternal(proposer))
+    throw new KernelcastError("usage", "--idle-timeout is for --proposer external, which waits for candidates");
+}
+
 async function openDeviceOf(request: SearchRequest, workspace: Workspace): Promise<OpenedDevice> {
   try {
     return await openDevice(request.device, {
       python: request.python,
       taskIds: [taskIdOf(request.task)],
+      unmeasured: writesKernels(request.proposer) ? "fail" : "throw",
       onReceipt: (text) => void workspace.store.putBlob(text),
       ...(request.onNote ? { onNote: request.onNote } : {}),
     });
@@ -92,7 +131,7 @@ async function searchOn(
   opened: OpenedDevice,
   workspace: Workspace,
   policy: Policy,
-  request: SearchRequest,
+  request: OpenRequest,
 ): Promise<SearchResult> {
   const proposals =
     request.proposerRecording === undefined
@@ -101,13 +140,14 @@ async function searchOn(
   const task = await openTask(request.task, opened.recording ?? proposals);
   const proposer = request.proposer ?? defaultProposer(task, proposals);
   const config = configure(request, task, opened, proposer);
+  const deviceName = opened.recording && (await opened.device.describe()).name;
   const stages = {
     task,
     device: opened.device,
-    proposer: openProposer(proposer, task, proposals, opened.recording && (await opened.device.describe()).name),
-    forecaster: policy.needsForecasts
-      ? await openForecaster(request.forecaster, { limitSeconds: request.forecasterTimeout, signal: request.signal })
-      : undefined,
+    // What other programs hand in belongs to a run, which is chosen last.
+    proposer: isExternal(proposer) ? undefined : await openAny(proposer, task, proposals, deviceName, request),
+    forecaster: policy.needsForecasts ? await forecasterOf(request) : undefined,
+    ...(request.models ? { calls: request.models.calls } : {}),
   };
   try {
     return await runOn(stages, policy, config, workspace, request);
@@ -116,32 +156,60 @@ async function searchOn(
   }
 }
 
+async function openAny(
+  text: string,
+  task: Task,
+  proposals: Recording | undefined,
+  deviceName: string | undefined,
+  { models }: OpenRequest,
+): Promise<Proposer> {
+  if (models && namesModel(text)) return openModelProposer(text, models.models);
+  return openProposer(text, task, proposals, deviceName);
+}
+
+async function forecasterOf(request: OpenRequest): Promise<Forecaster> {
+  const { forecaster: text, forecasterTimeout: limitSeconds, signal, models, env } = request;
+  const options = { limitSeconds, signal, models: models?.models, ...(env ? { env } : {}) };
+  const forecaster = await openForecaster(text, options);
+  return namesModel(text) ? countedByCalls(forecaster) : forecaster;
+}
+
 async function runOn(
-  stages: SearchStages,
+  opened: Omit<SearchStages, "proposer"> & { readonly proposer: Proposer | undefined },
   policy: Policy,
   config: SearchConfig,
   workspace: Workspace,
-  request: SearchRequest,
+  request: OpenRequest,
 ): Promise<SearchResult> {
   const { store } = workspace;
-  const { task } = stages;
+  const { task } = opened;
+  // A run keeps its task, so that others who know its name can make candidates for it.
+  store.putBlob(canonicalJson(task));
   const { runId } = chooseRun(store, config, {
     createdAt: Date.now() / 1000,
     ...(request.runId === undefined ? {} : { runId: request.runId }),
     ...(request.fresh === undefined ? {} : { fresh: request.fresh }),
   });
-  const state = await runSearch({
-    runId,
-    config,
-    policy,
-    stages,
-    store,
-    ...(request.signal ? { signal: request.signal } : {}),
-    ...(request.listener ? { listener: request.listener } : {}),
-  });
+  if (request.models) chargeEarlier(request.models, store, runId);
+  const { idleTimeout: idleSeconds, onNote } = request;
+  const folder = workspace.folder;
+  const proposer =
+    opened.proposer ?? openExternal(config.proposer, { store, runId, task, workspace: folder, idleSeconds, onNote });
+  const { signal, listener } = request;
+  const observers = { ...(signal ? { signal } : {}), ...(listener ? { listener } : {}) };
+  const stages = { ...opened, proposer };
+  const state = await closing(proposer, () => runSearch({ runId, config, policy, stages, store, ...observers }));
   const summary = summarise(runId, state);
   if (state.ended === "seed-failed") throw seedFailed(task, state.seedFailure);
   return { ...summary, report: await writeReport(workspace, runId, task) };
+}
+
+async function closing<T>(proposer: Proposer, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await proposer.close?.();
+  }
 }
 
 function configure(request: SearchRequest, task: Task, { device }: OpenedDevice, proposer: string): SearchConfig {

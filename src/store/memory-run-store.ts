@@ -1,10 +1,20 @@
-import { KernelcastError, sha256Hex, type RunStore, type RunSummary, type StoredEvent } from "../domain/index.ts";
+import {
+  KernelcastError,
+  sha256Hex,
+  type RunStore,
+  type RunSummary,
+  type StoredEvent,
+  type Submission,
+} from "../domain/index.ts";
+import { requireOpenForSubmissions } from "./submission-refusal.ts";
 
 /** A `RunStore` that lives as long as the process: for tests, benches and library users who keep no history. */
 export function createMemoryRunStore(): RunStore {
   const runs = new Map<string, RunSummary>();
   const logs = new Map<string, StoredEvent[]>();
   const blobs = new Map<string, string>();
+  const submitted = new Map<string, Submission[]>();
+  const complete = new Set<string>();
   const log = (runId: string): StoredEvent[] => {
     const events = logs.get(runId);
     if (!events) throw new KernelcastError("store", `no run named ${runId}`);
@@ -33,6 +43,18 @@ export function createMemoryRunStore(): RunStore {
       const run = runs.get(runId);
       if (run) runs.set(runId, { ...run, finishedAt: at });
     },
+    submit(runId, candidates, { last = false } = {}) {
+      requireOpenForSubmissions(runId, runs.get(runId), complete.has(runId));
+      const earlier = submitted.get(runId) ?? [];
+      const added = candidates.map((candidate, index) => ({ number: earlier.length + 1 + index, candidate }));
+      submitted.set(runId, [...earlier, ...added]);
+      if (last) complete.add(runId);
+      return added.map(({ number }) => number);
+    },
+    submissions: (runId, after = 0) => ({
+      submissions: (submitted.get(runId) ?? []).filter(({ number }) => number > after),
+      complete: complete.has(runId),
+    }),
     putBlob(text) {
       const sha256 = sha256Hex(text);
       blobs.set(sha256, text);

@@ -20,6 +20,15 @@ const migrations: readonly string[] = [
      PRIMARY KEY (run_id, seq)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE blob (sha256 TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  // Answers of language models, by the digest of what was asked.
+  "CREATE TABLE answer (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID",
+  // A row without a candidate says that none will follow.
+  `CREATE TABLE submission (
+     run_id TEXT NOT NULL REFERENCES run (run_id),
+     number INTEGER NOT NULL,
+     candidate TEXT,
+     PRIMARY KEY (run_id, number)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { runStoreContract } from "../testing/run-store-contract.ts";
 import { createMemoryRunStore } from "./memory-run-store.ts";
 import { openSqlite, sqliteEngines } from "./sqlite-engine.ts";
-import { openRunStore } from "./sqlite-run-store.ts";
+import { openAnswerStore, openRunStore } from "./sqlite-run-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kernelcast-store-"));
 let files = 0;
@@ -120,5 +120,34 @@ describe("the SQLite store", () => {
     expect(message).toMatch(/the disk is full/);
     expect(acknowledged).toBeGreaterThan(5);
     expect(kept).toBe(acknowledged);
+  });
+});
+
+describe("the answers of language models in the store's file", () => {
+  it("stay over processes, the first of each key, beside an open run store", () => {
+    const path = newPath();
+    const runs = openRunStore(path);
+    const answers = openAnswerStore(path);
+    answers.keepAnswer("k", "first");
+    answers.keepAnswer("k", "second");
+    runs.createRun({ runId: "r", configKey: "k", config: {}, createdAt: 1 });
+    expect([answers.answer("k"), answers.answer("absent")]).toEqual(["first", undefined]);
+    answers.close?.();
+    runs.close();
+    const again = openAnswerStore(path);
+    expect(again.answer("k")).toBe("first");
+    again.close?.();
+  });
+
+  it("find their place in a file that an earlier version wrote", () => {
+    const path = newPath();
+    openRunStore(path).close();
+    const database = openSqlite(path);
+    database.exec("DROP TABLE answer; DROP TABLE submission; PRAGMA user_version = 1");
+    database.close();
+    const answers = openAnswerStore(path);
+    answers.keepAnswer("k", "text");
+    expect(answers.answer("k")).toBe("text");
+    answers.close?.();
   });
 });

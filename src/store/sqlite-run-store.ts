@@ -1,8 +1,18 @@
 import { dirname } from "node:path";
-import { KernelcastError, sha256Hex, type RunStore, type RunSummary, type StoredEvent } from "../domain/index.ts";
+import {
+  KernelcastError,
+  sha256Hex,
+  type AnswerStore,
+  type Candidate,
+  type RunStore,
+  type RunSummary,
+  type StoredEvent,
+  type Submissions,
+} from "../domain/index.ts";
 import { makeFolder } from "./make-folder.ts";
 import { migrate, requireOwn, rollBack } from "./migrations.ts";
 import { networkFileSystem } from "./network-file-system.ts";
+import { requireOpenForSubmissions } from "./submission-refusal.ts";
 import { openSqlite, type SqliteDatabase, type SqliteEngineName, type SqliteStatement } from "./sqlite-engine.ts";
 
 export interface SqliteRunStoreOptions {
@@ -16,17 +26,33 @@ export interface SqliteRunStoreOptions {
  * the file system is a network one. Throws `KernelcastError("store", …)`.
  */
 export function openRunStore(path: string, options: SqliteRunStoreOptions = {}): RunStore {
+  return guarded(path, () => createStore(path, openDatabase(path, options)));
+}
+
+/** Opens the same file for the answers of language models; its transactions are short, so that both may be open at once. */
+export function openAnswerStore(path: string, options: SqliteRunStoreOptions = {}): AnswerStore {
   return guarded(path, () => {
-    makeFolder(dirname(path));
-    const database = openSqlite(path, options.engine);
-    const network = (options.networkFileSystem ?? networkFileSystem)(dirname(path));
-    database.exec("PRAGMA busy_timeout = 10000");
-    requireOwn(database, path);
-    database.exec(`PRAGMA journal_mode = ${network === undefined ? "WAL" : "DELETE"}`);
-    database.exec(`PRAGMA synchronous = ${network === undefined ? "NORMAL" : "FULL"}`);
-    migrate(database);
-    return createStore(path, database);
+    const database = openDatabase(path, options);
+    const read = database.prepare("SELECT content FROM answer WHERE key = ?");
+    const keep = database.prepare("INSERT OR IGNORE INTO answer (key, content) VALUES (?, ?)");
+    return {
+      answer: (key) => guarded(path, () => optional(read.get(key), (row) => String(row["content"]))),
+      keepAnswer: (key, text) => guarded(path, () => void keep.run(key, text)),
+      close: () => database.close(),
+    };
   });
+}
+
+function openDatabase(path: string, options: SqliteRunStoreOptions): SqliteDatabase {
+  makeFolder(dirname(path));
+  const database = openSqlite(path, options.engine);
+  const network = (options.networkFileSystem ?? networkFileSystem)(dirname(path));
+  database.exec("PRAGMA busy_timeout = 10000");
+  requireOwn(database, path);
+  database.exec(`PRAGMA journal_mode = ${network === undefined ? "WAL" : "DELETE"}`);
+  database.exec(`PRAGMA synchronous = ${network === undefined ? "NORMAL" : "FULL"}`);
+  migrate(database);
+  return database;
 }
 
 function createStore(path: string, database: SqliteDatabase): RunStore {
@@ -55,6 +81,14 @@ function createStore(path: string, database: SqliteDatabase): RunStore {
       }),
     events: (runId, fromSeq = 0) => guarded(path, () => readEvents(sql.events, runId, fromSeq)),
     finishRun: (runId, at) => guarded(path, () => void sql.finish.run(at, runId)),
+    submit: (runId, candidates, { last = false } = {}) => {
+      let numbers: readonly number[] = [];
+      transact(() => {
+        numbers = submit(sql, runId, candidates, last);
+      });
+      return numbers;
+    },
+    submissions: (runId, after = 0) => guarded(path, () => readSubmissions(sql, runId, after)),
     putBlob: (text) => guarded(path, () => putBlob(sql.putBlob, text)),
     putBlobs: (texts) => {
       let sha256s: readonly string[] = [];
@@ -76,8 +110,39 @@ function prepareStatements(database: SqliteDatabase) {
     append: database.prepare("INSERT INTO event (run_id, seq, type, version, at, payload) VALUES (?, ?, ?, ?, ?, ?)"),
     events: database.prepare("SELECT * FROM event WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"),
     finish: database.prepare("UPDATE run SET finished_at = ? WHERE run_id = ?"),
+    submit: database.prepare("INSERT INTO submission (run_id, number, candidate) VALUES (?, ?, ?)"),
+    submissions: database.prepare("SELECT * FROM submission WHERE run_id = ? AND number > ? ORDER BY number"),
+    lastSubmission: database.prepare(
+      "SELECT number, candidate FROM submission WHERE run_id = ? ORDER BY number DESC LIMIT 1",
+    ),
     putBlob: database.prepare("INSERT OR IGNORE INTO blob (sha256, content) VALUES (?, ?)"),
     blob: database.prepare("SELECT content FROM blob WHERE sha256 = ?"),
+  };
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
+/** Within a transaction: nothing is handed to a run that another process ends meanwhile. */
+function submit(sql: Statements, runId: string, candidates: readonly Candidate[], last: boolean): readonly number[] {
+  const newest = sql.lastSubmission.get(runId);
+  const complete = newest !== undefined && newest["candidate"] === null;
+  requireOpenForSubmissions(runId, optional(sql.run.get(runId), toSummary), complete);
+  const first = Number(newest?.["number"] ?? 0) + 1;
+  const numbers = candidates.map((_, index) => first + index);
+  candidates.forEach((candidate, index) => sql.submit.run(runId, first + index, JSON.stringify(candidate)));
+  if (last) sql.submit.run(runId, first + candidates.length, null);
+  return numbers;
+}
+
+function readSubmissions(sql: Statements, runId: string, after: number): Submissions {
+  // Asked first: what is complete now has no row that the next line would miss.
+  const newest = sql.lastSubmission.get(runId);
+  const rows = sql.submissions.all(runId, after);
+  return {
+    submissions: rows.flatMap(({ number, candidate }) =>
+      candidate === null ? [] : [{ number: Number(number), candidate: JSON.parse(String(candidate)) as Candidate }],
+    ),
+    complete: newest !== undefined && newest["candidate"] === null,
   };
 }
 

@@ -17,3 +17,16 @@ export {
 export { syntheticRequest } from "./synthetic-request.ts";
 export { syntheticRecording, type SyntheticRecordingOptions } from "./synthetic-recording.ts";
 export { createMemoryRunStore } from "../store/memory-run-store.ts";
+export {
+  startFakeLanguageModelServer,
+  type FakeLanguageModelServer,
+  type FakeLanguageModelServerOptions,
+} from "./fake-language-model-server.ts";
+export type { FakeChatAnswer, FakeChatRequest, FakeUsage } from "./fake-chat.ts";
+export {
+  askedLabels,
+  scriptedLanguageModel,
+  type ScriptedAnswer,
+  type ScriptedModel,
+  type ScriptedModelOptions,
+} from "./scripted-language-model.ts";

@@ -1,4 +1,4 @@
-import type { RunStore } from "../domain/index.ts";
+import type { Candidate, RunStore } from "../domain/index.ts";
 
 /** What a test runner must offer; Vitest's and Jest's globals fit. */
 export interface TestRunner {
@@ -12,6 +12,11 @@ export interface TestRunner {
 }
 
 const run = { runId: "r1", configKey: "k", config: { seed: 1 }, createdAt: 10 };
+const candidate = (label: string): Candidate => ({
+  kernel: { kernelId: label, source: `// ${label}`, launches: [], compileOptions: [] },
+  parentId: null,
+  origin: "external",
+});
 const event = (seq: number) => ({ seq, type: "candidate-add", version: 1, at: seq / 2, payload: { n: seq } });
 
 /** The behaviour that every `RunStore` has. `open` returns a fresh, empty store. */
@@ -56,6 +61,37 @@ export function runStoreContract(name: string, open: () => RunStore, { describe,
       expect(store.blob(sha256)).toBe("__global__ void k() {}");
       expect(store.putBlobs(["a", "__global__ void k() {}"])[1]).toBe(sha256);
       expect(store.blob("0".repeat(64))).toBe(undefined);
+      store.close();
+    });
+  });
+  submissionContract(name, open, { describe, it, expect });
+}
+
+function submissionContract(name: string, open: () => RunStore, { describe, it, expect }: TestRunner): void {
+  describe(`RunStore contract, submissions: ${name}`, () => {
+    it("numbers what is submitted to a run, from any point", () => {
+      const store = open();
+      store.createRun(run);
+      store.createRun({ ...run, runId: "r2" });
+      expect(store.submissions("r1")).toEqual({ submissions: [], complete: false });
+      expect(store.submit("r1", [candidate("a"), candidate("b")])).toEqual([1, 2]);
+      expect(store.submit("r2", [candidate("c")])).toEqual([1]);
+      expect(store.submit("r1", [candidate("d")], { last: true })).toEqual([3]);
+      const rest = [2, 3].map((number) => ({ number, candidate: candidate(number === 2 ? "b" : "d") }));
+      expect(store.submissions("r1", 1)).toEqual({ submissions: rest, complete: true });
+      expect(store.submissions("r1", 3)).toEqual({ submissions: [], complete: true });
+      store.close();
+    });
+    it("takes no submissions for a run that is absent, has ended or was told that none follow", () => {
+      const store = open();
+      store.createRun(run);
+      store.createRun({ ...run, runId: "r2" });
+      store.submit("r1", [], { last: true });
+      store.finishRun("r2", 20);
+      expect(() => store.submit("r1", [candidate("a")])).toThrow(/no more candidates follow/);
+      expect(() => store.submit("r2", [candidate("a")])).toThrow(/has ended/);
+      expect(() => store.submit("r3", [candidate("a")])).toThrow(/no run named r3/);
+      expect(store.submissions("r2").submissions.length).toBe(0);
       store.close();
     });
   });

@@ -264,3 +264,50 @@ describe("kernelcast forecast, given something wrong", () => {
     expect(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })).not.toContain(`sleep ${seconds}`);
   });
 });
+
+describe("kernelcast forecast in batches", () => {
+  it("writes the prompts of a task's candidates, and ranks them by the answers", async () => {
+    const prompts = join(scratch.path, "prompts.jsonl");
+    const batch = ["--forecaster", "plain:reader?form=quantiles"];
+    const out = await runCli(["forecast", task, kernels, ...batch, "--batch-out", prompts]);
+    expect({ code: out.code, faults: faultLines(out) }).toEqual({ code: 0, faults: [] });
+    expect(out.stderr).toContain("batch: 1 prompt, 0 answered");
+    const { custom_id: id, prompt } = JSON.parse(readFileSync(prompts, "utf8")) as Record<
+      "custom_id" | "prompt",
+      string
+    >;
+    const labels = [...new Set(prompt.slice(prompt.lastIndexOf("\nForecast ")).match(/K\d+/g))];
+    const forecasts = labels.map((kernel, index) => ({
+      kernel,
+      p_ok: 0.9,
+      us_p10: 90 + index,
+      us_p50: 100 + index,
+      us_p90: 150,
+    }));
+    const answers = join(scratch.path, "answers.jsonl");
+    writeFileSync(answers, JSON.stringify({ custom_id: id, answer: { forecasts } }));
+    const document = await forecast(task, kernels, ...batch, "--batch-in", answers);
+    expect(document.forecaster).toBe("plain:reader");
+    expect(document.candidates).toHaveLength(labels.length);
+    expect(document.candidates[0]?.runtime_us.p50).toBeCloseTo(100, 2);
+  });
+
+  it.each([
+    [["--batch-out", "x.jsonl"], "a batch is for a language model"],
+    [["--batch-format", "plain"], "--batch-format goes with --batch-out or --batch-in"],
+    [["--per-task", "5"], "--per-task is for the kernels of a recording"],
+    [["--recording", "atlas", "--save", "x.jsonl"], "--recording takes no candidates"],
+  ])("refuses what makes no sense: %s", async (flags, why) => {
+    const result = await runCli(["forecast", task, kernels, ...flags]);
+    expect(result.code).toBe(2);
+    expect(faultLines(result)).toHaveLength(1);
+    expect(result.stderr).toContain(why);
+  });
+
+  it("says where forecasts of a recording must go", async () => {
+    const result = await runCli(["forecast", "--recording", "atlas"]);
+    expect(result.code).toBe(2);
+    expect(result.stderr).toContain("--save FILE.jsonl");
+    expect((await runCli(["forecast", task])).stderr).toContain("name a task and candidates, or --recording");
+  });
+});

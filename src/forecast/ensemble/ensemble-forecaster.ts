@@ -71,7 +71,7 @@ export function createEnsembleForecaster({ name, members, device }: EnsembleOpti
       const forecasts = basis.map(judge);
       const cost = addCosts(answers.map((answer) => answer.cost));
       const cpuSeconds = cost.cpuSeconds + (performance.now() - started) / 1000;
-      return { forecasts, cost: { ...cost, cpuSeconds }, basis };
+      return { forecasts, cost: { ...cost, cpuSeconds }, basis, ...faultsOf(answers) };
     },
   };
 }
@@ -128,6 +128,15 @@ function outcomesOf({ name }: EnsembleMember, outcomes: readonly ForecastOutcome
 function scaled(prior: RefitPrior, factor: number): RefitPrior {
   const { shift, scale, win, ok } = prior;
   return { shift: shift * factor, scale: scale * factor, win: win * factor, ok: ok * factor };
+}
+
+/** What was wrong with the members' answers, together. */
+function faultsOf(answers: readonly ForecastAnswer[]): Pick<ForecastAnswer, "faults"> {
+  const faults: Record<string, number> = {};
+  for (const [kind, count] of answers.flatMap((answer) => Object.entries(answer.faults ?? {}))) {
+    faults[kind] = (faults[kind] ?? 0) + count;
+  }
+  return Object.keys(faults).length > 0 ? { faults } : {};
 }
 
 function addCosts(costs: readonly ForecastCost[]): ForecastCost {

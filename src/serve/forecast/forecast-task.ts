@@ -4,22 +4,25 @@ import {
   toQuantilesUs,
   type Forecast,
   type ForecastAnswer,
+  type ForecastFailure,
   type Forecaster,
   type ForecastReason,
   type ForecastRequest,
   type Kernel,
-  type RecordedForecast,
   type RuntimeQuantiles,
   type Task,
 } from "../../domain/index.ts";
 import { requireForecastFile, saveForecasts } from "../../formats/forecast-table.ts";
+import { openModelSession, type ModelBudget, type ModelSession } from "../language-models.ts";
 import { checkForecaster, openForecaster } from "../open-forecaster.ts";
 import { openTask, requireTask, taskIdOf } from "../open-task.ts";
 import { chooseAgainst, referenceOf, type Against } from "./against.ts";
-import { chooseAnchors, type AnchorChoice, type NamedAnchor } from "./anchors.ts";
+import { chooseAnchors, microseconds, type AnchorChoice, type NamedAnchor } from "./anchors.ts";
+import { checkBatch, openBatch, type BatchFiles, type BatchOutcome } from "./batch.ts";
 import { probabilityOfWin, referenceUs, speedupQuantiles, type Reference } from "./compare.ts";
 import { compileKernels, type Compiled, type CompileOptions } from "./compile.ts";
 import { openForecastDevice, type ForecastDevice } from "./device.ts";
+import { recordedForecasts } from "./forecast-recording.ts";
 import { kernelReader, readCandidates, type NamedKernel, type ReadingChoice } from "./kernels.ts";
 
 /** What a user asks of `kernelcast forecast`. */
@@ -31,6 +34,8 @@ export interface ForecastTaskRequest extends ReadingChoice, Pick<AnchorChoice, "
   readonly device: string;
   readonly forecaster: string;
   readonly forecasterTimeout?: number | undefined;
+  /** Limits of what a language model may spend. */
+  readonly budget?: ModelBudget | undefined;
   /** `seed`, `best`, a file, or the id of a measured kernel; by default the seed, else the fastest anchor. */
   readonly against?: string | undefined;
   readonly anchors?: string | undefined;
@@ -40,6 +45,8 @@ export interface ForecastTaskRequest extends ReadingChoice, Pick<AnchorChoice, "
   readonly compile: boolean;
   /** File to save the forecasts in. */
   readonly save?: string | undefined;
+  /** Files instead of calls, for a language model. */
+  readonly batch?: BatchFiles | undefined;
   readonly python?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
   readonly onNote?: (line: string) => void;
@@ -70,13 +77,18 @@ export interface ForecastTaskResult {
   readonly broken: readonly (NamedKernel & { readonly error: string })[];
   /** Candidates that the forecaster said nothing of. */
   readonly unforecast: readonly NamedKernel[];
+  readonly failures: readonly ForecastFailure[];
+  /** What was wrong with answers on the way: how often, by kind. */
+  readonly faults: Readonly<Record<string, number>>;
+  readonly batch: BatchOutcome | undefined;
   readonly canExplain: boolean;
   readonly cost: ForecastAnswer["cost"] & { readonly compileCpuSeconds: number; readonly wallSeconds: number };
 }
 
 /** Ranks candidates of a task for a device by forecast. Nothing is measured. Rejects with `KernelcastError`. */
 export async function forecastTask(request: ForecastTaskRequest): Promise<ForecastTaskResult> {
-  checkForecaster(request.forecaster);
+  if (request.batch) checkBatch(request.forecaster, request.batch, request.cwd);
+  else checkForecaster(request.forecaster);
   if (request.save !== undefined) requireForecastFile(request.save);
   requireTask(request.task);
   const { python, env, onNote } = request;
@@ -104,39 +116,74 @@ async function forecastOn(
   request: ForecastTaskRequest,
 ): Promise<ForecastTaskResult> {
   const started = performance.now();
-  const { candidates, anchors, against } = await readKernels(device, task, request);
+  const read = await readKernels(device, task, request);
+  const { candidates, anchors, against } = read;
   const asked = against.us === undefined ? [...candidates, against] : candidates;
   const compiled = request.compile ? await compileAll(device, task, asked, request) : undefined;
   const errors: ReadonlyMap<string, string> = compiled?.errors ?? new Map();
-  const { forecasterTimeout: limitSeconds, env, signal } = request;
-  const forecaster = await openForecaster(request.forecaster, { limitSeconds, signal, ...(env ? { env } : {}) });
+  const question = {
+    task,
+    device: device.info,
+    anchors: anchors.map(({ anchor }) => anchor),
+    candidates: uniqueKernels(asked.map(({ kernel }) => kernel).filter(({ kernelId }) => !errors.has(kernelId))),
+    ...(compiled ? { evidence: compiled.evidence } : {}),
+  };
+  const { made, ...told } = await forecastAll(question, read, request);
+  const wallSeconds = (performance.now() - started) / 1000;
+  return {
+    task,
+    device: device.info.name,
+    anchors,
+    compiler: compiled?.where,
+    ...told,
+    ...rank(candidates, made, told.against.reference, errors),
+    cost: { ...made.answer.cost, compileCpuSeconds: compiled?.cpuSeconds ?? 0, wallSeconds },
+  };
+}
+
+type Told = Pick<ForecastTaskResult, "forecaster" | "against" | "batch" | "canExplain"> & { readonly made: Made };
+
+/** Opens the forecaster, asks it, keeps what it said where that is wanted, and closes it. */
+async function forecastAll(
+  question: ForecastRequest,
+  { against, anchors }: ReadKernels,
+  request: ForecastTaskRequest,
+): Promise<Told> {
+  const files = request.batch && (await openBatch(request.forecaster, request.batch, request.cwd));
+  const session = files ? undefined : await openModelSession([request.forecaster], request);
+  const forecaster = files?.forecaster ?? (await openOne(request, session));
   try {
-    const wanted = asked.filter(({ kernel }) => !errors.has(kernel.kernelId)).map(({ kernel }) => kernel);
-    const question = {
-      task,
-      device: device.info,
-      anchors: anchors.map(({ anchor }) => anchor),
-      candidates: uniqueKernels(wanted),
-      ...(compiled ? { evidence: compiled.evidence } : {}),
-    };
-    const made = await ask(forecaster, question, signal);
-    const reference = referenceOf(against, made.answer);
-    if (request.save !== undefined) await save(resolve(request.cwd, request.save), forecaster.name, made);
-    const wallSeconds = (performance.now() - started) / 1000;
-    return {
-      task,
-      device: device.info.name,
-      forecaster: forecaster.name,
-      anchors,
-      against: { name: against.name, kernel: against.kernel, reference },
-      compiler: compiled?.where,
-      ...rank(candidates, made, reference, errors),
-      canExplain: forecaster.explain !== undefined,
-      cost: { ...made.answer.cost, compileCpuSeconds: compiled?.cpuSeconds ?? 0, wallSeconds },
-    };
+    const made = await ask(forecaster, question, request.signal);
+    const batch = await files?.finish();
+    const compared = batch && batch.pending > 0 ? measuredOr(against, anchors, made.answer) : against;
+    if (request.save !== undefined) {
+      const rows = recordedForecasts(forecaster.name, question, made.answer);
+      await saveForecasts(resolve(request.cwd, request.save), rows);
+    }
+    const canExplain = forecaster.explain !== undefined;
+    return { forecaster: forecaster.name, against: compareWith(compared, made), batch, canExplain, made };
   } finally {
     await forecaster.close?.();
+    session?.close();
   }
+}
+
+function compareWith(against: Against, { answer }: Made): ForecastTaskResult["against"] {
+  return { name: against.name, kernel: against.kernel, reference: referenceOf(against, answer) };
+}
+
+async function openOne(
+  { forecaster, forecasterTimeout: limitSeconds, env, signal }: ForecastTaskRequest,
+  session: ModelSession | undefined,
+): Promise<Forecaster> {
+  return openForecaster(forecaster, { limitSeconds, signal, models: session?.models, ...(env ? { env } : {}) });
+}
+
+/** While a batch is under way there may be no forecast of what candidates are compared with: then the fastest anchor stands in. */
+function measuredOr(against: Against, [fastest]: readonly NamedAnchor[], { forecasts }: ForecastAnswer): Against {
+  const isKnown = against.us !== undefined || forecasts.some(({ kernelId }) => kernelId === against.kernel.kernelId);
+  if (isKnown || !fastest) return against;
+  return { name: fastest.name, kernel: fastest.anchor.kernel, us: microseconds(fastest) };
 }
 
 interface ReadKernels {
@@ -197,9 +244,8 @@ async function compileAll(
   );
 }
 
-/** A request and what was answered, with the reasons where the forecaster can tell them. */
+/** What was answered, with the reasons where the forecaster can tell them. */
 interface Made {
-  readonly request: ForecastRequest;
   readonly answer: ForecastAnswer;
   readonly reasons: ReadonlyMap<string, readonly ForecastReason[]>;
 }
@@ -207,10 +253,10 @@ interface Made {
 async function ask(forecaster: Forecaster, request: ForecastRequest, signal: AbortSignal | undefined): Promise<Made> {
   const answer = await forecaster.forecast(request, signal);
   const reasons = (await forecaster.explain?.(request, signal)) ?? new Map<string, readonly ForecastReason[]>();
-  return { request, answer, reasons };
+  return { answer, reasons };
 }
 
-type Ranked = Pick<ForecastTaskResult, "candidates" | "broken" | "unforecast">;
+type Ranked = Pick<ForecastTaskResult, "candidates" | "broken" | "unforecast" | "failures" | "faults">;
 
 function rank(
   named: readonly NamedKernel[],
@@ -236,6 +282,8 @@ function rank(
   });
   const score = ({ forecast }: ForecastCandidate): number => expectedLog2Us(forecast, referenceUs(reference));
   return {
+    failures: answer.failures ?? [],
+    faults: answer.faults ?? {},
     candidates: candidates.sort((a, b) => score(a) - score(b)),
     broken: named.flatMap((one) => {
       const error = errors.get(one.kernel.kernelId);
@@ -243,19 +291,4 @@ function rank(
     }),
     unforecast: named.filter(({ kernel: { kernelId } }) => !byId.has(kernelId) && !errors.has(kernelId)),
   };
-}
-
-/** Saves the answer with its anchors; the cost of an answer is shared out evenly. */
-async function save(path: string, forecaster: string, { request, answer }: Made): Promise<void> {
-  const { tokens, usd } = answer.cost;
-  const count = answer.forecasts.length;
-  const rows = answer.forecasts.map((forecast): RecordedForecast => ({
-    forecaster,
-    forecast,
-    anchorIds: request.anchors.map(({ kernel }) => kernel.kernelId),
-    device: request.device.name,
-    ...(tokens > 0 ? { tokens: tokens / count } : {}),
-    ...(usd > 0 ? { usd: usd / count } : {}),
-  }));
-  await saveForecasts(path, rows);
 }

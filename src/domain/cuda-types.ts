@@ -1,4 +1,4 @@
-import type { Dtype } from "../domain/index.ts";
+import type { Dtype } from "./dtype.ts";
 
 const typeNames: readonly (readonly [RegExp, Dtype])[] = [
   [/^(unsigned long long( int)?|uint64_t|size_t|unsigned long( int)?)$/, "u64"],

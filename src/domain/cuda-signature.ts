@@ -1,6 +1,7 @@
-import { type Dtype, KernelcastError } from "../domain/index.ts";
-import { isCode, lexCuda } from "../domain/cuda-lexer.ts";
-import { dtypeOf } from "./kernel-signature.ts";
+import type { Dtype } from "./dtype.ts";
+import { KernelcastError } from "./errors.ts";
+import { isCode, lexCuda } from "./cuda-lexer.ts";
+import { dtypeOf } from "./cuda-types.ts";
 
 /** One parameter of a `__global__` function, as declared. */
 export interface CudaParameter {

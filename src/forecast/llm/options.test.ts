@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { parseLlmSpecification } from "./options.ts";
+
+describe("what follows the provider", () => {
+  it("is a model and how it is asked", () => {
+    expect(parseLlmSpecification("some/model:8b")).toEqual({ model: "some/model:8b", options: {} });
+    expect(
+      parseLlmSpecification("m?form=samples&samples=4&list=16&sources=changes&thinking=0&anchors=3&seed=0"),
+    ).toEqual({
+      model: "m",
+      options: { form: "samples", samples: 4, list: 16, sources: "changes", thinkingTokens: 0, anchors: 3, seed: 0 },
+    });
+  });
+
+  it.each([
+    ["", "name a model"],
+    ["?form=bins", "name a model"],
+    ["m?from=bins", 'unknown option "from" (known: form,'],
+    ["m?form=bin", 'unknown form "bin" (known: quantiles, bins-logprobs, bins, samples); did you mean bins?'],
+    ["m?list=0", "list must be a whole number of at least 1"],
+    ["m?list=-3", "list must be a whole number"],
+    ["m?samples=many", "samples must be a whole number"],
+    ["m?sources=all", 'unknown sources "all"'],
+  ])("refuses %s", (text, why) => {
+    expect(() => parseLlmSpecification(text)).toThrow(why);
+  });
+});
