@@ -25,6 +25,7 @@ describe("arms", () => {
   it("that are unknown are wrong use, with a hint", () => {
     expect(() => chooseArms(["orcale"])).toThrow(/--arms orcale: unknown .*oracle/);
     expect(() => chooseArms(["top-k:nonsense"])).toThrow(/nonsense/);
+    expect(() => chooseArms(["top-k:openai:some-model"])).toThrow(/give recorded:FILE/);
     expect(() => chooseArms(["toString"])).toThrow(/unknown/);
   });
 

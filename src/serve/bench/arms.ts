@@ -13,6 +13,7 @@ import { publishedGate } from "../../evaluate/searches/published-gate.ts";
 import { recordingFolder } from "../../formats/recording-folder.ts";
 import { searchDefaults } from "../../search/defaults.ts";
 import type { SearchConfig } from "../../search/events.ts";
+import { namesModel } from "../language-models.ts";
 import { checkForecaster } from "../open-forecaster.ts";
 import { digestPath } from "./digest-path.ts";
 
@@ -85,6 +86,12 @@ function parseArm(name: string): Arm {
 
 function withForecaster(name: string, policy: Arm["policy"], forecaster: string): Arm {
   checkForecaster(forecaster);
+  if (namesModel(forecaster)) {
+    throw new KernelcastError(
+      "usage",
+      `--arms ${name}: thousands of searches would ask a language model again and again; keep its forecasts with kernelcast forecast --save, and give recorded:FILE`,
+    );
+  }
   return { ...ours, name, policy, forecaster };
 }
 
