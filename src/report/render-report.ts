@@ -32,12 +32,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
             only as forecasts.
           </p>
         </header>
-        ${figures(data)}
-        <section id="progress">
-          <h2>Progress</h2>
-          ${raw(progressChart(data))}
-          <p class="caption">Dots: kernels measured; line: the incumbent; dashed: the seed.</p>
-        </section>
+        ${figures(data)} ${progressSection(data)}
         <section id="diff">
           <h2>Best kernel against the seed</h2>
           ${diffView(data.seedSource, data.bestSource)}
@@ -69,6 +64,13 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
     </html>`;
   return page.markup;
 }
+
+const progressSection = (data: ReportData) =>
+  html`<section id="progress">
+    <h2>Progress</h2>
+    ${raw(progressChart(data))}
+    <p class="caption">Dots: kernels measured; line: the incumbent; dashed: the seed.</p>
+  </section>`;
 
 function headline({ summary }: ReportData): string {
   const { best, seed_kernel: seed } = summary;

@@ -63,14 +63,23 @@ function escalate(
   batch.escalated = true;
   for (const decision of decisions) step.notes.push({ type: "decision", batchId: batch.batchId, decision });
   const commandId = `${escalation}${batch.batchId}`;
-  issue(state, step, { type: "forecast", commandId, kernelIds, anchorIds: anchorsOf(state, batch), strong: true });
+  const anchorIds = anchorsOf(state, batch, state.config.strongForecaster);
+  issue(state, step, { type: "forecast", commandId, kernelIds, anchorIds, strong: true });
 }
 
 /** Most measured kernels that a forecast is given beside the incumbent, the parent and the seed. */
 const furtherAnchors = 5;
 
-/** The incumbent first, then the parent and the seed, then the kernels measured last. */
-export function anchorsOf(state: SearchState, batch: Batch): readonly string[] {
-  const recent = state.okIds.slice(-furtherAnchors).toReversed();
+/** The same for forecasters that learn from every anchor. */
+const learningAnchors = 512;
+
+/** The incumbent first, then the parent and the seed, then the kernels measured last; `asked` is the forecaster they are for. */
+export function anchorsOf(state: SearchState, batch: Batch, asked = state.config.forecaster): readonly string[] {
+  const recent = state.okIds.slice(learnsFromAnchors(asked) ? -learningAnchors : -furtherAnchors).toReversed();
   return [...new Set([incumbentOf(state).record.kernelId, batch.parentId, state.seedId, ...recent])];
+}
+
+/** Whether a forecaster is one of `adapt:…` or an ensemble with `adapted`. */
+function learnsFromAnchors(forecaster: string): boolean {
+  return forecaster.startsWith("adapt:") || /^ensemble:(?:.*\+)?adapted(?:\+|$)/.test(forecaster);
 }

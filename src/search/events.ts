@@ -33,7 +33,10 @@ export interface SearchConfig {
   readonly measureConcurrency: number;
   /** Batches (parents) under way at once. */
   readonly openBatches: number;
-  readonly strategy: { readonly explore: number; readonly archive: number };
+  /** How parents are chosen: by tree search, or by tournaments. */
+  readonly strategy:
+    | { readonly explore: number; readonly archive: number }
+    | { readonly tournament: number; readonly population: number };
 }
 
 /** A candidate as events carry it: its source is in the blob store. */

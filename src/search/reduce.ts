@@ -13,7 +13,6 @@ import { openBatch, rememberResult } from "./reduce-proposals.ts";
 import type { SearchCommand, SearchInput, StopReason } from "./events.ts";
 import { emptyLedger, recordCall } from "./model-ledger.ts";
 import { chargeCall, chargeStage, emptyPlanning, forgetOutlooks, skip } from "./planning.ts";
-import { createPuct } from "./puct.ts";
 import {
   committedCandidates,
   committedMeasurements,
@@ -26,6 +25,7 @@ import {
   type SearchState,
 } from "./state.ts";
 import { issue, type Step, type StepBuilder } from "./step.ts";
+import { createStrategy } from "./strategy.ts";
 
 type RunStart = Extract<SearchInput, { type: "run-start" }>;
 
@@ -39,7 +39,7 @@ export function startSearch(
   const state: SearchState = {
     config,
     policy,
-    tree: createPuct(config.strategy),
+    tree: createStrategy(config),
     candidates: new Map(),
     byText: new Map([[seedKernel.normalisedSha256, seedKernel.kernelId]]),
     byMachineCode: new Map(),

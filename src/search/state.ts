@@ -17,7 +17,7 @@ import {
 } from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
 import type { ModelLedger } from "./model-ledger.ts";
-import type { Puct } from "./puct.ts";
+import type { ParentChoice } from "./puct.ts";
 
 export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
 
@@ -89,7 +89,7 @@ type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
 export interface SearchState {
   readonly config: SearchConfig;
   readonly policy: Policy;
-  readonly tree: Puct;
+  readonly tree: ParentChoice;
   readonly candidates: Map<string, CandidateState>;
   readonly byText: Map<string, string>;
   readonly byMachineCode: Map<string, string>;

@@ -17,6 +17,7 @@ import {
 import { loadRecording } from "../formats/load-recording.ts";
 import { renderReport } from "../report/render-report.ts";
 import { chooseRun } from "../search/choose-run.ts";
+import { searchDefaults, virtualOpenBatches } from "../search/defaults.ts";
 import type { SearchStages } from "../search/effects.ts";
 import type { SearchConfig } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
@@ -63,8 +64,6 @@ export interface SearchRequest {
 
 export type SearchResult = SearchSummary & { readonly report: string };
 
-/** A kernel must be this much faster than the incumbent to be a win. */
-const winRatio = 1.02;
 const liveConcurrency = 8;
 
 /** Runs or continues a search and writes its report. Rejects with `KernelcastError`; nothing acknowledged is lost. */
@@ -249,10 +248,9 @@ function configure(request: SearchRequest, task: Task, { device }: OpenedDevice,
     ...(request.strongForecaster === undefined ? {} : { strongForecaster: request.strongForecaster }),
     seed: request.seed,
     budget: request.budget,
-    winLog2: Math.log2(winRatio),
     measureConcurrency: Math.min(device.concurrency, liveConcurrency),
-    openBatches: virtual ? 1 : 2,
-    strategy: { explore: 1, archive: 1000 },
+    openBatches: virtual ? virtualOpenBatches : 2,
+    ...searchDefaults,
   };
 }
 

@@ -16,7 +16,7 @@ export interface ErrorModel {
 
 export const defaultErrorModel: ErrorModel = { most: 0.9, power: 2 };
 
-export function errorCorrelation(likeness: number, { most, power }: ErrorModel = defaultErrorModel): number {
+function errorCorrelation(likeness: number, { most, power }: ErrorModel = defaultErrorModel): number {
   return most * Math.min(1, Math.max(0, likeness)) ** power;
 }
 
