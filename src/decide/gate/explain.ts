@@ -1,6 +1,7 @@
 import type { Decision, DecisionAction } from "../../domain/index.ts";
 import type { Choice } from "./choose-batch.ts";
 import type { Target } from "./gain.ts";
+import type { Look } from "./look-further.ts";
 import type { Prospect } from "./prospects.ts";
 import type { Weighing } from "./weigh.ts";
 
@@ -51,6 +52,16 @@ export function measured(choice: Choice, place: number, { shortlist, choices, co
   };
 }
 
+/** Why a candidate waits while the next proposals are seen. */
+export function putOff({ winProbability, gain }: Prospect, { share }: Look): Finding {
+  const promise = `${percent(winProbability)} to win, ${gainText(gain)} expected`;
+  return {
+    action: "skip",
+    reason: `${promise}: others are seen first, for the best on offer may be better by ${percent(share)}`,
+    numbers: { look_share: share },
+  };
+}
+
 /** Why a candidate is not measured now. */
 export function skipped(
   prospect: Prospect,
@@ -63,12 +74,6 @@ export function skipped(
     return {
       action: "skip",
       reason: `almost surely fails: p_ok ${percent(forecast.pOk)} is below ${percent(surelyFails)}`,
-    };
-  if (weighing.look.isWorth)
-    return {
-      action: "skip",
-      reason: `${percent(winProbability)} to win, ${gainText(gain)} expected; others are seen first, for the best gain on offer may rise by ${percent(weighing.look.share)}`,
-      numbers: { look_share: weighing.look.share },
     };
   const last = weighing.choices.at(-1);
   const least = last && weighing.shortlist[last.row]?.prospect.gain;

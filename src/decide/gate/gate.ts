@@ -2,8 +2,9 @@ import type { Decision, Outlook, Policy, PolicyContext, PolicyPlan } from "../..
 import { auditProbability, drawAudits } from "./audit.ts";
 import { judgeSurrogate, usdPerPiece } from "./costs.ts";
 import { escalationWorth } from "./escalate.ts";
-import { gainText, measured, percent, skipped, toDecision } from "./explain.ts";
+import { gainText, measured, percent, putOff, skipped, toDecision } from "./explain.ts";
 import type { Target } from "./gain.ts";
+import { lookFurther } from "./look-further.ts";
 import { defaultGateOptions, type GateOptions } from "./options.ts";
 import { prospectsOf, targetOf, type Prospect } from "./prospects.ts";
 import { createDraws, weigh, type Draws, type Weighing } from "./weigh.ts";
@@ -31,6 +32,11 @@ function planBatch(context: PolicyContext, options: GateOptions, draws: Draws): 
   if (context.planning?.surrogateOff) return measureInOrder(context);
   const target = targetOf(context);
   const prospects = prospectsOf(context, target, options.surelyFails);
+  const look = lookFurther(prospects, context, options);
+  if (look.isWorth) {
+    const waiting = prospects.filter(({ pending }) => !pending);
+    return { decisions: waiting.map((prospect) => toDecision(prospect, target, putOff(prospect, look))) };
+  }
   const weighing = weigh(prospects, target, context, options, draws(context.seed));
   const stop = stopReason(weighing.outlook, context, options);
   if (stop !== undefined)

@@ -3,7 +3,6 @@ import { chooseBatch, type Choice } from "./choose-batch.ts";
 import { usdOfMeasuring } from "./costs.ts";
 import type { Target } from "./gain.ts";
 import { valueOfInformation } from "./look-ahead.ts";
-import { lookFurther, type Look } from "./look-further.ts";
 import type { GateOptions } from "./options.ts";
 import { mostPromising, type Prospect } from "./prospects.ts";
 import {
@@ -27,8 +26,6 @@ export interface Weighing {
   readonly shortlist: readonly Weighed[];
   readonly choices: readonly Choice[];
   readonly outlook: Outlook;
-  /** What seeing the next proposals first promises. */
-  readonly look: Look;
   /** USD of one more measurement; 0 before there was one. */
   readonly costUsd: number;
 }
@@ -76,15 +73,12 @@ export function weigh(
   });
   const outlook = outlookOf(shortlist, outcomes, measurementsLeft);
   const costUsd = planning ? usdOfMeasuring(planning.costs, options.prices) : 0;
-  const look = lookFurther(prospects, context, options);
-  const choices = look.isWorth
-    ? []
-    : chooseBatch(
-        shortlist.map(({ value }) => value / (costUsd || 1)),
-        outcomes,
-        limitsOf(context, options, costUsd || 1),
-      );
-  return { shortlist, choices, look, outlook, costUsd };
+  const choices = chooseBatch(
+    shortlist.map(({ value }) => value / (costUsd || 1)),
+    outcomes,
+    limitsOf(context, options, costUsd || 1),
+  );
+  return { shortlist, choices, outlook, costUsd };
 }
 
 function informationOf(
