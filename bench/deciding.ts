@@ -61,6 +61,7 @@ function contextOf(round: number): PolicyContext {
       rationed: true,
       canEscalate: false,
       escalated: new Set(),
+      proposalsAtHand: true,
       considered: 5000,
       measured: 500,
       surrogateOff: false,

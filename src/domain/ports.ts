@@ -204,6 +204,8 @@ export interface PlanningContext {
   readonly canEscalate: boolean;
   /** Kernels whose forecast is the stronger surrogate's. */
   readonly escalated: ReadonlySet<string>;
+  /** The next proposals come when they are asked for; not where other programs hand them in, which may wait for these. */
+  readonly proposalsAtHand: boolean;
   /** Candidates considered so far, without duplicates, and measured ones. */
   readonly considered: number;
   readonly measured: number;

@@ -52,6 +52,7 @@ function context(
       canEscalate: false,
       escalated: new Set(),
       surrogateOff: false,
+      proposalsAtHand: true,
       considered: 1000,
       measured: 1,
       again: false,
@@ -110,6 +111,17 @@ describe("the gate", () => {
     expect(decision?.action).toBe("skip");
     expect(decision?.reason).toMatch(/the next are seen first/);
     expect(measuredBy(noAudits, context(batch, { outlooks, again: true }))).toEqual(["weak"]);
+  });
+
+  it("sees further proposals first while they may well be better, and the device costs more than they do", () => {
+    const batch = [forecast("good", 6.5), forecast("fair", 6.9), forecast("poor", 9)];
+    const [first] = planOf(noAudits, context(batch, { considered: 16 })).decisions;
+    expect(first).toMatchObject({ kernelId: "good", action: "skip" });
+    expect(first?.reason).toMatch(/others are seen first, for the best on offer may be better by/);
+    expect(measuredBy(noAudits, context(batch, { considered: 16, proposalsAtHand: false }))).toContain("good");
+    expect(measuredBy(noAudits, context(batch, { considered: 16, again: true }))).toContain("good");
+    const dear = { ...costs, proposing: { ...noCost, pieces: 16, usd: 16 } };
+    expect(measuredBy(noAudits, context(batch, { considered: 16, costs: dear }))).toContain("good");
   });
 
   it("judges a candidate without a forecast by the prior and says so", () => {

@@ -21,7 +21,7 @@ export function lookFurther(
   { planning, measurementsLeft }: PolicyContext,
   options: GateOptions,
 ): Look {
-  if (!planning || planning.again || measurementsLeft === 0) return { isWorth: false, share: 0 };
+  if (!planning?.proposalsAtHand || planning.again || measurementsLeft === 0) return { isWorth: false, share: 0 };
   const { considered, measured, costs } = planning;
   const share = expectedRise(prospects, considered, options.proposalsPerParent);
   const room = options.consideredFirst + options.consideredPerMeasurement * measured;

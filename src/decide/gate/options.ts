@@ -57,7 +57,7 @@ export const defaultGateOptions: GateOptions = {
   shortlist: 48,
   lookedAhead: 24,
   draws: 256,
-  refreshes: 16,
+  refreshes: 400,
   stopLog2: Math.log2(1.003),
   stopPatience: 8,
   escalations: 8,
