@@ -49,7 +49,7 @@ export interface BenchSearchResult {
  * of a seed. Rejects with `KernelcastError`; what has ended is kept, and the same command goes on.
  */
 export async function benchSearch(request: BenchSearchRequest): Promise<BenchSearchResult> {
-  const { seeds, measurements, signal, onProgress } = request;
+  const { seeds, measurements, workspace, signal, onProgress } = request;
   const arms = chooseArms(request.arms);
   const loaded = await loadBenchRecording(request.recording, request.device, request.tasks);
   const { taskIds, split, note } = chooseTasks(loaded.recording, request.split ?? (request.tasks ? "all" : "test"));
@@ -62,14 +62,22 @@ export async function benchSearch(request: BenchSearchRequest): Promise<BenchSea
       `${request.recording}: no task in it has two kernels that work on ${loaded.device}`,
     );
   }
-  const kept = KeptCells.open(request.workspace, request.recording);
+  const kept = KeptCells.open(workspace, request.recording);
   const cells = createCells(kept, { arms, device: loaded.device, measurements });
   const workers = Math.max(1, request.jobs ?? availableParallelism());
   const jobs = planJobs(tasks, arms, { seeds, workers, isDone: cells.isDone });
   const all = tasks.length * arms.length * seeds;
   let done = all - jobs.flatMap(({ searches }) => searches.flatMap((search) => search.seeds)).length;
   onProgress?.(done, all, "");
-  const options = { ...loaded, recording: request.recording, loaded: loaded.recording, measurements, workers, signal };
+  const options = {
+    ...loaded,
+    recording: request.recording,
+    loaded: loaded.recording,
+    measurements,
+    workers,
+    workspace,
+    signal,
+  };
   const jobOptions = { ...options, taskIds: tasks.map(({ taskId }) => taskId) };
   await untilAborted(
     signal,

@@ -12,10 +12,10 @@ tell({ type: "ready" });
 await work(await told);
 process.exit();
 
-async function work({ recording, device, taskIds, measurements }: WorkerSetting): Promise<void> {
+async function work({ recording, device, taskIds, measurements, workspace }: WorkerSetting): Promise<void> {
   try {
     const loaded = await loadBenchRecording(recording, device, taskIds);
-    const runner = createTaskRunner(loaded.recording, loaded.device, measurements);
+    const runner = createTaskRunner(loaded.recording, { device: loaded.device, measurements, workspace });
     for (let { job } = await ask(); job; { job } = await ask()) {
       const { taskId } = job;
       await runner.run(job, (arm, seed, cell) => tell({ type: "cell", taskId, arm, seed, cell }));

@@ -35,10 +35,10 @@ export async function runJobs(jobs: readonly TaskJob[], options: RunJobsOptions,
 
 async function runHere(
   jobs: readonly TaskJob[],
-  { loaded, device, measurements, signal }: RunJobsOptions,
+  { loaded, signal, ...setting }: RunJobsOptions,
   onCell: CellSink,
 ): Promise<void> {
-  const runner = createTaskRunner(loaded, device, measurements);
+  const runner = createTaskRunner(loaded, setting);
   try {
     for (const job of jobs) await runner.run(job, (arm, seed, cell) => onCell(job.taskId, arm, seed, cell), signal);
   } finally {
@@ -55,14 +55,14 @@ function startWorker(): ChildProcess {
 
 /** Gives a process jobs until there are none and it ends. Rejects where it ends otherwise, unless it was told to. */
 async function drive(child: ChildProcess, queue: TaskJob[], options: RunJobsOptions, onCell: CellSink): Promise<void> {
-  const { recording, device, taskIds, measurements, signal } = options;
+  const { recording, device, taskIds, measurements, workspace, signal } = options;
   let fault: KernelcastError | undefined;
   const fail = (cause: unknown): void => {
     fault ??= KernelcastError.isInstance(cause) ? cause : new KernelcastError("internal", String(cause), { cause });
     child.kill();
   };
   const hear = (news: WorkerNews): void => {
-    const setting: WorkerSetting = { recording, device, taskIds, measurements };
+    const setting: WorkerSetting = { recording, device, taskIds, measurements, workspace };
     const order: WorkerOrder = { job: news.type === "idle" ? queue.shift() : undefined };
     if (news.type === "cell") onCell(news.taskId, news.arm, news.seed, news.cell);
     else if (news.type === "fault") fail(new KernelcastError(news.code, news.message));

@@ -5,6 +5,8 @@ import { runCell, type SearchCell } from "../../evaluate/searches/search-cell.ts
 import { FactsCache } from "../../forecast/static/facts-cache.ts";
 import { openForecaster } from "../open-forecaster.ts";
 import { armForecaster, armPolicy, type Arm } from "./arms.ts";
+import { KeptExecutions } from "./kept-executions.ts";
+import type { WorkerSetting } from "./worker-messages.ts";
 
 /** Searches of one task that one worker runs: for each arm, the seeds that are not known yet. */
 export interface TaskJob {
@@ -20,10 +22,13 @@ export interface TaskRunner {
 
 /**
  * Runs searches on a recording. Forecasters are opened once and share what they read of kernels, so that each kernel is read once
- * whatever the number of searches.
+ * whatever the number of searches; what running it showed is kept for later benches.
  */
-export function createTaskRunner(recording: Recording, device: string, measurements: number): TaskRunner {
-  const facts = new FactsCache();
+export function createTaskRunner(
+  recording: Recording,
+  { device, measurements, workspace }: Pick<WorkerSetting, "device" | "measurements" | "workspace">,
+): TaskRunner {
+  const facts = new FactsCache(KeptExecutions.open(workspace));
   const opened = new Map<string, Promise<Forecaster>>();
   const open = (name: string): Promise<Forecaster> => {
     const known = opened.get(name) ?? openForecaster(name, { facts });

@@ -9,6 +9,8 @@ export interface WorkerSetting {
   readonly device: string;
   readonly taskIds: readonly string[];
   readonly measurements: number;
+  /** Folder where what was read of kernels is kept. */
+  readonly workspace: string;
 }
 
 /** To a worker; without a job it ends. */
