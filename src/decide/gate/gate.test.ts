@@ -280,7 +280,9 @@ describe("the price of forecasts", () => {
 
   it("forecasts anew the most promising of the skipped, unless forecasts cost money", () => {
     const pending = Array.from({ length: 40 }, (_, index) => forecast(`p${index}`, 6 + index / 10));
-    expect(gate.refresh?.(context([], {}, pending))).toEqual(pending.slice(0, 16).map(({ kernelId }) => kernelId));
+    expect(createGate({ refreshes: 16 }).refresh?.(context([], {}, pending))).toEqual(
+      pending.slice(0, 16).map(({ kernelId }) => kernelId),
+    );
     expect(gate.refresh?.(context([], { costs: forecasting(1) }, pending))).toEqual([]);
   });
 });
