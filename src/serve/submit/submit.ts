@@ -8,6 +8,7 @@ import {
   makeKernel,
   suggestion,
   type Candidate,
+  type Kernel,
   type Launch,
   type RunStore,
   type RunSummary,
@@ -20,7 +21,17 @@ import { followRun, type RunFollower } from "./follow-run.ts";
 import { describeSubmission, isSettled, type SubmissionDocument } from "./submission-document.ts";
 
 /** A kernel to hand to a run. */
-export interface SubmittedKernel {
+export interface SubmittedKernel extends SubmittedParts {
+  /** What is different, and why it should be faster. */
+  readonly idea?: string | undefined;
+  /** The kernel that it was made from, by id; by default the seed. */
+  readonly parentId?: string | undefined;
+  /** The same by what was or is being handed in, where its id is not at hand. */
+  readonly parent?: SubmittedParts | undefined;
+}
+
+/** What a kernel is made of. */
+export interface SubmittedParts {
   /** What messages call it: its file, for example. */
   readonly name: string;
   readonly source: string;
@@ -28,10 +39,6 @@ export interface SubmittedKernel {
   readonly launches?: readonly Launch[] | ((task: Task) => readonly Launch[]) | undefined;
   /** By default the seed kernel's. */
   readonly compileOptions?: readonly string[] | undefined;
-  /** What is different, and why it should be faster. */
-  readonly idea?: string | undefined;
-  /** The kernel of the run that it was made from; by default the seed. */
-  readonly parentId?: string | undefined;
 }
 
 export interface SubmitRequest {
@@ -70,7 +77,7 @@ export async function submit(request: SubmitRequest): Promise<SubmitResult> {
     const run = findRun(store, workspace, runId);
     const task = taskOf(store, run);
     const follower = followRun(store, runId, task.seedKernel.kernelId);
-    const candidates = kernels.map((kernel) => toCandidate(task, follower, runId, kernel));
+    const candidates = toCandidates(task, follower, store, request);
     const numbers = store.submit(runId, candidates, { last });
     const submitted = candidates.map(({ kernel }, index) => ({
       number: numbers[index] ?? 0,
@@ -120,8 +127,42 @@ function taskOf(store: RunStore, { runId, config }: RunSummary): Task {
   throw new KernelcastError("store", `run ${runId} has not kept its task; start its search again`);
 }
 
-function toCandidate(task: Task, follower: RunFollower, runId: string, kernel: SubmittedKernel): Candidate {
-  const { name, source, idea, parentId } = kernel;
+/** Checks the kernels and finds their parents, which the run has, was handed before, or is being handed now. */
+function toCandidates(
+  task: Task,
+  follower: RunFollower,
+  store: RunStore,
+  { runId, kernels }: SubmitRequest,
+): Candidate[] {
+  const built = kernels.map((parts) => toKernel(task, parts));
+  const handedIn = store.submissions(runId).submissions.map(({ candidate }) => candidate.kernel.kernelId);
+  const known = new Set([...follower.kernelIds(), ...handedIn, ...built.map(({ kernelId }) => kernelId)]);
+  return kernels.map((kernel, index) => {
+    const own = built[index] as Kernel;
+    const parentId = kernel.parentId ?? (kernel.parent && toKernel(task, kernel.parent).kernelId) ?? null;
+    checkParent(kernel, parentId, own.kernelId, known, runId);
+    return { kernel: own, parentId, ...(kernel.idea === undefined ? {} : { idea: kernel.idea }), origin: "external" };
+  });
+}
+
+function checkParent(
+  { name, parent }: SubmittedKernel,
+  parentId: string | null,
+  ownId: string,
+  known: ReadonlySet<string>,
+  runId: string,
+): void {
+  if (parentId === null) return;
+  const said = parent ? `${name}: its parent ${parent.name}` : `--parent ${parentId}`;
+  if (!known.has(parentId)) {
+    const advice = parent ? "; hand it in before, or in the same command" : suggestion(parentId, [...known]);
+    throw new KernelcastError("usage", `${said}: run ${runId} has no such kernel${advice}`);
+  }
+  if (parentId === ownId) throw new KernelcastError("usage", `${said}: it is its own parent`);
+}
+
+function toKernel(task: Task, kernel: SubmittedParts): Kernel {
+  const { name, source } = kernel;
   const { launches = task.seedKernel.launches, compileOptions = task.seedKernel.compileOptions } = kernel;
   const parts = { source, launches: typeof launches === "function" ? launches(task) : launches, compileOptions };
   const faults = kernelFaults(task, parts);
@@ -129,19 +170,7 @@ function toCandidate(task: Task, follower: RunFollower, runId: string, kernel: S
     const advice = kernel.launches ? "" : " (the launches are the seed kernel's; give others with --launch)";
     throw new KernelcastError("task", `${name}: ${faults.join("; ")}${advice}`);
   }
-  if (parentId !== undefined && !follower.has(parentId)) {
-    throw new KernelcastError(
-      "usage",
-      `--parent ${parentId}: run ${runId} has no such kernel${suggestion(parentId, follower.kernelIds())}`,
-    );
-  }
-  const names = { ...integerDefines(compileOptions), ...task.workload.sizes };
-  return {
-    kernel: makeKernel(parts, names),
-    parentId: parentId ?? null,
-    ...(idea === undefined ? {} : { idea }),
-    origin: "external",
-  };
+  return makeKernel(parts, { ...integerDefines(compileOptions), ...task.workload.sizes });
 }
 
 const pollSeconds = 0.1;
