@@ -11,6 +11,7 @@ export interface SubmitFlags {
   readonly launch: readonly string[];
   readonly launches?: string;
   readonly compileOption: readonly string[];
+  readonly partial: boolean;
   readonly wait: boolean;
   readonly timeout?: number;
   readonly done: boolean;
@@ -27,6 +28,7 @@ export async function submitKernels(this: CliContext, flags: SubmitFlags, ...wor
     runId,
     kernels: await readSubmitted(files, { ...flags, from: this.process.cwd() }),
     last: flags.done,
+    partial: flags.partial,
     wait: flags.wait,
     timeoutSeconds: flags.timeout,
     signal: this.signal,
@@ -36,11 +38,12 @@ export async function submitKernels(this: CliContext, flags: SubmitFlags, ...wor
   });
   if (flags.json) printJson(this, result);
   else for (const candidate of result.candidates) printLine(this, describe(candidate));
+  for (const { name, error } of result.refused ?? []) note(this, `${name} was refused: ${error}`);
   if (flags.done && !flags.json) printLine(this, `run ${runId} ends when it has dealt with what it was handed`);
   const unanswered = result.candidates.some(
     (one) => one.status === "not-considered" || (flags.wait && !isSettled(one)),
   );
-  if (unanswered) this.process.exitCode = 1;
+  if (unanswered || (result.refused?.length ?? 0) > 0) this.process.exitCode = 1;
 }
 
 function checkFlags(

@@ -114,6 +114,20 @@ describe("what can be wrong with files and ideas", () => {
     return path;
   };
 
+  it("keep the others out, unless they may go in without", async () => {
+    const path = folder({ "c.cu": "int main() { return 0; }" });
+    const files = ["a.cu", "c.cu"].map((name) => join(path, name));
+    const none = await submitTo(waiting.workspace, ...files);
+    expect(none).toMatchObject({ code: 1, stdout: "" });
+    const some = await submitTo(waiting.workspace, ...files, "--partial");
+    expect(some.code).toBe(1);
+    expect(some.stderr).toMatch(/c\.cu was refused: .*a main function/);
+    expect(JSON.parse(some.stdout)).toMatchObject({
+      candidates: [{ submission: 1, name: files[0] }],
+      refused: [{ name: files[1], error: expect.stringMatching(/only device code/) as string }],
+    });
+  });
+
   it.each<[string, Readonly<Record<string, string>>, readonly string[], number, RegExp]>([
     [
       "a parent that was not handed in",
