@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { toWireLaunches, type RecordedKernel, type Task } from "../src/domain/index.ts";
+import { sha256Hex, toWireLaunches, type RecordedKernel, type Task } from "../src/domain/index.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import type { SearchSummary } from "../src/search/summary.ts";
 import { startFakeLanguageModelServer, type FakeChatAnswer, type FakeChatRequest } from "../src/testing/index.ts";
@@ -24,9 +24,8 @@ const flags = ["--measurements", "32", "--seed", "1", "--usd", "5", "--json"];
 /** Names the model in logs, so that equal runs have equal ones. */
 const port = 18_473;
 
-/** A server for one task: the n-th forecast it is asked for and the seeds of proposals choose its faults. */
+/** A server for one task: the prompts of forecasts and the seeds of proposals choose its faults, whatever comes first. */
 function answersOf(task: Task, kernels: readonly RecordedKernel[]): (request: FakeChatRequest) => FakeChatAnswer {
-  let forecasts = 0;
   const limited = new Set<string>();
   /** Refused for its rate the first time that it is asked. */
   const isLimited = (prompt: string): boolean => !limited.has(prompt) && Boolean(limited.add(prompt));
@@ -43,8 +42,10 @@ function answersOf(task: Task, kernels: readonly RecordedKernel[]): (request: Fa
       });
       return seed % 13 === 0 ? text.slice(0, Math.floor(text.length / 2)) : text;
     }
-    if (forecasts === 0 && isLimited(prompt)) return tooMany;
-    return forecastWithFault(prompt, forecasts++);
+    const kind = prompt.includes("An earlier answer")
+      ? Number.NaN
+      : Number.parseInt(sha256Hex(prompt).slice(0, 8), 16) % 9;
+    return kind === 5 && isLimited(prompt) ? tooMany : forecastWithFault(prompt, kind);
   };
 }
 
@@ -58,15 +59,15 @@ interface Entry {
   readonly us_p90: number;
 }
 
-/** Forecasts of the kernels that a prompt asks for; the second to the fifth answer have a fault each. */
-function forecastWithFault(prompt: string, index: number): FakeChatAnswer {
+/** Forecasts of the kernels that a prompt asks for; four kinds of prompts get an answer at fault. */
+function forecastWithFault(prompt: string, kind: number): FakeChatAnswer {
   const entries = labelsOf(prompt).map((label) => judge(prompt, label));
   const first = (change: Partial<Entry>): string =>
     answer(entries.map((entry, place) => (place === 0 ? { ...entry, ...change } : entry)));
-  if (index === 1) return answer(entries).slice(0, 400);
-  if (index === 2) return first({ us_p10: 1e6 });
-  if (index === 3) return first({ p_ok: 7 });
-  if (index === 4) return { text: "", refusal: "I do not forecast kernels" };
+  if (kind === 1) return answer(entries).slice(0, 400);
+  if (kind === 2) return first({ us_p10: 1e6 });
+  if (kind === 3) return first({ p_ok: 7 });
+  if (kind === 4) return { text: "", refusal: "I do not forecast kernels" };
   return answer(entries);
 }
 
@@ -206,8 +207,8 @@ The command line over real HTTP against the fake server of \`kernelcast/testing\
 search asks, what it costs and how faults are dealt with. **It says nothing of how well a model forecasts**: the server hands out kernels of the recording by the number of the
 request, and forecasts by whether a source uses vector loads, shared memory, shuffles and unrolling, without a measurement but those that the prompt shows.
 
-Its price is ${price.inputUsd} USD for a million tokens in and ${price.outputUsd} out. Every request's first asking whose seed is a multiple of 17, and the first forecast, is refused with status 429;
-proposals break off (seed a multiple of 13) or are refused (29); the second to the fifth forecast are half a JSON, quantiles out of order, a probability of 7, a refusal.
+Its price is ${price.inputUsd} USD for a million tokens in and ${price.outputUsd} out. Proposals whose seed is a multiple of 17 are answered with status 429 the first time; they break off
+(13) or are refused (29). Forecasts have by the digest of their prompt, one of nine each, half a JSON, quantiles out of order, a probability of 7, a refusal, or status 429 the first time.
 
 \`npm run results:language-model-search\`; each search is \`kernelcast search TASK --proposer MODEL --forecaster MODEL ${flags.join(" ")}\`.
 
