@@ -183,7 +183,7 @@ function faultTable(runs: readonly SearchSummary[]): string {
       "answers at fault",
       "kernels without a forecast",
       "proposals that came to nothing",
-      "worth it below USD an hour",
+      "worth it above USD an hour of GPU",
     ],
     runs.map(({ task, answer_faults: faults, forecast_failures: lacking, proposal_failures: lost, worth }) => [
       task,
