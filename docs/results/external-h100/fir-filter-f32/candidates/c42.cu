@@ -1,0 +1,113 @@
+// Four samples of a channel at index i (a multiple of 4), zero outside [0, n).
+__device__ __forceinline__ float4 load4(const float* __restrict__ row, int i, int n, bool vec) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (vec) {
+    if (i >= 0 && i < n) v = __ldg(reinterpret_cast<const float4*>(row + i));
+  } else {
+    if (i >= 0 && i < n) v.x = __ldg(row + i);
+    if (i + 1 >= 0 && i + 1 < n) v.y = __ldg(row + i + 1);
+    if (i + 2 >= 0 && i + 2 < n) v.z = __ldg(row + i + 2);
+    if (i + 3 >= 0 && i + 3 < n) v.w = __ldg(row + i + 3);
+  }
+  return v;
+}
+__device__ __forceinline__ void store4(float* __restrict__ row, int i, int n, bool vec, float4 v) {
+  if (vec) {
+    if (i < n) *reinterpret_cast<float4*>(row + i) = v;
+  } else {
+    if (i < n) row[i] = v.x;
+    if (i + 1 < n) row[i + 1] = v.y;
+    if (i + 2 < n) row[i + 2] = v.z;
+    if (i + 3 < n) row[i + 3] = v.w;
+  }
+}
+
+//ASM-BEGIN
+// 16 bytes to shared memory, zeros where !in (nothing is read then).
+__device__ __forceinline__ void cp_async16(void* s, const void* g, bool in) {
+  unsigned a = (unsigned)__cvta_generic_to_shared(s);
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(a), "l"(g), "r"(in ? 16 : 0) : "memory");
+}
+__device__ __forceinline__ void cp_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> __device__ __forceinline__ void cp_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+//ASM-END
+
+//CONST-BEGIN
+// The address of the constant bank is an ordinary device address: a first launch fills it.
+__device__ __forceinline__ void put_const(const float* p, float v) {
+  asm volatile("st.global.f32 [%0], %1;" ::"l"(p), "f"(v) : "memory");
+}
+//CONST-END
+
+__constant__ float hc[96];
+
+template <int R, int NCH, int FROM>
+__device__ __forceinline__ void fir_const(float (&acc)[R], const float4* xs) {
+  constexpr int W = R + 4;
+  float w[W];
+#pragma unroll
+  for (int c = 0; c < R / 4; ++c) {
+    float4 v = xs[c];
+    w[4 * c] = v.x; w[4 * c + 1] = v.y; w[4 * c + 2] = v.z; w[4 * c + 3] = v.w;
+  }
+#pragma unroll
+  for (int s = 0; s < NCH; ++s) {
+    float4 v = xs[-1 - s];
+    const int slot = ((-4 - 4 * s) % W + W) % W;
+    w[slot] = v.x; w[slot + 1] = v.y; w[slot + 2] = v.z; w[slot + 3] = v.w;
+#pragma unroll
+    for (int q = 0; q < 4; ++q)
+#pragma unroll
+      for (int r = 0; r < R; ++r) acc[r] = fmaf(hc[FROM + 4 * s + q], w[(((r - q - 4 * s) % W) + W) % W], acc[r]);
+  }
+}
+
+extern "C" __global__ void taps_to_const(const float* __restrict__ h, int taps) {
+  int k = threadIdx.x;
+  put_const(&hc[k], k < taps ? h[k] : 0.0f);
+}
+__device__ __forceinline__ void fetch(float4* buf, const float* __restrict__ x, int tile, int per, int n, bool vec, int t) {
+  int ch = tile / per, from = (tile - ch * per) * 1536 - 96;
+  const float* row = x + (size_t)ch * n;
+  if (vec) {
+#pragma unroll
+    for (int c = t; c < 408; c += 128) {
+      int i = from + 4 * c;
+      bool in = i >= 0 && i < n;
+      cp_async16(buf + c, row + (in ? i : 0), in);
+    }
+  } else {
+#pragma unroll 1
+    for (int c = t; c < 408; c += 128) buf[c] = load4(row, from + 4 * c, n, false);
+  }
+}
+// Direct filter in persistent blocks, taps as constant-bank operands.
+extern "C" __global__ void __launch_bounds__(128, 6) fir(const float* __restrict__ x, float* __restrict__ y, int channels, int n) {
+  __shared__ float4 xs[2][408];
+  const int t = threadIdx.x;
+  const bool vec = n % 4 == 0;
+  const int per = (n + 1535) / 1536, total = per * channels;
+  int tile = blockIdx.x, at = 0;
+  if (tile < total) fetch(xs[0], x, tile, per, n, vec, t);
+  cp_commit();
+#pragma unroll 1
+  for (; tile < total; tile += gridDim.x, at ^= 1) {
+    cp_wait<0>();
+    __syncthreads();
+    if (tile + (int)gridDim.x < total) fetch(xs[at ^ 1], x, tile + gridDim.x, per, n, vec, t);
+    cp_commit();
+    float4* buf = xs[at];
+    float acc[12];
+#pragma unroll
+    for (int r = 0; r < 12; ++r) acc[r] = 0.0f;
+    fir_const<12, 24, 0>(acc, buf + 24 + 3 * t);
+    __syncthreads();
+#pragma unroll
+    for (int c = 0; c < 3; ++c) buf[3 * t + c] = make_float4(acc[4 * c], acc[4 * c + 1], acc[4 * c + 2], acc[4 * c + 3]);
+    __syncthreads();
+    const int ch = tile / per, t0 = (tile - ch * per) * 1536;
+    float* out = y + (size_t)ch * n;
+#pragma unroll
+    for (int c = t; c < 384; c += 128) store4(out, t0 + 4 * c, n, vec, buf[c]);
+  }
+}

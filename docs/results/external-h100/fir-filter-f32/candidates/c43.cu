@@ -1,0 +1,161 @@
+// Four samples of a channel at index i (a multiple of 4), zero outside [0, n).
+__device__ __forceinline__ float4 load4(const float* __restrict__ row, int i, int n, bool vec) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (vec) {
+    if (i >= 0 && i < n) v = __ldg(reinterpret_cast<const float4*>(row + i));
+  } else {
+    if (i >= 0 && i < n) v.x = __ldg(row + i);
+    if (i + 1 >= 0 && i + 1 < n) v.y = __ldg(row + i + 1);
+    if (i + 2 >= 0 && i + 2 < n) v.z = __ldg(row + i + 2);
+    if (i + 3 >= 0 && i + 3 < n) v.w = __ldg(row + i + 3);
+  }
+  return v;
+}
+__device__ __forceinline__ void store4(float* __restrict__ row, int i, int n, bool vec, float4 v) {
+  if (vec) {
+    if (i < n) *reinterpret_cast<float4*>(row + i) = v;
+  } else {
+    if (i < n) row[i] = v.x;
+    if (i + 1 < n) row[i + 1] = v.y;
+    if (i + 2 < n) row[i + 2] = v.z;
+    if (i + 3 < n) row[i + 3] = v.w;
+  }
+}
+
+constexpr __host__ __device__ int floordiv(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
+// acc[r] += sum_k h[k] x[base + r - k] over 4 * NCH taps; xs points to the chunk of base. G > 0: one pad chunk after every G.
+template <int R, int NCH, int G>
+__device__ __forceinline__ void fir_acc(float (&acc)[R], const float4* xs, const float4* hs) {
+  constexpr int W = R + 4;
+  float w[W];
+#pragma unroll
+  for (int c = 0; c < R / 4; ++c) {
+    float4 v = xs[G > 0 ? c + floordiv(c, G > 0 ? G : 1) : c];
+    w[4 * c] = v.x; w[4 * c + 1] = v.y; w[4 * c + 2] = v.z; w[4 * c + 3] = v.w;
+  }
+#pragma unroll
+  for (int s = 0; s < NCH; ++s) {
+    const int c = -1 - s;
+    float4 v = xs[G > 0 ? c + floordiv(c, G > 0 ? G : 1) : c];
+    const int slot = ((4 * c) % W + W) % W;
+    w[slot] = v.x; w[slot + 1] = v.y; w[slot + 2] = v.z; w[slot + 3] = v.w;
+    float4 hv = hs[s];
+    const float hq[4] = {hv.x, hv.y, hv.z, hv.w};
+#pragma unroll
+    for (int q = 0; q < 4; ++q)
+#pragma unroll
+      for (int r = 0; r < R; ++r) acc[r] = fmaf(hq[q], w[(((r - q - 4 * s) % W) + W) % W], acc[r]);
+  }
+}
+
+// The nine quarter-rate signals of a two-level split from four samples a and the four before them.
+__device__ __forceinline__ void split9(float (&v)[9], float a0, float a1, float a2, float a3, float p1, float p2, float p3) {
+  float e0 = p3 - a0, f0 = a1 - a0;
+  v[0] = a0; v[1] = p2 - a0; v[2] = a2 - a0;
+  v[3] = e0; v[4] = (p1 - p2) - e0; v[5] = (a1 - a2) - e0;
+  v[6] = f0; v[7] = (p3 - p2) - f0; v[8] = (a3 - a2) - f0;
+}
+// The coefficient k of part j of the split of a filter whose four phases at k are g0..g3.
+__device__ __forceinline__ float part9(int j, float g0, float g1, float g2, float g3) {
+  int o = j / 3, i = j % 3;
+  float ge = o == 0 ? g0 + g1 : o == 1 ? g1 : g0;
+  float go = o == 0 ? g2 + g3 : o == 1 ? g3 : g2;
+  return i == 0 ? ge + go : i == 1 ? go : ge;
+}
+// a0..a3: the four phases of R quarter-rate outputs (set if INIT, else added to).
+template <int R, int NCH, int G, bool INIT>
+__device__ __forceinline__ void ffa2(float (&a0)[R], float (&a1)[R], float (&a2)[R], float (&a3)[R], const float4* s, int stride, const float4* g) {
+  float u[R], v[R];
+#pragma unroll
+  for (int r = 0; r < R; ++r) u[r] = 0.0f;
+  fir_acc<R, NCH, G>(u, s, g);
+#pragma unroll
+  for (int r = 0; r < R; ++r) v[r] = u[r];
+  fir_acc<R, NCH, G>(u, s + stride, g + NCH);
+  fir_acc<R, NCH, G>(v, s + 2 * stride, g + 2 * NCH);
+#pragma unroll
+  for (int r = 0; r < R; ++r) {
+    a0[r] = INIT ? u[r] : a0[r] + u[r]; a1[r] = INIT ? u[r] : a1[r] + u[r];
+    a2[r] = INIT ? v[r] : a2[r] + v[r]; a3[r] = INIT ? v[r] : a3[r] + v[r];
+    u[r] = 0.0f; v[r] = 0.0f;
+  }
+  fir_acc<R, NCH, G>(u, s + 3 * stride, g + 3 * NCH);
+#pragma unroll
+  for (int r = 0; r < R; ++r) { a0[r] += u[r]; a2[r] += u[r]; }
+  fir_acc<R, NCH, G>(a0, s + 4 * stride, g + 4 * NCH);
+  fir_acc<R, NCH, G>(a2, s + 5 * stride, g + 5 * NCH);
+  fir_acc<R, NCH, G>(v, s + 6 * stride, g + 6 * NCH);
+#pragma unroll
+  for (int r = 0; r < R; ++r) { a1[r] += v[r]; a3[r] += v[r]; }
+  fir_acc<R, NCH, G>(a1, s + 7 * stride, g + 7 * NCH);
+  fir_acc<R, NCH, G>(a3, s + 8 * stride, g + 8 * NCH);
+}
+
+//ASM-BEGIN
+// 16 bytes to shared memory, zeros where !in (nothing is read then).
+__device__ __forceinline__ void cp_async16(void* s, const void* g, bool in) {
+  unsigned a = (unsigned)__cvta_generic_to_shared(s);
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(a), "l"(g), "r"(in ? 16 : 0) : "memory");
+}
+__device__ __forceinline__ void cp_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> __device__ __forceinline__ void cp_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+//ASM-END
+
+__device__ __forceinline__ void fetch(float4* raw, const float* __restrict__ x, int tile, int per, int n, bool vec, int t) {
+  int ch = tile / per, from = (tile - ch * per) * 3072 - 100;
+  const float* row = x + (size_t)ch * n;
+  if (vec) {
+#pragma unroll 4
+    for (int c = t; c < 793; c += 64) {
+      int i = from + 4 * c;
+      bool in = i >= 0 && i < n;
+      cp_async16(raw + c, row + (in ? i : 0), in);
+    }
+  } else {
+#pragma unroll 1
+    for (int c = t; c < 793; c += 64) raw[c] = load4(row, from + 4 * c, n, false);
+  }
+}
+// Two-level fast FIR with the nine signals in shared memory, persistent 64-thread blocks, raw tile by cp.async.
+extern "C" __global__ void __launch_bounds__(64, 5) fir(const float* __restrict__ x, const float* __restrict__ h, float* __restrict__ y, int channels, int n, int taps) {
+  extern __shared__ float4 smem[];
+  float* sig = reinterpret_cast<float*>(smem);      // 9 signals of 792
+  float4* raw = smem + 1782;                        // 793 chunks from sample t0 - 100
+  float* g = reinterpret_cast<float*>(raw + 793);
+  const int t = threadIdx.x;
+  const bool vec = n % 4 == 0;
+  for (int e = t; e < 216; e += 64) {
+    int j = e / 24, k = 4 * (e % 24);
+    g[e] = part9(j, k < taps ? h[k] : 0.0f, k + 1 < taps ? h[k + 1] : 0.0f, k + 2 < taps ? h[k + 2] : 0.0f, k + 3 < taps ? h[k + 3] : 0.0f);
+  }
+  const int per = (n + 3071) / 3072, total = per * channels;
+  int tile = blockIdx.x;
+  if (tile < total) fetch(raw, x, tile, per, n, vec, t);
+  cp_commit();
+#pragma unroll 1
+  for (; tile < total; tile += gridDim.x) {
+    cp_wait<0>();
+    __syncthreads();
+#pragma unroll 4
+    for (int j = t; j < 792; j += 64) {
+      float4 p = raw[j], a = raw[j + 1];
+      float v[9];
+      split9(v, a.x, a.y, a.z, a.w, p.y, p.z, p.w);
+#pragma unroll
+      for (int b = 0; b < 9; ++b) sig[792 * b + j] = v[b];
+    }
+    __syncthreads();
+    if (tile + (int)gridDim.x < total) fetch(raw, x, tile + gridDim.x, per, n, vec, t);
+    cp_commit();
+    float a0[12], a1[12], a2[12], a3[12];
+    ffa2<12, 6, 0, true>(a0, a1, a2, a3, smem + 6 + 3 * t, 198, reinterpret_cast<const float4*>(g));
+    __syncthreads();
+#pragma unroll
+    for (int r = 0; r < 12; ++r) smem[13 * t + r] = make_float4(a0[r], a1[r], a2[r], a3[r]);
+    __syncthreads();
+    int ch = tile / per, t0 = (tile - ch * per) * 3072;
+    float* out = y + (size_t)ch * n;
+#pragma unroll
+    for (int c = t; c < 768; c += 64) store4(out, t0 + 4 * c, n, vec, smem[c + c / 12]);
+  }
+}

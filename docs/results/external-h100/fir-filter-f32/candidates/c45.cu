@@ -1,0 +1,172 @@
+// Four samples of a channel at index i (a multiple of 4), zero outside [0, n).
+__device__ __forceinline__ float4 load4(const float* __restrict__ row, int i, int n, bool vec) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (vec) {
+    if (i >= 0 && i < n) v = __ldg(reinterpret_cast<const float4*>(row + i));
+  } else {
+    if (i >= 0 && i < n) v.x = __ldg(row + i);
+    if (i + 1 >= 0 && i + 1 < n) v.y = __ldg(row + i + 1);
+    if (i + 2 >= 0 && i + 2 < n) v.z = __ldg(row + i + 2);
+    if (i + 3 >= 0 && i + 3 < n) v.w = __ldg(row + i + 3);
+  }
+  return v;
+}
+__device__ __forceinline__ void store4(float* __restrict__ row, int i, int n, bool vec, float4 v) {
+  if (vec) {
+    if (i < n) *reinterpret_cast<float4*>(row + i) = v;
+  } else {
+    if (i < n) row[i] = v.x;
+    if (i + 1 < n) row[i + 1] = v.y;
+    if (i + 2 < n) row[i + 2] = v.z;
+    if (i + 3 < n) row[i + 3] = v.w;
+  }
+}
+
+//BULK-BEGIN
+__device__ __forceinline__ unsigned saddr(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+__device__ __forceinline__ void mbar_init(unsigned long long* b, int count) { asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(saddr(b)), "r"(count) : "memory"); }
+__device__ __forceinline__ void mbar_expect(unsigned long long* b, int bytes) { asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(saddr(b)), "r"(bytes) : "memory"); }
+__device__ __forceinline__ void mbar_wait(unsigned long long* b, int parity) {
+  unsigned done;
+  do {
+    asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }" : "=r"(done) : "r"(saddr(b)), "r"(parity) : "memory");
+  } while (!done);
+}
+__device__ __forceinline__ void bulk_load(void* s, const void* g, int bytes, unsigned long long* b) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(saddr(s)), "l"(g), "r"(bytes), "r"(saddr(b)) : "memory");
+}
+__device__ __forceinline__ void bulk_store(void* g, const void* s, int bytes) {
+  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(g), "r"(saddr(s)), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void bulk_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void bulk_wait_read() { asm volatile("cp.async.bulk.wait_group.read 1;" ::: "memory"); }
+__device__ __forceinline__ void bulk_wait_all() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+__device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+//BULK-END
+
+constexpr __host__ __device__ int floordiv(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
+
+// The nine quarter-rate signals of a two-level split from four samples a and the four before them.
+__device__ __forceinline__ void split9(float (&v)[9], float a0, float a1, float a2, float a3, float p1, float p2, float p3) {
+  float e0 = p3 - a0, f0 = a1 - a0;
+  v[0] = a0; v[1] = p2 - a0; v[2] = a2 - a0;
+  v[3] = e0; v[4] = (p1 - p2) - e0; v[5] = (a1 - a2) - e0;
+  v[6] = f0; v[7] = (p3 - p2) - f0; v[8] = (a3 - a2) - f0;
+}
+// The coefficient k of part j of the split of a filter whose four phases at k are g0..g3.
+__device__ __forceinline__ float part9(int j, float g0, float g1, float g2, float g3) {
+  int o = j / 3, i = j % 3;
+  float ge = o == 0 ? g0 + g1 : o == 1 ? g1 : g0;
+  float go = o == 0 ? g2 + g3 : o == 1 ? g3 : g2;
+  return i == 0 ? ge + go : i == 1 ? go : ge;
+}
+
+// Chunks out[0..7) of a thread whose own first chunk is p[0].
+__device__ __forceinline__ void core(float4 (&out)[7], const float4* p, const float4* hs) {
+  float acc[9][7], w[9][7];
+  float4 a = p[-1], b = a;
+#pragma unroll
+  for (int c = 0; c < 7; ++c) {
+    float4 v = p[c];
+    float z[9];
+    split9(z, v.x, v.y, v.z, v.w, b.y, b.z, b.w);
+#pragma unroll
+    for (int f = 0; f < 9; ++f) { w[f][c] = z[f]; acc[f][c] = 0.0f; }
+    b = v;
+  }
+  {
+#pragma unroll
+    for (int u = 0; u < 24; ++u) {
+      float4 q = p[-2 - u];
+      float4 h0 = hs[3 * u], h1 = hs[3 * u + 1];
+      const float t[9] = {h0.x, h0.y, h0.z, h0.w, h1.x, h1.y, h1.z, h1.w, hs[3 * u + 2].x};
+#pragma unroll
+      for (int f = 0; f < 9; ++f)
+#pragma unroll
+        for (int r = 0; r < 7; ++r) acc[f][r] = fmaf(t[f], w[f][(r - u + 70) % 7], acc[f][r]);
+      float z[9];
+      split9(z, a.x, a.y, a.z, a.w, q.y, q.z, q.w);
+#pragma unroll
+      for (int f = 0; f < 9; ++f) w[f][(6 - u + 70) % 7] = z[f];
+      a = q;
+    }
+  }
+#pragma unroll
+  for (int c = 0; c < 7; ++c) {
+    float u = acc[0][c] + acc[1][c], v = acc[0][c] + acc[2][c];
+    out[c] = make_float4(u + (acc[3][c] + acc[4][c]), u + (acc[6][c] + acc[7][c]), v + (acc[3][c] + acc[5][c]), v + (acc[6][c] + acc[8][c]));
+  }
+}
+
+// Two-level fast FIR, the nine difference signals formed in registers from one float4 of samples per step; 28 outputs per thread.
+// Persistent blocks; one thread moves whole tiles in and out by bulk copies (three buffers).
+extern "C" __global__ void __launch_bounds__(128, 3) fir(const float* __restrict__ x, const float* __restrict__ h, float* __restrict__ y, int channels, int n, int taps) {
+  extern __shared__ float4 smem[];
+  unsigned long long* bars = reinterpret_cast<unsigned long long*>(smem + 72);
+  float4* bufs = smem + 80;
+  const int t = threadIdx.x;
+  const bool vec = n % 4 == 0;
+  const int per = (n + 3583) / 3584, total = per * channels;
+  for (int e = t; e < 216; e += 128) {
+    int j = e / 24, k = 4 * (e % 24);
+    reinterpret_cast<float*>(smem)[12 * (e % 24) + j] = part9(j, k < taps ? h[k] : 0.0f, k + 1 < taps ? h[k + 1] : 0.0f, k + 2 < taps ? h[k + 2] : 0.0f, k + 3 < taps ? h[k + 3] : 0.0f);
+  }
+  if (t == 0) {
+    mbar_init(bars, 1); mbar_init(bars + 1, 1); mbar_init(bars + 2, 1);
+    fence_async();
+  }
+  __syncthreads();
+  int tile = blockIdx.x, at = 0, parity = 0;
+  // Starts the load of a tile; the 24 chunks before a channel are zeroed by the caller's warp 0.
+  if (vec && tile < total) {
+    int ch = tile / per, from = (tile - ch * per) * 3584 - 96, first = max(from, 0), bytes = 4 * (min(from + 3680, n) - first);
+    if (from < 0 && t < 24) bufs[t] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    if (t == 0) {
+      mbar_expect(bars, bytes);
+      bulk_load(bufs + (first - from) / 4, x + (size_t)ch * n + first, bytes, bars);
+    }
+  }
+  __syncthreads();
+#pragma unroll 1
+  for (; tile < total; tile += gridDim.x) {
+    float4* buf = bufs + at * 920;
+    const int ch = tile / per, t0 = (tile - ch * per) * 3584;
+    const int to = at == 2 ? 0 : at + 1;
+    if (vec) {
+      int next = tile + gridDim.x;
+      if (t < 32 && next < total) {
+        int nch = next / per, from = (next - nch * per) * 3584 - 96, first = max(from, 0), bytes = 4 * (min(from + 3680, n) - first);
+        if (t == 0) bulk_wait_read();  // the store from this buffer, two tiles ago, has read it
+        __syncwarp();
+        if (from < 0 && t < 24) bufs[to * 920 + t] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (t == 0) {
+          mbar_expect(bars + to, bytes);
+          bulk_load(bufs + to * 920 + (first - from) / 4, x + (size_t)nch * n + first, bytes, bars + to);
+        }
+      }
+      mbar_wait(bars + at, parity);
+    } else {
+      __syncthreads();
+#pragma unroll 1
+      for (int c = t; c < 920; c += 128) buf[c] = load4(x + (size_t)ch * n, t0 - 96 + 4 * c, n, false);
+      __syncthreads();
+    }
+    float4 out[7];
+    core(out, buf + 24 + 7 * t, smem);
+    __syncthreads();
+#pragma unroll
+    for (int c = 0; c < 7; ++c) buf[7 * t + c] = out[c];
+    if (vec) fence_async();
+    __syncthreads();
+    if (!vec) {
+#pragma unroll 1
+      for (int c = t; c < 896; c += 128) store4(y + (size_t)ch * n, t0 + 4 * c, n, false, buf[c]);
+    } else if (t == 0) {
+      bulk_store(y + (size_t)ch * n + t0, buf, 4 * min(3584, n - t0));
+      bulk_commit();
+    }
+    if (to == 0) parity ^= 1;
+    at = to;
+  }
+  if (t == 0) bulk_wait_all();
+}

@@ -1,0 +1,88 @@
+// 32 rows a warp; prefix sum of each 256 products in shared memory, a row is the difference of two prefixes: no work depends on row lengths
+#define FULL 0xffffffffu
+__device__ __forceinline__ int ldi(const int* p) {
+  int v; asm("ld.global.nc.L1::no_allocate.s32 %0, [%1];" : "=r"(v) : "l"(p)); return v;
+}
+__device__ __forceinline__ float ldf(const float* p) {
+  float v; asm("ld.global.nc.L1::no_allocate.f32 %0, [%1];" : "=f"(v) : "l"(p)); return v;
+}
+__device__ __forceinline__ float warp_sum(float v) {
+#pragma unroll
+  for (int d = 16; d; d >>= 1) v += __shfl_xor_sync(FULL, v, d);
+  return v;
+}
+
+__device__ __forceinline__ float ldx(const float* p) { return __ldg(p); }
+
+template <int Q>
+__device__ __forceinline__ float warp_scan(float* sp, int lane) {
+  float4 v[Q];
+  float t[Q];
+#pragma unroll
+  for (int q = 0; q < Q; ++q) {
+    v[q] = *(const float4*)(sp + 4 + q * 128 + 4 * lane);
+    v[q].y += v[q].x; v[q].z += v[q].y; v[q].w += v[q].z;
+    t[q] = v[q].w;
+  }
+#pragma unroll
+  for (int d = 1; d < 32; d <<= 1) {
+#pragma unroll
+    for (int q = 0; q < Q; ++q) {
+      float u = __shfl_up_sync(FULL, t[q], d);
+      if (lane >= d) t[q] += u;
+    }
+  }
+  float run = 0.0f;
+#pragma unroll
+  for (int q = 0; q < Q; ++q) {
+    float ex = __shfl_up_sync(FULL, t[q], 1);
+    if (lane == 0) ex = 0.0f;
+    ex += run;
+    run += __shfl_sync(FULL, t[q], 31);
+    *(float4*)(sp + 4 + q * 128 + 4 * lane) = make_float4(v[q].x + ex, v[q].y + ex, v[q].z + ex, v[q].w + ex);
+  }
+  return run;
+}
+#define WARPS 8
+#define K 8
+#define CH (32 * K)
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 6) spmv(const int* __restrict__ row_ptr, const int* __restrict__ cols, const float* __restrict__ vals,
+    const float* __restrict__ x, float* __restrict__ y, int rows) {
+  __shared__ __align__(16) float smem[WARPS][CH + 4];
+  int lane = threadIdx.x & 31;
+  float* sp = smem[threadIdx.x >> 5];
+  if (lane == 0) sp[3] = 0.0f;
+  int r0 = (blockIdx.x * WARPS + (threadIdx.x >> 5)) * 32;
+  if (r0 >= rows) return;
+
+  int idx = r0 + lane;
+  int s = __ldg(row_ptr + min(idx, rows)), e = __ldg(row_ptr + min(idx + 1, rows));
+  int beg = __shfl_sync(FULL, s, 0), fin = __shfl_sync(FULL, e, 31);
+  float acc = 0.0f;
+
+  for (int base = beg & ~31; base < fin; base += CH) {
+    int c[K];
+    float v[K];
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      int j = base + lane + k * 32;
+      c[k] = 0; v[k] = 0.0f;
+      if (j >= beg && j < fin) { c[k] = ldi(cols + j); v[k] = ldf(vals + j); }
+    }
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      int j = base + lane + k * 32;
+      float xv = 0.0f;
+      if (j >= beg && j < fin) xv = ldx(x + c[k]);
+      sp[4 + k * 32 + lane] = v[k] * xv;
+    }
+
+    __syncwarp();
+    warp_scan<CH / 128>(sp, lane);
+    __syncwarp();
+    int a = min(max(s - base, 0), CH), b = min(max(e - base, 0), CH);
+    acc += sp[3 + b] - sp[3 + a];
+    __syncwarp();
+  }
+  if (idx < rows) y[idx] = acc;
+}

@@ -1,0 +1,176 @@
+// Persistent warps fed by 1-D bulk copies (cp.async.bulk + mbarrier, 2 stages of 512 entries a warp): no load instructions for cols/vals, LSU left to the gathers
+#define FULL 0xffffffffu
+__device__ __forceinline__ int ldi(const int* p) {
+  int v; asm("ld.global.nc.L1::no_allocate.s32 %0, [%1];" : "=r"(v) : "l"(p)); return v;
+}
+__device__ __forceinline__ float ldf(const float* p) {
+  float v; asm("ld.global.nc.L1::no_allocate.f32 %0, [%1];" : "=f"(v) : "l"(p)); return v;
+}
+__device__ __forceinline__ float warp_sum(float v) {
+#pragma unroll
+  for (int d = 16; d; d >>= 1) v += __shfl_xor_sync(FULL, v, d);
+  return v;
+}
+
+__device__ __forceinline__ float ldx(const float* p) { return __ldg(p); }
+
+template <int Q>
+__device__ __forceinline__ float warp_scan(float* sp, int lane) {
+  float4 v[Q];
+  float t[Q];
+#pragma unroll
+  for (int q = 0; q < Q; ++q) {
+    v[q] = *(const float4*)(sp + 4 + q * 128 + 4 * lane);
+    v[q].y += v[q].x; v[q].z += v[q].y; v[q].w += v[q].z;
+    t[q] = v[q].w;
+  }
+#pragma unroll
+  for (int d = 1; d < 32; d <<= 1) {
+#pragma unroll
+    for (int q = 0; q < Q; ++q) {
+      float u = __shfl_up_sync(FULL, t[q], d);
+      if (lane >= d) t[q] += u;
+    }
+  }
+  float run = 0.0f;
+#pragma unroll
+  for (int q = 0; q < Q; ++q) {
+    float ex = __shfl_up_sync(FULL, t[q], 1);
+    if (lane == 0) ex = 0.0f;
+    ex += run;
+    run += __shfl_sync(FULL, t[q], 31);
+    *(float4*)(sp + 4 + q * 128 + 4 * lane) = make_float4(v[q].x + ex, v[q].y + ex, v[q].z + ex, v[q].w + ex);
+  }
+  return run;
+}
+
+// First r in [0, rows) with row_ptr[r + 1] > pos (pos < nnz), found by a whole warp, 32-ary.
+__device__ __forceinline__ int find_row(const int* row_ptr, int rows, int pos, int lane) {
+  int a = 0, b = rows;
+  while (b - a > 1) {
+    int step = (b - a + 31) >> 5;
+    int q = a + (lane + 1) * step - 1;
+    bool p = true;
+    if (q < b - 1) p = __ldg(row_ptr + q + 1) > pos;
+    int k = __ffs(__ballot_sync(FULL, p)) - 1;
+    b = min(a + (k + 1) * step, b);
+    a += k * step;
+  }
+  return a;
+}
+
+extern "C" __global__ void fixup(const int* work, float* y, int n, int rows) {
+  int t = blockIdx.x * blockDim.x + threadIdx.x;
+  if (t >= n) return;
+  int r = work[2 * t];
+  float c = __int_as_float(work[2 * t + 1]);
+  if (r >= 0 && r < rows) atomicAdd(y + r, c);
+}
+
+// Emits every row that ends at or before lim; P(i) = sp[3 + i] relative to base. Keeps r and carry.
+__device__ __forceinline__ void emit_rows(const int* row_ptr, float* y, const float* sp, int rows, int base, int lim,
+                                          float total, int lane, int& r, float& carry) {
+  float prev = 0.0f;
+  while (true) {
+    int idx = r + lane;
+    int end = 0x7fffffff;
+    if (idx < rows) end = __ldg(row_ptr + idx + 1);
+    bool done = end <= lim;
+    int n = __popc(__ballot_sync(FULL, done));
+    float pe = done ? sp[3 + end - base] : 0.0f;
+    float ps = __shfl_up_sync(FULL, pe, 1);
+    if (lane == 0) ps = prev;
+    float val = pe - ps;
+    if (lane == 0) val += carry;
+    if (done) y[idx] = val;
+    if (n > 0) { prev = __shfl_sync(FULL, pe, n - 1); carry = 0.0f; }
+    r += n;
+    if (n < 32) break;
+  }
+  carry += total - prev;
+}
+
+#define WARPS 4
+#define K 16
+#define CH (32 * K)
+#define STAGES 2
+__device__ __forceinline__ unsigned sptr(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+__device__ __forceinline__ void bulk(unsigned dst, const void* src, unsigned bytes, unsigned bar) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(dst),
+               "l"(src), "r"(bytes), "r"(bar) : "memory");
+}
+__device__ __forceinline__ void bar_wait(unsigned bar, unsigned parity) {
+  asm volatile(
+      "{\n .reg .pred p;\nW_LOOP:\n mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n @p bra W_DONE;\n bra W_LOOP;\nW_DONE:\n}"
+      ::"r"(bar), "r"(parity) : "memory");
+}
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 5) spmv(const int* __restrict__ row_ptr, const int* __restrict__ cols, const float* __restrict__ vals,
+    const float* __restrict__ x, float* __restrict__ y, int* __restrict__ work, int rows, int nnz) {
+
+  __shared__ __align__(128) int scols[WARPS][STAGES][CH];
+  __shared__ __align__(128) float svals[WARPS][STAGES][CH];
+  __shared__ __align__(16) float smem[WARPS][CH + 4];
+  __shared__ __align__(8) unsigned long long bars[WARPS][STAGES];
+
+  int lane = threadIdx.x & 31, wl = threadIdx.x >> 5;
+  int w = blockIdx.x * WARPS + wl;
+  int per = (nnz + gridDim.x * WARPS - 1) / (gridDim.x * WARPS);
+  per = (per + 127) / 128 * 128;
+  long long lo64 = (long long)w * per;
+  if (lo64 >= nnz) {
+    if (lane == 0) { work[2 * w] = -1; work[2 * w + 1] = 0; }
+    return;
+  }
+  int lo = (int)lo64, hi = (int)min(lo64 + per, (long long)nnz);
+
+  float* sp = smem[wl];
+  if (lane == 0) {
+    sp[3] = 0.0f;
+    for (int i = 0; i < STAGES; ++i)
+      asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(sptr(&bars[wl][i])) : "memory");
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+  }
+  __syncwarp();
+  // Lane 0 copies whole 16-byte pieces; at most 3 last entries of all are read directly.
+  auto fetch = [&](int base, int st) {
+    if (base < hi && lane == 0) {
+      unsigned bytes = (unsigned)((min(base + CH, hi) - base) & ~3) * 4u;
+      unsigned bar = sptr(&bars[wl][st]);
+      asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar), "r"(2 * bytes) : "memory");
+      if (bytes) {
+        bulk(sptr(&scols[wl][st][0]), cols + base, bytes, bar);
+        bulk(sptr(&svals[wl][st][0]), vals + base, bytes, bar);
+      }
+    }
+  };
+#pragma unroll
+  for (int i = 0; i < STAGES; ++i) fetch(lo + i * CH, i);
+  int r = lo == 0 ? 0 : find_row(row_ptr, rows, lo, lane);
+  float carry = 0.0f;
+  int st = 0;
+  unsigned phase = 0;
+  for (int base = lo; base < hi; base += CH) {
+    int lim = min(base + CH, hi);
+    int whole = (lim - base) & ~3;
+    bar_wait(sptr(&bars[wl][st]), phase);
+    float p[K];
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      int i = k * 32 + lane;
+      p[k] = 0.0f;
+      if (i < whole) p[k] = svals[wl][st][i] * ldx(x + scols[wl][st][i]);
+      else if (base + i < lim) p[k] = ldf(vals + base + i) * ldx(x + ldi(cols + base + i));
+    }
+#pragma unroll
+    for (int k = 0; k < K; ++k) sp[4 + k * 32 + lane] = p[k];
+    __syncwarp();
+    fetch(base + STAGES * CH, st);
+    float total = warp_scan<CH / 128>(sp, lane);
+    __syncwarp();
+    emit_rows(row_ptr, y, sp, rows, base, lim, total, lane, r, carry);
+    __syncwarp();
+    if (++st == STAGES) { st = 0; phase ^= 1u; }
+  }
+
+  if (lane == 0) { work[2 * w] = r < rows ? r : -1; work[2 * w + 1] = __float_as_int(carry); }
+}

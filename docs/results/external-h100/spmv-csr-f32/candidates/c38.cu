@@ -1,0 +1,117 @@
+// Equal tiles snapped to row starts (rows that start in 1536 entries, chunk 2048): balanced like c13, no carry kernel
+#define FULL 0xffffffffu
+__device__ __forceinline__ int ldi(const int* p) {
+  int v; asm("ld.global.nc.L1::no_allocate.s32 %0, [%1];" : "=r"(v) : "l"(p)); return v;
+}
+__device__ __forceinline__ float ldf(const float* p) {
+  float v; asm("ld.global.nc.L1::no_allocate.f32 %0, [%1];" : "=f"(v) : "l"(p)); return v;
+}
+__device__ __forceinline__ float ldx(const float* p) { return __ldg(p); }
+// Inclusive prefix of sp[4 ...] in place (Q * 128 floats); returns the total.
+template <int Q>
+__device__ __forceinline__ float warp_scan(float* sp, int lane) {
+  float4 v[Q];
+  float t[Q];
+#pragma unroll
+  for (int q = 0; q < Q; ++q) {
+    v[q] = *(const float4*)(sp + 4 + q * 128 + 4 * lane);
+    v[q].y += v[q].x; v[q].z += v[q].y; v[q].w += v[q].z;
+    t[q] = v[q].w;
+  }
+#pragma unroll
+  for (int d = 1; d < 32; d <<= 1) {
+#pragma unroll
+    for (int q = 0; q < Q; ++q) {
+      float u = __shfl_up_sync(FULL, t[q], d);
+      if (lane >= d) t[q] += u;
+    }
+  }
+  float run = 0.0f;
+#pragma unroll
+  for (int q = 0; q < Q; ++q) {
+    float ex = __shfl_up_sync(FULL, t[q], 1);
+    if (lane == 0) ex = 0.0f;
+    ex += run;
+    run += __shfl_sync(FULL, t[q], 31);
+    *(float4*)(sp + 4 + q * 128 + 4 * lane) = make_float4(v[q].x + ex, v[q].y + ex, v[q].z + ex, v[q].w + ex);
+  }
+  return run;
+}
+// First r in [0, rows) with row_ptr[r + 1] > pos (pos < nnz), found by a whole warp, 32-ary.
+__device__ __forceinline__ int find_row(const int* row_ptr, int rows, int pos, int lane) {
+  int a = 0, b = rows;
+  while (b - a > 1) {
+    int step = (b - a + 31) >> 5;
+    int q = a + (lane + 1) * step - 1;
+    bool p = true;
+    if (q < b - 1) p = __ldg(row_ptr + q + 1) > pos;
+    int k = __ffs(__ballot_sync(FULL, p)) - 1;
+    b = min(a + (k + 1) * step, b);
+    a += k * step;
+  }
+  return a;
+}
+
+#define WARPS 8
+#define K 8
+#define CH (32 * K)
+#define CHUNK (WARPS * CH)
+#define TILE 1536
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 6) spmv(const int* __restrict__ row_ptr, const int* __restrict__ cols, const float* __restrict__ vals,
+    const float* __restrict__ x, float* __restrict__ y, int rows, int nnz) {
+  __shared__ __align__(16) float smem[WARPS][CH + 4];
+  __shared__ float totals[WARPS];
+  __shared__ int found[2];
+  int tid = threadIdx.x, lane = tid & 31, w = tid >> 5;
+  float* sp = smem[w];
+  if (lane == 0) sp[3] = 0.0f;
+  // The rows that start in [lo, hi); a row's whole length is done by the block where it starts.
+  if (w < 2) {
+    int pos = (blockIdx.x + w) * TILE;
+    int r = pos == 0 ? 0 : pos >= nnz ? rows : find_row(row_ptr, rows, pos - 1, lane) + 1;
+    if (lane == 0) found[w] = r;
+  }
+  __syncthreads();
+  int first = found[0], last = found[1];
+  for (int rb = first; rb < last; rb += WARPS * 32) {
+    int rl = min(rb + WARPS * 32, last), r = rb + tid;
+    int s = __ldg(row_ptr + min(r, rl)), e = __ldg(row_ptr + min(r + 1, rl));
+    int beg = __ldg(row_ptr + rb), fin = __ldg(row_ptr + rl);
+    float acc = 0.0f;
+    for (int start = beg & ~31; start < fin; start += CHUNK) {
+      int base = start + w * CH;
+      int c[K];
+      float v[K];
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        int j = base + lane + k * 32;
+        c[k] = -1; v[k] = 0.0f;
+        if (j >= beg && j < fin) { c[k] = ldi(cols + j); v[k] = ldf(vals + j); }
+      }
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        float xv = 0.0f;
+        if (c[k] >= 0) xv = ldx(x + c[k]);
+        sp[4 + k * 32 + lane] = v[k] * xv;
+      }
+      __syncwarp();
+      float total = warp_scan<CH / 128>(sp, lane);
+      if (lane == 0) totals[w] = total;
+      __syncthreads();
+      float own = lane < WARPS ? totals[lane] : 0.0f, off = own;
+#pragma unroll
+      for (int d = 1; d < WARPS; d <<= 1) {
+        float u = __shfl_up_sync(FULL, off, d);
+        if (lane >= d) off += u;
+      }
+      off -= own;
+      int a = min(max(s - start, 0), CHUNK), b = min(max(e - start, 0), CHUNK);
+      int wa = a > 0 ? (a - 1) / CH : 0, wb = b > 0 ? (b - 1) / CH : 0;
+      float pa = __shfl_sync(FULL, off, wa) + smem[wa][3 + a - wa * CH];
+      float pb = __shfl_sync(FULL, off, wb) + smem[wb][3 + b - wb * CH];
+      if (b > a) acc += pb - pa;
+      __syncthreads();
+    }
+    if (r < rl) y[r] = acc;
+  }
+}
