@@ -4,6 +4,7 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { forecastCommand } from "./forecast.ts";
+import { importRoutes } from "./import.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
@@ -19,6 +20,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   measure: measureCommand,
   evaluate: evaluateCommand,
   recording: recordingRoutes,
+  import: importRoutes,
   doctor: doctorCommand,
   demo: demoCommand,
 };

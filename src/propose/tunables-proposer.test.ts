@@ -57,6 +57,18 @@ describe("tunablesProposer", () => {
     expect(point?.kernel.launches[0]).toMatchObject({ grid: [4, 1, 1], block: [128, 1, 1] });
   });
 
+  it("proposes of the kernels that there are those that are points of the space", async () => {
+    const { candidates } = await ask(0, 100);
+    const [first, second] = candidates.map(({ kernel }) => kernel);
+    if (!first || !second) throw new Error("nothing was proposed");
+    const foreign = { ...second, kernelId: "foreign", source: "another" };
+    const elsewhere = { ...second, kernelId: "elsewhere", compileOptions: ["-DBLOCK=64"] };
+    const proposer = tunablesProposer(task, { kernels: [task.seedKernel, foreign, elsewhere, first] });
+    const known = await proposer.propose({ task, parent: seedParent, firstIndex: 0, count: 100, seed: 1 });
+    expect(known.candidates.map(({ kernel }) => kernel)).toEqual([first]);
+    expect(() => tunablesProposer(task, { kernels: [foreign] })).toThrow(/no kernel of the recording/);
+  });
+
   it("refuses a task without tunables, an empty space and one too large", () => {
     expect(() => tunablesProposer(syntheticTask())).toThrow(/declares no tunables/);
     expect(() => enumeratePoints("t", { ...space, constraints: ["BLOCK < 0"] }, { n: 1 })).toThrow(/no point/);

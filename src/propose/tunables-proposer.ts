@@ -17,13 +17,21 @@ export type TunablePoint = Readonly<Record<string, number>>;
 /** Largest space that is enumerated; a larger one is refused with advice, since its order would not fit in memory. */
 const largestSpace = 200_000;
 
+export interface TunablesProposerOptions {
+  /**
+   * The kernels that there are, as of a recording: those of them that are points of the space are proposed, and no others. By
+   * default every point that meets the constraints.
+   */
+  readonly kernels?: readonly Kernel[];
+}
+
 /**
  * Proposes points of a task's parameter space. The k-th proposal of a parent is the k-th of all valid points in a keyed
  * random order that favours near ones: a point that differs in d parameters weighs 4^-d (weighted sampling without
  * replacement by exponential keys, Efraimidis and Spirakis 2006). Throws `KernelcastError("task", …)` for a task without
  * tunables, or whose space is too large or empty.
  */
-export function tunablesProposer(task: Task): Proposer {
+export function tunablesProposer(task: Task, { kernels }: TunablesProposerOptions = {}): Proposer {
   const { tunables } = task;
   if (!tunables) {
     throw new KernelcastError(
@@ -31,23 +39,41 @@ export function tunablesProposer(task: Task): Proposer {
       `task ${task.taskId} declares no tunables; add them to task.yaml or use another --proposer`,
     );
   }
-  const points = enumeratePoints(task.taskId, tunables, task.workload.sizes);
-  const orders = new Map<string, readonly TunablePoint[]>();
+  const choices = kernels
+    ? knownChoices(task, tunables, kernels)
+    : enumeratePoints(task.taskId, tunables, task.workload.sizes).map((point): Choice => ({ point }));
+  const orders = new Map<string, readonly Choice[]>();
   return {
     name: "tunables",
     propose({ parent, firstIndex, count, seed }) {
       const key = `${seed} ${parent.kernel.kernelId}`;
       const order =
-        orders.get(key) ?? orderPoints(points, pointOf(parent.kernel, tunables), seed, parent.kernel.kernelId);
+        orders.get(key) ?? orderChoices(choices, pointOf(parent.kernel, tunables), seed, parent.kernel.kernelId);
       orders.set(key, order);
       const chosen = order.slice(firstIndex, firstIndex + count);
       return Promise.resolve({
-        candidates: chosen.map((point) => toCandidate(task, tunables, point, parent.kernel.kernelId)),
+        candidates: chosen.map((choice) => toCandidate(task, tunables, choice, parent.kernel.kernelId)),
         exhausted: firstIndex + count >= order.length,
         cost: { cpuSeconds: 0, tokens: 0, usd: 0 },
       });
     },
   };
+}
+
+/** A point, with the kernel that there is of it, if there is one. */
+interface Choice {
+  readonly point: TunablePoint;
+  readonly kernel?: Kernel;
+}
+
+function knownChoices(task: Task, tunables: TunableSpace, kernels: readonly Kernel[]): readonly Choice[] {
+  const names = Object.keys(tunables.parameters);
+  const choices = kernels
+    .filter(({ source }) => source === task.seedKernel.source)
+    .map((kernel): Choice => ({ point: pointOf(kernel, tunables), kernel }))
+    .filter(({ point }) => names.every((name) => point[name] !== undefined));
+  if (choices.length > 0) return choices;
+  throw new KernelcastError("task", `task ${task.taskId}: no kernel of the recording is a point of its tunables`);
 }
 
 /** Every point that meets the constraints, in lexicographic order of the declared values. */
@@ -72,21 +98,21 @@ export function enumeratePoints(taskId: string, space: TunableSpace, sizes: Tuna
   return valid;
 }
 
-function orderPoints(
-  points: readonly TunablePoint[],
+function orderChoices(
+  choices: readonly Choice[],
   from: TunablePoint,
   seed: number,
   parentId: string,
-): readonly TunablePoint[] {
-  return points
-    .map((point) => ({ point, distance: distanceBetween(point, from) }))
+): readonly Choice[] {
+  return choices
+    .map((choice) => ({ choice, distance: distanceBetween(choice.point, from) }))
     .filter(({ distance }) => distance > 0)
-    .map(({ point, distance }) => {
-      const uniform = keyedUniform(seed, "tunables", parentId, JSON.stringify(point));
-      return { point, key: Math.log(1 - uniform) * 4 ** distance };
+    .map(({ choice, distance }) => {
+      const uniform = keyedUniform(seed, "tunables", parentId, JSON.stringify(choice.point));
+      return { choice, key: Math.log(1 - uniform) * 4 ** distance };
     })
     .toSorted((a, b) => b.key - a.key)
-    .map(({ point }) => point);
+    .map(({ choice }) => choice);
 }
 
 function distanceBetween(a: TunablePoint, b: TunablePoint): number {
@@ -102,10 +128,19 @@ function pointOf(kernel: Kernel, space: TunableSpace): TunablePoint {
   return Object.fromEntries(values);
 }
 
-function toCandidate(task: Task, space: TunableSpace, point: TunablePoint, parentId: string): Candidate {
-  const names = { ...task.workload.sizes, ...point };
+function toCandidate(task: Task, space: TunableSpace, { point, kernel }: Choice, parentId: string): Candidate {
   const options = Object.entries(point).map(([name, value]) => `-D${name}=${value}`);
-  const kernel = makeKernel(
+  return {
+    kernel: kernel ?? kernelAt(task, space, point, options),
+    parentId,
+    idea: options.join(" "),
+    origin: "tunables",
+  };
+}
+
+function kernelAt(task: Task, space: TunableSpace, point: TunablePoint, options: readonly string[]): Kernel {
+  const names = { ...task.workload.sizes, ...point };
+  return makeKernel(
     {
       source: task.seedKernel.source,
       launches: space.launches.map((launch) => bindLaunch(launch, names)),
@@ -113,5 +148,4 @@ function toCandidate(task: Task, space: TunableSpace, point: TunablePoint, paren
     },
     names,
   );
-  return { kernel, parentId, idea: options.join(" "), origin: "tunables" };
 }

@@ -42,7 +42,10 @@ export async function openModelProposer(text: string, models: LanguageModels): P
   return proposerCountedByCalls(createLlmProposer(await models.open(text)));
 }
 
-/** Opens a proposer of a recording or of tunables for a task; `deviceName` limits a recording to what that device has measured. */
+/**
+ * Opens a proposer of a recording or of tunables for a task; `deviceName`, of a recorded device, limits either to what that
+ * device has measured.
+ */
 export function openProposer(
   text: string,
   task: Task,
@@ -50,7 +53,13 @@ export function openProposer(
   deviceName: string | undefined,
 ): Proposer {
   const { kind } = parseSpecification("proposer", text, proposerKinds);
-  if (kind === "tunables") return tunablesProposer(task);
+  if (kind === "tunables") {
+    if (!recording || deviceName === undefined) return tunablesProposer(task);
+    // A recorded device answers for what it has measured, and for nothing else.
+    const measured = recording.measurements(task.taskId, deviceName);
+    const kernels = recording.kernels(task.taskId).map(({ kernel }) => kernel);
+    return tunablesProposer(task, { kernels: kernels.filter(({ kernelId }) => measured.has(kernelId)) });
+  }
   if (!recording)
     throw new KernelcastError(
       "usage",
