@@ -41,7 +41,10 @@ export function tunablesProposer(task: Task, { kernels }: TunablesProposerOption
   }
   const choices = kernels
     ? knownChoices(task, tunables, kernels)
-    : enumeratePoints(task.taskId, tunables, task.workload.sizes).map((point): Choice => ({ point }));
+    : enumeratePoints(task.taskId, tunables, task.workload.sizes).map((point): Choice => ({
+        point,
+        text: JSON.stringify(point),
+      }));
   const orders = new Map<string, readonly Choice[]>();
   return {
     name: "tunables",
@@ -63,6 +66,8 @@ export function tunablesProposer(task: Task, { kernels }: TunablesProposerOption
 /** A point, with the kernel that there is of it, if there is one. */
 interface Choice {
   readonly point: TunablePoint;
+  /** The point as text, the key of its random draws: making it takes longer than drawing. */
+  readonly text: string;
   readonly kernel?: Kernel;
 }
 
@@ -70,7 +75,10 @@ function knownChoices(task: Task, tunables: TunableSpace, kernels: readonly Kern
   const names = Object.keys(tunables.parameters);
   const choices = kernels
     .filter(({ source }) => source === task.seedKernel.source)
-    .map((kernel): Choice => ({ point: pointOf(kernel, tunables), kernel }))
+    .map((kernel): Choice => {
+      const point = pointOf(kernel, tunables);
+      return { point, text: JSON.stringify(point), kernel };
+    })
     .filter(({ point }) => names.every((name) => point[name] !== undefined));
   if (choices.length > 0) return choices;
   throw new KernelcastError("task", `task ${task.taskId}: no kernel of the recording is a point of its tunables`);
@@ -104,19 +112,22 @@ function orderChoices(
   seed: number,
   parentId: string,
 ): readonly Choice[] {
+  const names = Object.keys(from);
   return choices
-    .map((choice) => ({ choice, distance: distanceBetween(choice.point, from) }))
+    .map((choice) => ({ choice, distance: distanceBetween(names, choice.point, from) }))
     .filter(({ distance }) => distance > 0)
     .map(({ choice, distance }) => {
-      const uniform = keyedUniform(seed, "tunables", parentId, JSON.stringify(choice.point));
+      const uniform = keyedUniform(seed, "tunables", parentId, choice.text);
       return { choice, key: Math.log(1 - uniform) * 4 ** distance };
     })
     .toSorted((a, b) => b.key - a.key)
     .map(({ choice }) => choice);
 }
 
-function distanceBetween(a: TunablePoint, b: TunablePoint): number {
-  return Object.keys(a).filter((name) => a[name] !== b[name]).length;
+function distanceBetween(names: readonly string[], a: TunablePoint, b: TunablePoint): number {
+  let distance = 0;
+  for (const name of names) if (a[name] !== b[name]) distance++;
+  return distance;
 }
 
 /** The point that a kernel was compiled for, from its `-Dname=value` options. */
