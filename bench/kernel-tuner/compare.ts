@@ -1,5 +1,5 @@
 /**
- * `npx tsx bench/kernel-tuner/compare.ts CACHE… --traces FILE… [--out results.json] [--json]`: what the searches of `ours.ts` and
+ * `npx tsx bench/kernel-tuner/compare.ts CACHE… --traces FILE [--traces FILE]… [--out results.json] [--json]`: what the searches of `ours.ts` and
  * `strategies.py` are worth: measurements and simulated seconds to within 10, 5 and 1 % of a space's optimum. All arms are judged
  * alike, from what they tried.
  */

@@ -149,15 +149,18 @@ def main():
     parser.add_argument("--timeout", type=int, default=120, help="seconds that one run may take")
     arguments = parser.parse_args()
     strategies = (arguments.strategies or ",".join(interface.strategy_map)).split(",")
-    done = done_already(arguments.out)
+    out_path = os.path.abspath(arguments.out)
+    done = done_already(out_path)
     tasks = []
-    for path in arguments.caches:
+    for path in map(os.path.abspath, arguments.caches):
         for strategy in strategies:
             name = space_name(path)
             seeds = [seed for seed in range(1, arguments.seeds + 1) if (name, strategy, seed, arguments.limit) not in done]
             if seeds:
                 tasks.append((path, name, strategy, seeds, arguments.limit, arguments.timeout))
-    with open(arguments.out, "a") as out, multiprocessing.Pool(arguments.jobs) as pool:
+    # Some strategies leave files in the current folder.
+    os.chdir(tempfile.mkdtemp())
+    with open(out_path, "a") as out, multiprocessing.Pool(arguments.jobs) as pool:
         for lines in pool.imap(work, tasks):
             for line in lines:
                 out.write(json.dumps({**line, "kernel_tuner": kernel_tuner.__version__}) + "\n")
