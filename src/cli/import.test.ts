@@ -35,6 +35,15 @@ describe("import kernel-tuner", () => {
       best: { runtime_us: 250, speedup: 2 },
     });
 
+    const results = join(folder, "results_T4.json");
+    const { run_id: run } = JSON.parse(found.stdout) as { readonly run_id: string };
+    const exported = await runCommand(["export", "t4", run, "--out", results, "--workspace", join(folder, "runs")]);
+    expect(exported).toMatchObject({ code: 0, stdout: `${results}: 4 results\n` });
+    const back = ["import", "kernel-tuner", results, "--task", "scale", "--out", join(folder, "back"), "--json"];
+    expect(JSON.parse((await runCommand(back)).stdout)).toMatchObject({
+      tasks: [{ task_id: "scale", kernels: 4, devices: { results: { measured: 4, ok: 2, failed: 2 } } }],
+    });
+
     const again = await runCommand(["import", "kernel-tuner", cache, "--out", out]);
     expect(again).toMatchObject({ code: 2, stderr: expect.stringMatching(/holds a recording already/) });
   });

@@ -3,6 +3,7 @@ import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import { exportRoutes } from "./export.ts";
 import { forecastCommand } from "./forecast.ts";
 import { importRoutes } from "./import.ts";
 import { initCommand } from "./init.ts";
@@ -21,6 +22,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   evaluate: evaluateCommand,
   recording: recordingRoutes,
   import: importRoutes,
+  export: exportRoutes,
   doctor: doctorCommand,
   demo: demoCommand,
 };
