@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,6 +39,21 @@ describe("import kernel-tuner", () => {
     const { run_id: run } = JSON.parse(found.stdout) as { readonly run_id: string };
     const exported = await runCommand(["export", "t4", run, "--out", results, "--workspace", join(folder, "runs")]);
     expect(exported).toMatchObject({ code: 0, stdout: `${results}: 4 results\n` });
+    const document = JSON.parse(readFileSync(results, "utf8")) as { readonly results: readonly unknown[] };
+    expect(document.results).toContainEqual(
+      expect.objectContaining({
+        configuration: { BLOCK_SIZE_X: 64, block_size_y: 4, items: 1 },
+        invalidity: "correct",
+        correctness: 1,
+        measurements: [{ name: "time", value: 0.25, unit: "ms" }],
+      }),
+    );
+    expect(document.results.map((result) => (result as { invalidity: string }).invalidity).toSorted()).toEqual([
+      "compile",
+      "correct",
+      "correct",
+      "runtime",
+    ]);
     const back = ["import", "kernel-tuner", results, "--task", "scale", "--out", join(folder, "back"), "--json"];
     expect(JSON.parse((await runCommand(back)).stdout)).toMatchObject({
       tasks: [{ task_id: "scale", kernels: 4, devices: { results: { measured: 4, ok: 2, failed: 2 } } }],

@@ -66,8 +66,12 @@ function readOutcomes(store: RunStore, runId: string): RunOutcomes {
   const candidates = new Map<string, CandidateRecord>();
   const forecastsMs = new Map<string, number>();
   const outcomes = new Map<string, Outcome>();
-  for (const { at, payload } of store.events(runId)) {
-    const input = payload as SearchInput;
+  let startedAt: number | undefined;
+  for (const event of store.events(runId)) {
+    // Live times are a clock's, recorded ones begin at 0.
+    startedAt ??= event.at;
+    const at = event.at - startedAt;
+    const input = event.payload as SearchInput;
     if (input.type === "run-start") candidates.set(input.seedKernel.kernelId, input.seedKernel);
     if (input.type === "proposal-end") for (const record of input.candidates) candidates.set(record.kernelId, record);
     if (input.type === "forecast-end") {
