@@ -155,7 +155,13 @@ async function curveSections(): Promise<string[]> {
   }
   return [
     "## How much training data it takes",
-    "Models trained on whole families drawn at random, and on a share of every task's kernels. Points are means over the draws, bars their range. `static`: `npm run results:learning-curve`, as it ships but for the trees. The networks: `curve.jsonl` of [their training](../guide/training-forecasters.md), before calibration; *start* is without compile evidence there. `embedded-text` reads no features.",
+    [
+      "Models trained on whole families drawn at random, and on a share of every task's kernels. Points are means over the draws, bars their range.",
+      ...(points.some(({ forecaster }) => forecaster === "static")
+        ? ["`static`: `npm run results:learning-curve`."]
+        : []),
+      "The networks: `curve.jsonl` of [their training](../guide/training-forecasters.md), before calibration; *start* is without compile evidence there. `embedded-text` reads no features.",
+    ].join(" "),
     ...images,
     "### By tasks",
     curveTable(byTasks),

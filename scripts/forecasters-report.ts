@@ -13,14 +13,15 @@ import type { JudgedAnswers } from "../src/evaluate/judge-forecaster.ts";
 import { pairedDifferences } from "../src/evaluate/paired-differences.ts";
 import { views, type View } from "../src/evaluate/plan-view.ts";
 import type { ScoreName } from "../src/evaluate/score-task.ts";
-import { scoreTasks, type MeanScore } from "../src/evaluate/score-tasks.ts";
+import { scoreTasks } from "../src/evaluate/score-tasks.ts";
 import { baselineKinds } from "../src/forecast/baseline/baseline-forecaster.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
 import { judgeAll } from "./ablations/judge-all.ts";
 import { answerKey, KeptFolder } from "./ablations/kept-folder.ts";
 import { usual } from "./ablations/settings.ts";
 import { runInParts, taskPart } from "./in-parts.ts";
-import { markdownTable } from "./markdown.ts";
+import { interval, markdownTable } from "./markdown.ts";
+import { tasksOfSplit } from "./tasks-of-split.ts";
 
 const { values } = parseArgs({
   options: {
@@ -53,19 +54,15 @@ const recording = await loadRecording(values.recording);
 const main = mainDevice(recording) ?? "";
 const settings = views.map((view) => usual(main, view));
 const named = [...labels, ...baselineKinds.map((kind) => `baseline:${kind}`)];
-const taskIds = splits.flatMap(tasksOf).sort((a, b) => recording.kernels(b).length - recording.kernels(a).length);
+const taskIds = splits
+  .flatMap((split) => tasksOfSplit(recording, split))
+  .sort((a, b) => recording.kernels(b).length - recording.kernels(a).length);
 
 if (values.part === undefined && Number(values.jobs) > 1) await runInParts(Number(values.jobs));
 const kept = await KeptFolder.open(values.work, values.recording);
 const mine = values.part === undefined ? taskIds : taskPart(taskIds, values.part);
 await judgeAll({ recording, forecasters: named, taskIds: mine, settings, seed, kept });
 if (values.part === undefined) await writeReport();
-
-function tasksOf(wanted: string): string[] {
-  return [...recording.tasks.values()]
-    .filter(({ split, task }) => (split ?? task.split) === wanted)
-    .map(({ task }) => task.taskId);
-}
 
 async function writeReport(): Promise<void> {
   const results: EvaluationResult[] = [];
@@ -87,7 +84,7 @@ async function resultOf(view: View, split: (typeof splits)[number]): Promise<Eva
   const evaluations: Evaluation[] = [];
   for (const label of named) {
     const judged: JudgedAnswers[] = [];
-    for (const taskId of tasksOf(split)) {
+    for (const taskId of tasksOfSplit(recording, split)) {
       const answers = kept.get(await answerKey(label, taskId, usual(main, view), seed));
       if (answers) judged.push(answers);
     }
@@ -115,7 +112,7 @@ function section(result: EvaluationResult): string {
   const kernels = first?.judged.reduce((sum, { judged }) => sum + judged.length, 0) ?? 0;
   const rows = result.evaluations.map(({ label, scores }) => [
     label,
-    ...columns.map(([, name]) => cell(scores.scores[name])),
+    ...columns.map(([, name]) => interval(scores.scores[name])),
   ]);
   return [
     `## ${view === "start" ? "At the start of a search" : "Within a search"}: ${split}, ${tasks} tasks, ${kernels} kernels`,
@@ -125,18 +122,10 @@ function section(result: EvaluationResult): string {
     markdownTable(["forecaster", ...columns.map(([title]) => title)], rows),
     "",
     ...result.evaluations.slice(1, labels.length).map(({ label, paired }) => {
-      return paired ? `CRPS of ${label} less that of ${first?.label}, paired by task: ${cell(paired.crps)}.` : "";
+      return paired ? `CRPS of ${label} less that of ${first?.label}, paired by task: ${interval(paired.crps)}.` : "";
     }),
     "",
   ].join("\n");
-}
-
-/** A mean over tasks with its interval. */
-function cell({ mean, low, high }: MeanScore): string {
-  if (mean === undefined) return "–";
-  return low === undefined || high === undefined
-    ? mean.toFixed(3)
-    : `${mean.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
 }
 
 function page(sections: readonly string[]): string {

@@ -1,3 +1,5 @@
+import type { MeanScore } from "../src/evaluate/score-tasks.ts";
+
 /** A Markdown table. */
 export function markdownTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   return [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
@@ -10,4 +12,11 @@ export function replaceBetween(text: string, name: string, content: string): str
   const after = rest.split(end)[1];
   if (after === undefined) throw new Error(`the page has no ${start} … ${end}`);
   return `${before}${start}\n\n${content}\n\n${end}${after}`;
+}
+
+/** A mean over tasks with its interval. */
+export function interval({ mean, low, high }: MeanScore): string {
+  if (mean === undefined) return "–";
+  const text = mean.toFixed(3);
+  return low === undefined || high === undefined ? text : `${text} (${low.toFixed(3)} to ${high.toFixed(3)})`;
 }

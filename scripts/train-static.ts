@@ -9,6 +9,7 @@ import { KernelcastError, mainDevice, type DeviceInfo, type Recording } from "..
 import { scoreNames } from "../src/evaluate/score-task.ts";
 import type { ForecastScores } from "../src/evaluate/score-tasks.ts";
 import { loadRecording } from "../src/formats/load-recording.ts";
+import { tasksOfSplit } from "./tasks-of-split.ts";
 import { trainStatic } from "../src/train/train-static.ts";
 
 const { values } = parseArgs({
@@ -22,7 +23,7 @@ const { values } = parseArgs({
 
 const recording = await loadRecording(values.recording);
 const device = chooseDevice(recording, values.device);
-const taskIds = values.tasks?.split(",") ?? tasksOf(recording, "train");
+const taskIds = values.tasks?.split(",") ?? tasksOfSplit(recording, "train");
 const { model, heldOut } = trainStatic(recording, {
   device,
   taskIds,
@@ -34,11 +35,6 @@ if (values.out) {
   const text = `${JSON.stringify(model)}\n`;
   await writeFile(values.out, text);
   console.error(`wrote ${values.out}: ${text.length} bytes`);
-}
-
-function tasksOf(from: Recording, wanted: string): string[] {
-  const all = [...from.tasks.values()];
-  return all.filter(({ split, task }) => (split ?? task.split) === wanted).map(({ task }) => task.taskId);
 }
 
 function chooseDevice(from: Recording, name: string | undefined): DeviceInfo {

@@ -18,27 +18,17 @@ import torch.nn.functional as F
 from .batches import OTHER_ANCHORS, Augmentation, Corpus, Draw, disguise, draw, groups_by_length
 from .data import Dataset, TaskData, load_dataset, part_of_task
 from .judge import judge
-from .model import Forecaster, Shape, widths
+from .model import Forecaster, Shape, Sizes, widths
 from .scores import below, crps, log_score
 
 MASK = 1
 
 
-@dataclass
-class Config:
+@dataclass(frozen=True)
+class Config(Sizes):
     """All that a training run depends on, besides the data."""
 
     seed: int = 1
-    narrow: int = 128
-    merged: int = 4
-    width: int = 256
-    layers: int = 6
-    heads: int = 8
-    inner: int = 704
-    described: int = 128
-    dropout: float = 0.1
-    use_text: bool = True
-    use_features: bool = True
     pretrain_steps: int = 2000
     pretrain_kernels: int = 256
     profile_weight: float = 2.0
@@ -100,7 +90,7 @@ class Trainer:
         self.corpus = Corpus(self.tasks, device)
         self.judged = {split: Corpus(data.of_split(split), device) for split in config.judge_splits}
         meta = data.meta
-        names = {field.name for field in fields(Shape)}
+        names = {field.name for field in fields(Sizes)}
         chosen = {name: value for name, value in asdict(config).items() if name in names}
         self.shape = Shape(
             vocabulary=meta["vocabularySize"], magnitudes=meta["magnitudeBins"], features=len(meta["featureNames"]), **chosen

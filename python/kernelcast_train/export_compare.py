@@ -5,15 +5,13 @@ network, without its part that reads text, for `src/forecast/compare`. Weights a
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
-from pathlib import Path
 
 import numpy as np
-import torch
 
-from .model import Forecaster, Shape
+from .exporting import export_arguments, load_model
+from .model import Forecaster
 
 
 def head_tensors(model: Forecaster) -> dict[str, np.ndarray]:
@@ -33,14 +31,8 @@ def encode(tensor: np.ndarray) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    saved = torch.load(arguments.model, map_location="cpu", weights_only=True)
-    model = Forecaster(Shape(**saved["shape"]))
-    model.load_state_dict(saved["weights"])
+    arguments = export_arguments(__doc__)
+    model, config = load_model(arguments.model)
     if model.shape.use_text:
         raise SystemExit(f"{arguments.model}: this network reads text; export one trained with use_text false")
     meta = json.loads((arguments.data / "meta.json").read_text())
@@ -48,7 +40,7 @@ def main() -> None:
         "format": "kernelcast-compare-1",
         "featureNames": meta["featureNames"],
         "width": model.shape.described,
-        "trainedOn": {"recording": "atlas", "device": meta["device"], "config": saved["config"]},
+        "trainedOn": {"recording": "atlas", "device": meta["device"], "config": config},
         "tensors": {name: encode(value) for name, value in head_tensors(model).items()},
     }
     arguments.out.write_text(json.dumps(content) + "\n")

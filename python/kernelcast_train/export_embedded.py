@@ -6,7 +6,6 @@ how much this changes vectors and forecasts of some kernels. Needs onnx and onnx
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import tempfile
@@ -20,18 +19,11 @@ from torch import Tensor
 from .batches import LENGTH_STEP, padded_length
 from .data import Dataset, TaskData, load_dataset
 from .export_compare import encode
-from .model import Forecaster, Shape, widths
+from .exporting import export_arguments, load_model
+from .model import Forecaster, widths
 
 FEATURE_WEIGHTS = ("centre", "scale", "facts.", "change.")
 OPSET = 17
-
-
-def load_model(path: Path) -> tuple[Forecaster, dict]:
-    """A trained network, and the configuration it was trained with."""
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    model = Forecaster(Shape(**saved["shape"])).eval()
-    model.load_state_dict(saved["weights"])
-    return model, saved["config"]
 
 
 def export_encoder(model: Forecaster, path: Path) -> None:
@@ -146,11 +138,7 @@ def report_change(model: Forecaster, folder: Path, data: Dataset, kernels: int =
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = export_arguments(__doc__)
     model, config = load_model(arguments.model)
     if not model.shape.use_text:
         raise SystemExit(f"{arguments.model}: this network reads no text; use kernelcast_train.export_compare")

@@ -12,12 +12,9 @@ from .scores import SMALLEST_SIGMA
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Sizes of the network."""
+class Sizes:
+    """Sizes of the network that are a choice."""
 
-    vocabulary: int
-    magnitudes: int
-    features: int
     narrow: int = 128
     merged: int = 4
     width: int = 256
@@ -28,6 +25,15 @@ class Shape:
     dropout: float = 0.1
     use_text: bool = True
     use_features: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape(Sizes):
+    """Sizes of the network, with those that the data decide."""
+
+    vocabulary: int
+    magnitudes: int
+    features: int
 
     def to_dict(self) -> dict:
         return asdict(self)

@@ -66,6 +66,21 @@ describe("calibrateEnsemble", () => {
     expect(after).toBeLessThan(0.8 * before);
   });
 
+  it("asks in the views that are named alone", async () => {
+    const views = ["seed"] as const;
+    const given = { device: h100, taskId: fitIds[0] as string };
+    const all = await calibrationExamples(sharp.forecaster, recording, given);
+    const some = await calibrationExamples(sharp.forecaster, recording, { ...given, views });
+    expect(some).toEqual(all.filter(({ view }) => view === "seed"));
+    const narrow = await calibrateEnsemble([sharp], recording, {
+      device: h100,
+      taskIds: fitIds,
+      split: "train",
+      views,
+    });
+    expect(narrow.fittedOn.outcomes).toBeLessThan(recipe.fittedOn.outcomes);
+  });
+
   it("fails where nothing was measured", async () => {
     const options = { device: h100, taskIds: ["absent"], split: "none" };
     await expect(calibrateEnsemble([sharp], recording, options)).rejects.toThrow(/no task of none/);

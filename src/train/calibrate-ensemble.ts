@@ -4,7 +4,7 @@ import { calibrate } from "../forecast/calibrate/refit.ts";
 import type { CalibrationRecipe } from "../forecast/calibrate/recipe.ts";
 import type { EnsembleRecipe } from "../forecast/ensemble/ensemble-recipe.ts";
 import { fitPoolWeights } from "../forecast/ensemble/weights.ts";
-import { calibrationExamples, type CalibrationExample } from "./calibration-pairs.ts";
+import { calibrationExamples, type CalibrationExample, type CalibrationView } from "./calibration-pairs.ts";
 
 export interface MemberToCalibrate {
   readonly name: string;
@@ -17,6 +17,8 @@ export interface CalibrateOptions {
   readonly taskIds: readonly string[];
   /** Name of the split that the tasks are, for the record. */
   readonly split: string;
+  /** What the forecasters are shown; by default all situations of a search. */
+  readonly views?: readonly CalibrationView[];
   /** Told what is being done, a line at a time. */
   readonly onProgress?: (line: string) => void;
 }
@@ -28,14 +30,16 @@ export interface CalibrateOptions {
 export async function calibrateEnsemble(
   members: readonly MemberToCalibrate[],
   recording: Recording,
-  { device, taskIds, split, onProgress = () => {} }: CalibrateOptions,
+  { device, taskIds, split, views, onProgress = () => {} }: CalibrateOptions,
 ): Promise<EnsembleRecipe> {
   const asked = await Promise.all(
     members.map(async ({ name, forecaster }) => {
       const examples: CalibrationExample[] = [];
       for (const taskId of taskIds) {
         onProgress(`asking ${name} for ${taskId}`);
-        examples.push(...(await calibrationExamples(forecaster, recording, { device, taskId })));
+        examples.push(
+          ...(await calibrationExamples(forecaster, recording, { device, taskId, ...(views ? { views } : {}) })),
+        );
       }
       return examples;
     }),

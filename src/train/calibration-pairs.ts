@@ -43,11 +43,19 @@ interface Question {
   readonly evidence: boolean;
 }
 
+export interface CalibrationQuestions {
+  readonly device: DeviceInfo;
+  readonly taskId: string;
+  /** By default all. */
+  readonly views?: readonly CalibrationView[];
+  readonly signal?: AbortSignal;
+}
+
 /** Asks a forecaster for every kernel of a task in every view. Empty where the seed kernel has no time on the device. */
 export async function calibrationExamples(
   forecaster: Forecaster,
   recording: Recording,
-  { device, taskId, signal }: { readonly device: DeviceInfo; readonly taskId: string; readonly signal?: AbortSignal },
+  { device, taskId, views = calibrationViews, signal }: CalibrationQuestions,
 ): Promise<CalibrationExample[]> {
   const task = recording.tasks.get(taskId)?.task;
   const known = knownKernels(recording, taskId, device.name);
@@ -56,7 +64,7 @@ export async function calibrationExamples(
   const finder = new ReferenceFinder();
   const times = new Map(known.map(({ recorded, us }) => [recorded.kernel.kernelId, us]));
   const examples: CalibrationExample[] = [];
-  for (const view of calibrationViews) {
+  for (const view of views) {
     const questions = questionsOf(view, taskId, known, seed);
     const total = questions.reduce((sum, { asked }) => sum + asked.length, 0);
     for (const question of questions) {
