@@ -90,7 +90,7 @@ interface Progress {
 const quietEvery = 30_000;
 
 /** A live line on a terminal; elsewhere a line now and then of an evaluation that takes its time. */
-function createProgress({ process: { stderr } }: CliContext): Progress {
+export function createProgress({ process: { stderr } }: CliContext): Progress {
   let open = false;
   let told = performance.now();
   const clear = "\r\u001b[K";

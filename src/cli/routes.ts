@@ -1,4 +1,5 @@
 import type { Command, RouteMap } from "@stricli/core";
+import { benchRoutes } from "./bench.ts";
 import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -20,6 +21,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   forecast: forecastCommand,
   measure: measureCommand,
   evaluate: evaluateCommand,
+  bench: benchRoutes,
   recording: recordingRoutes,
   import: importRoutes,
   export: exportRoutes,

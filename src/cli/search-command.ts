@@ -9,6 +9,7 @@ export interface SearchFlags {
   readonly policy: string;
   readonly forecaster: string;
   readonly forecasterTimeout?: number;
+  readonly strongForecaster?: string;
   readonly proposer?: string;
   readonly proposerRecording?: string;
   readonly idleTimeout?: number;
@@ -41,6 +42,7 @@ export async function search(this: CliContext, flags: SearchFlags, task: string)
     else for (const line of formatResult(result)) printLine(this, line);
     if (result.stopped === "no-more-proposals")
       note(this, "the proposer had nothing more to propose before a limit was reached");
+    for (const line of result.policy_notes ?? []) note(this, line);
   } finally {
     progress.close();
   }
@@ -54,6 +56,7 @@ function toRequest(flags: SearchFlags, task: string): SearchRequest {
     policy,
     forecaster,
     forecasterTimeout,
+    strongForecaster: flags.strongForecaster,
     proposer,
     proposerRecording,
     idleTimeout: flags.idleTimeout,

@@ -13,7 +13,7 @@ export function formatResult(result: SearchResult): readonly string[] {
       : `no kernel faster than the seed was found (seed ${seedUs} µs)`;
   return [
     headline,
-    `considered ${result.considered}, measured ${result.measured}, skipped ${result.skipped}, duplicates ${result.duplicates}, failed ${result.failed}`,
+    `considered ${result.considered}, measured ${result.measured}${result.audited > 0 ? ` (${result.audited} of them audits)` : ""}, skipped ${result.skipped}, duplicates ${result.duplicates}, failed ${result.failed}`,
     ...(result.proposal_failures
       ? [
           `${result.proposal_failures.count} proposals came to nothing (${countsText(result.proposal_failures.by_kind)}), the last: ${result.proposal_failures.last}`,
@@ -23,9 +23,13 @@ export function formatResult(result: SearchResult): readonly string[] {
     ...(result.answer_faults ? [`answers at fault: ${countsText(result.answer_faults)}`] : []),
     ...(result.language_models ?? []).map(callsLine),
     ...(result.worth ? [`worth it? ${worthText(result.worth)}`] : []),
-    `spent ${spent.gpu_seconds} GPU-s, ${spent.cpu_seconds} CPU-s${spent.tokens > 0 ? `, ${spent.tokens} tokens` : ""}${spent.usd > 0 ? `, ${spent.usd} USD` : ""}`,
+    spentLine(spent),
     `report ${result.report}`,
   ];
+}
+
+function spentLine({ gpu_seconds: gpu, cpu_seconds: cpu, tokens, usd }: SearchResult["spent"]): string {
+  return `spent ${gpu} GPU-s, ${cpu} CPU-s${tokens > 0 ? `, ${tokens} tokens` : ""}${usd > 0 ? `, ${usd} USD` : ""}`;
 }
 
 function callsLine(calls: CallSummary): string {

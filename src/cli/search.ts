@@ -26,9 +26,13 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
         brief: "recorded:PATH[#DEVICE], local[:INDEX], ssh:HOST or command:LAUNCHER",
         default: "recorded:atlas",
       },
-      policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset or top-k", default: "top-k" },
+      policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset, top-k or gate", default: "top-k" },
       forecaster: forecasterFlag,
       forecasterTimeout: forecasterTimeoutFlag,
+      strongForecaster: {
+        ...optionalText,
+        brief: "With --policy gate: a stronger forecaster, asked where its answer could change a decision",
+      },
       proposer: {
         ...optionalText,
         brief:

@@ -1,4 +1,5 @@
 import { keyedUniform, type Decision, type Forecast, type Policy, type PolicyContext } from "../domain/index.ts";
+import { createGate } from "./gate/gate.ts";
 
 /** Proposals per parent and measurements per batch of the gated policies: those of the published search (4 of 16). */
 const gatedProposals = 16;
@@ -102,10 +103,15 @@ function overBudget(kernelId: string): Decision {
   return { kernelId, action: "skip", reason: "the budget of measurements is spent", numbers: {} };
 }
 
-const policies = { "measure-all": measureAll, "random-subset": randomSubset, "top-k": topK } as const;
+const policies = {
+  "measure-all": measureAll,
+  "random-subset": randomSubset,
+  "top-k": topK,
+  gate: createGate,
+} as const;
 
 export type PolicyName = keyof typeof policies;
-export const policyNames: readonly PolicyName[] = ["measure-all", "random-subset", "top-k"];
+export const policyNames: readonly PolicyName[] = ["measure-all", "random-subset", "top-k", "gate"];
 
 /** The policy of a name, with its default batch sizes. */
 export function createPolicy(name: PolicyName): Policy {

@@ -147,12 +147,82 @@ export interface Proposer {
   close?(): Promise<void>;
 }
 
+/** What pieces of work of one kind cost together so far. */
+export interface PieceCosts {
+  readonly pieces: number;
+  readonly gpuSeconds: number;
+  readonly cpuSeconds: number;
+  readonly usd: number;
+}
+
+/** What the stages of a run cost so far. */
+export interface StageCosts {
+  readonly measuring: PieceCosts;
+  readonly compiling: PieceCosts;
+  readonly forecasting: PieceCosts;
+  /** Forecasts of the stronger surrogate, where there is one. */
+  readonly escalating: PieceCosts;
+}
+
+/** What one decision expected, in log2 of the incumbent's runtime. */
+export interface Outlook {
+  /** Of all measurements left together, spent on what is known now. */
+  readonly gainLog2: number;
+  /** Of the most valuable candidate. */
+  readonly bestLog2: number;
+  /** Measurements that the first is about. */
+  readonly measurements: number;
+}
+
 export interface PolicyContext {
   readonly seed: number;
   readonly candidates: readonly Candidate[];
   readonly forecasts: ReadonlyMap<string, Forecast>;
   readonly incumbentUs: number;
   readonly measurementsLeft: number;
+  /** For policies that plan. */
+  readonly planning?: PlanningContext;
+}
+
+/** What a policy that plans is told beyond one batch. */
+export interface PlanningContext {
+  /** A win needs at least this improvement of log2 runtime over the incumbent. */
+  readonly winLog2: number;
+  /** Candidates skipped before; they may be decided anew. Their forecasts are among the others. */
+  readonly pending: readonly Candidate[];
+  /** How alike two kernels are, 0–1, where that is known. */
+  readonly likeness?: (one: string, other: string) => number;
+  readonly costs: StageCosts;
+  /** Whether the user rations measurements by number. */
+  readonly rationed: boolean;
+  /** What is left for language models, where it is limited. */
+  readonly usdLeft?: number;
+  /** A stronger surrogate can be asked before this batch is decided. */
+  readonly canEscalate: boolean;
+  /** Kernels whose forecast is the stronger surrogate's. */
+  readonly escalated: ReadonlySet<string>;
+  /** Forecasting was found dearer than measuring: there are none. */
+  readonly surrogateOff: boolean;
+  /** The candidates were skipped before, and nothing new is proposed. */
+  readonly again: boolean;
+  /** Of the latest decisions since the incumbent last changed, oldest first. */
+  readonly outlooks: readonly Outlook[];
+}
+
+/** A batch's decisions with what is behind them. */
+export interface PolicyPlan {
+  /** One for each candidate, in their order, then those of pending candidates that change. */
+  readonly decisions: readonly Decision[];
+  readonly outlook?: Outlook;
+  /** One line: why no further measurement is worth it. The run ends when what is under way has. */
+  readonly stop?: string;
+}
+
+/** Whether forecasts are worth their price. */
+export interface SurrogateVerdict {
+  readonly off: boolean;
+  /** One line. */
+  readonly message: string;
 }
 
 /** Decides which candidates of one batch to measure. Pure. */
@@ -162,6 +232,12 @@ export interface Policy {
   readonly proposalsPerParent: number;
   readonly needsForecasts: boolean;
   decide(context: PolicyContext): readonly Decision[];
+  /** Of a policy that looks beyond one batch; it is asked instead of `decide`, and `planning` is there. */
+  plan?(context: PolicyContext): PolicyPlan;
+  /** Pending candidates to be forecast anew with a batch, because the run knows more than when they were. */
+  refresh?(context: PolicyContext): readonly string[];
+  /** Whether forecasts are worth their price; undefined while that is not known, or where they are. */
+  judgeSurrogate?(costs: StageCosts, rationed: boolean, measuredShare: number): SurrogateVerdict | undefined;
 }
 
 /** One appended fact of a run. `seq` counts from 0 without gaps within a run. */

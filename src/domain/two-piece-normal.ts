@@ -138,11 +138,17 @@ function productIntegral(a: number, b: number, x: number): number {
 
 /**
  * Expected improvement over an incumbent, given ok: E[max(0, incumbent − y)] in log2 units, where `incumbentLog2Us` is
- * log2 of its runtime in µs. Multiply by p_ok for a candidate that may fail. Never negative.
+ * log2 of its runtime in µs. Multiply by p_ok for a candidate that may fail. Never negative. `broadMost` caps the
+ * improvement that the broad part counts for: it says that a forecast may be wrong, not that the kernel may be sixteen times as fast.
  */
-export function expectedImprovement(forecast: RuntimeDistribution, incumbentLog2Us: number): number {
+export function expectedImprovement(
+  forecast: RuntimeDistribution,
+  incumbentLog2Us: number,
+  broadMost: number = Number.POSITIVE_INFINITY,
+): number {
   const distance = incumbentLog2Us - forecast.m;
-  const broad = broadWeight * cdfIntegral(broadSigma, distance);
+  const beyondMost = broadMost < Number.POSITIVE_INFINITY ? cdfIntegral(broadSigma, distance - broadMost) : 0;
+  const broad = broadWeight * (cdfIntegral(broadSigma, distance) - beyondMost);
   if (distance < 0) return twoPieceWeight * cdfIntegral(forecast.sigmaLow, distance) + broad;
   const left = cdfIntegral(forecast.sigmaLow, 0);
   const right = cdfIntegral(forecast.sigmaHigh, distance) - cdfIntegral(forecast.sigmaHigh, 0);

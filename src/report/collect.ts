@@ -29,6 +29,12 @@ export interface ReportDecision {
   readonly outcome: string;
 }
 
+/** What a decision of a policy that plans expected. */
+export type ReportOutlook = Extract<SearchNote, { type: "outlook" }> & {
+  /** Kernels measured before it. */
+  readonly measured: number;
+};
+
 /** A candidate in the derivation tree. */
 export interface ReportNode {
   readonly kernelId: string;
@@ -47,6 +53,7 @@ export interface ReportData {
   readonly config: SearchState["config"];
   readonly measurements: readonly ReportMeasurement[];
   readonly decisions: readonly ReportDecision[];
+  readonly outlooks: readonly ReportOutlook[];
   readonly nodes: readonly ReportNode[];
   readonly seedSource: string;
   readonly bestSource: string;
@@ -60,12 +67,14 @@ export function collectReport(store: RunStore, runId: string): ReportData {
   const measurements: ReportMeasurement[] = [];
   const batches = new Map<string, string>();
   const decisions: { batchId: string; decision: Decision }[] = [];
+  const outlooks: ReportOutlook[] = [];
   const replayed = replayRun(store, runId, createPolicy(config.policy as PolicyName), (state, input, { notes }) => {
     if (input.type === "measurement-end")
       measurements.push(toMeasurement(state, input, notes, measurements.length + 1));
     for (const note of notes) {
       if (note.type === "batch-open") batches.set(note.batchId, note.parentId);
       if (note.type === "decision") decisions.push(note);
+      if (note.type === "outlook") outlooks.push({ ...note, measured: state.counts.measured });
     }
   });
   if (!replayed) throw new KernelcastError("store", `run ${runId} has no events`);
@@ -80,6 +89,7 @@ export function collectReport(store: RunStore, runId: string): ReportData {
       decision,
       outcome: outcomeOf(state.candidates.get(decision.kernelId)),
     })),
+    outlooks,
     nodes: [...state.candidates.values()].map((candidate) => toNode(state, candidate)),
     seedSource: sourceOf(store, state, state.seedId),
     bestSource: sourceOf(store, state, state.incumbentId ?? state.seedId),

@@ -51,6 +51,17 @@ describe("renderReport", () => {
     expect(document.querySelector("#forecasts .caption")?.textContent).toMatch(/80 % interval/);
   });
 
+  it("shows what a policy that plans expected before each batch", async () => {
+    const store = await searched("gate");
+    const { document } = parseHTML(renderReport(store, "r", syntheticTask()));
+    const outlooks = [...store.events("r")].filter(({ type }) => type === "outlook");
+    expect(outlooks.length).toBeGreaterThan(0);
+    expect(document.querySelectorAll("#outlook tbody tr")).toHaveLength(outlooks.length);
+    expect(document.querySelector("#decisions tbody")?.textContent).toMatch(/% to win, .* expected/);
+    const other = parseHTML(renderReport(await searched("top-k"), "r", syntheticTask()));
+    expect(other.document.querySelector("#outlook")).toBeNull();
+  });
+
   it("needs no forecasts", async () => {
     const page = renderReport(await searched("measure-all"), "r", syntheticTask());
     expect(page).toContain("asked for no forecasts");

@@ -4,6 +4,7 @@ import { collectReport, type ReportData } from "./collect.ts";
 import { diffView } from "./diff-view.ts";
 import { html, raw, type Html } from "./html.ts";
 import { languageModelSection } from "./language-models.ts";
+import { outlookSection } from "./outlook.ts";
 import { styles } from "./styles.ts";
 
 /** A run's report as one self-contained HTML file, from its log alone. Throws `KernelcastError("store", …)`. */
@@ -31,12 +32,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
             only as forecasts.
           </p>
         </header>
-        ${figures(data)}
-        <section id="progress">
-          <h2>Progress</h2>
-          ${raw(progressChart(data))}
-          <p class="caption">Dots: kernels measured; line: the incumbent; dashed: the seed.</p>
-        </section>
+        ${figures(data)} ${progressSection(data)}
         <section id="diff">
           <h2>Best kernel against the seed</h2>
           ${diffView(data.seedSource, data.bestSource)}
@@ -55,6 +51,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
           <div class="wide">${raw(treeChart(data))}</div>
           ${treeCaption}
         </section>
+        ${outlookSection(data)}
         <section id="decisions">
           <h2>Decisions</h2>
           ${decisionTable(data)}
@@ -67,6 +64,13 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
     </html>`;
   return page.markup;
 }
+
+const progressSection = (data: ReportData) =>
+  html`<section id="progress">
+    <h2>Progress</h2>
+    ${raw(progressChart(data))}
+    <p class="caption">Dots: kernels measured; line: the incumbent; dashed: the seed.</p>
+  </section>`;
 
 function headline({ summary }: ReportData): string {
   const { best, seed_kernel: seed } = summary;

@@ -10,26 +10,37 @@ import {
   type RunStore,
 } from "../domain/index.ts";
 import { normaliseSource } from "../check/normalise.ts";
+import { sketchKernel } from "../check/sketch.ts";
 import type { CandidateRecord, DuplicateRecord } from "./events.ts";
 import type { CandidateState, SearchState } from "./state.ts";
 
-/** Stores the candidates' sources by content and returns what events carry of them. */
-export function recordCandidates(store: RunStore, candidates: readonly Candidate[]): readonly CandidateRecord[] {
+/** Stores the candidates' sources by content and returns what events carry of them: with sketches where a policy reads them. */
+export function recordCandidates(
+  store: RunStore,
+  candidates: readonly Candidate[],
+  sketched = false,
+): readonly CandidateRecord[] {
   const sha256s = store.putBlobs(candidates.map(({ kernel }) => kernel.source));
-  return candidates.map((candidate, index) => toRecord(candidate, sha256s[index] ?? ""));
+  return candidates.map((candidate, index) => toRecord(candidate, sha256s[index] ?? "", sketched));
 }
 
-function toRecord({ kernel, parentId, idea, origin }: Candidate, sourceSha256: string): CandidateRecord {
+function toRecord(
+  { kernel, parentId, idea, origin }: Candidate,
+  sourceSha256: string,
+  sketched: boolean,
+): CandidateRecord {
   const { kernelId, source, launches, compileOptions } = kernel;
+  const normalised = normaliseSource(source);
   return {
     kernelId,
     parentId,
     sourceSha256,
-    normalisedSha256: sha256Hex(canonicalJson([normaliseSource(source), launches, compileOptions])),
+    normalisedSha256: sha256Hex(canonicalJson([normalised, launches, compileOptions])),
     launches,
     compileOptions,
     ...(idea === undefined ? {} : { idea }),
     origin,
+    ...(sketched ? { sketch: sketchKernel(normalised, launches, compileOptions) } : {}),
   };
 }
 

@@ -21,6 +21,8 @@ export interface SearchStages {
   readonly device: Device;
   readonly proposer: Proposer;
   readonly forecaster: Forecaster | undefined;
+  /** Asked where its answer could change a decision of a policy that plans. */
+  readonly strongForecaster?: Forecaster | undefined;
   /** Calls of language models as they end; what they cost is then left out of the costs that stages tell. */
   readonly calls?: CallFeed;
 }
@@ -69,7 +71,7 @@ async function propose(command: Command<"propose">, context: EffectContext): Pro
   const parent = loadAnchor(store, state, parentId);
   const asked = { task, parent, firstIndex, count, seed, ...timeLeft(state) };
   const proposal = await proposer.propose({ ...asked, ...(await knowledge(command, context)) }, signal);
-  const candidates = recordCandidates(store, proposal.candidates);
+  const candidates = recordCandidates(store, proposal.candidates, state.policy.plan !== undefined);
   const { exhausted, failures = [] } = proposal;
   const input = {
     type: "proposal-end",
@@ -102,8 +104,9 @@ function timeLeft({ config, now, startedAt }: SearchState): Pick<ProposeContext,
 async function forecast(command: Command<"forecast">, context: EffectContext): Promise<EffectResult> {
   const { stages, store, state, signal } = context;
   const { commandId, kernelIds, anchorIds } = command;
-  if (!stages.forecaster) throw new Error(`policy ${state.policy.name} needs a forecaster`);
-  const { task, forecaster } = stages;
+  const { task } = stages;
+  const forecaster = command.strong ? stages.strongForecaster : stages.forecaster;
+  if (!forecaster) throw new Error(`policy ${state.policy.name} needs a forecaster`);
   // Read before anything is awaited: the state moves on meanwhile.
   const anchors = anchorIds.map((id) => loadAnchor(store, state, id));
   const candidates = kernelIds.map((id) => loadKernel(store, state, id));

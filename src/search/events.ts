@@ -9,6 +9,7 @@ import type {
   LanguageModelCall,
   Launch,
   Measurement,
+  Outlook,
   ProposalFailure,
   Spending,
 } from "../domain/index.ts";
@@ -22,6 +23,8 @@ export interface SearchConfig {
   readonly proposer: string;
   readonly forecaster: string;
   readonly policy: string;
+  /** The stronger surrogate that a policy may ask; absent without one. */
+  readonly strongForecaster?: string;
   readonly seed: number;
   readonly budget: Budget;
   /** A win needs at least this improvement of log2 runtime over the incumbent: log2(1.02) for 2 %. */
@@ -30,7 +33,10 @@ export interface SearchConfig {
   readonly measureConcurrency: number;
   /** Batches (parents) under way at once. */
   readonly openBatches: number;
-  readonly strategy: { readonly explore: number; readonly archive: number };
+  /** How parents are chosen: by tree search, or by tournaments. */
+  readonly strategy:
+    | { readonly explore: number; readonly archive: number }
+    | { readonly tournament: number; readonly population: number };
 }
 
 /** A candidate as events carry it: its source is in the blob store. */
@@ -44,6 +50,8 @@ export interface CandidateRecord {
   readonly compileOptions: readonly string[];
   readonly idea?: string;
   readonly origin: string;
+  /** Fingerprint by which likeness is told, for policies that plan; see `check/sketch.ts`. */
+  readonly sketch?: string;
 }
 
 /** Results of effects: what the outside world told the search. Logged before they are applied. */
@@ -102,9 +110,15 @@ export type SearchNote =
       readonly previousId: string | null;
       readonly confirmed: boolean;
     }
+  /** What a decision of a policy that plans expected of the measurements left. */
+  | ({ readonly type: "outlook"; readonly batchId: string } & Outlook)
+  /** Forecasts were found dearer than measuring. */
+  | { readonly type: "surrogate-verdict"; readonly off: boolean; readonly message: string }
+  /** Why the policy ends the run. */
+  | { readonly type: "policy-stop"; readonly message: string }
   | { readonly type: "run-end"; readonly reason: StopReason };
 
-export type StopReason = keyof Budget | "seed-failed" | "no-more-proposals";
+export type StopReason = keyof Budget | "seed-failed" | "no-more-proposals" | "little-to-gain";
 
 /** A proposal that is another kernel over again. */
 export interface DuplicateRecord {
@@ -131,6 +145,8 @@ export type SearchCommand =
       readonly commandId: string;
       readonly kernelIds: readonly string[];
       readonly anchorIds: readonly string[];
+      /** The stronger surrogate is asked. */
+      readonly strong?: true;
     }
   | { readonly type: "compile"; readonly commandId: string; readonly kernelIds: readonly string[] }
   | {

@@ -15,24 +15,26 @@ export interface PuctOptions {
   readonly archive: number;
 }
 
+/** Chooses which kernels are the parents of the next proposals. */
+export interface ParentChoice {
+  add(node: { readonly kernelId: string; readonly parentId: string | null; readonly reward: number }): void;
+  /** The next parent, none that is busy or exhausted, with what it was chosen by; undefined where there is none. */
+  select(busy: ReadonlySet<string>): { readonly kernelId: string; readonly score: number } | undefined;
+  exhaust(kernelId: string): void;
+  /** Takes out a kernel that proved wrong: it is no parent any more, and its reward is not its parent's. */
+  remove(kernelId: string): void;
+  readonly size: number;
+}
+
 /**
  * Max-reward tree search with the PUCT score and a linear rank prior, as published for kernel search:
  * score(s) = Q + c · scale · P(s) · √(1 + T) / (1 + n(s)), with Q the best reward of a child where there is one, else the
  * node's own; P the rank prior (N − rank) / Σ; scale the spread of the rewards but the root's; T the selections so far;
  * n(s) those of the node or a descendant. Unlike the published one it keeps every child rather than the best few of a
  * parent, which would tie the archive to the number measured, and a busy root does not block its descendants, which are all.
+ * No ancestor or descendant of a busy parent is chosen (lineage blocking).
  */
-export interface Puct {
-  add(node: { readonly kernelId: string; readonly parentId: string | null; readonly reward: number }): void;
-  /** The best parent that is not exhausted and no ancestor or descendant of a busy one (lineage blocking), and counts the visit. */
-  select(busy: ReadonlySet<string>): { readonly kernelId: string; readonly score: number } | undefined;
-  exhaust(kernelId: string): void;
-  /** Takes out a node that proved wrong: it is no parent any more, and its reward is not its parent's. */
-  remove(kernelId: string): void;
-  readonly size: number;
-}
-
-export function createPuct(options: PuctOptions): Puct {
+export function createPuct(options: PuctOptions): ParentChoice {
   const nodes = new Map<string, TreeNode>();
   const ranked: TreeNode[] = [];
   let totalVisits = 0;

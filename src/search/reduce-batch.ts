@@ -1,11 +1,11 @@
-import type { Candidate, CompileOutcome, Forecast } from "../domain/index.ts";
-import type { CandidateRecord, DuplicateRecord, SearchInput } from "./events.ts";
+import type { CompileOutcome } from "../domain/index.ts";
+import { decideBatch, isEscalation, anchorsOf } from "./decide-batch.ts";
+import type { DuplicateRecord, SearchInput } from "./events.ts";
 import { recordForecastFaults } from "./model-ledger.ts";
+import { asksSurrogate, refreshedBeside, takeUp } from "./planning.ts";
 import { consider, isRevision, noteFailures, openRevision, rememberResult, sendBack } from "./reduce-proposals.ts";
 import {
-  committedMeasurements,
   incumbentOf,
-  isSpent,
   machineCodeKey,
   rememberOutcome,
   type Batch,
@@ -37,16 +37,14 @@ export function receiveProposals(state: SearchState, step: StepBuilder, input: I
 }
 
 function judge(state: SearchState, step: StepBuilder, batch: Batch): void {
-  if (state.policy.needsForecasts) {
-    issue(state, step, {
-      type: "forecast",
-      commandId: `forecast:${batch.batchId}`,
-      kernelIds: batch.kernelIds,
-      anchorIds: anchorsOf(state, batch),
-    });
-  } else {
-    decideBatch(state, step, batch);
-  }
+  if (!asksSurrogate(state, step)) return decideBatch(state, step, batch);
+  const refreshed = refreshedBeside(state, batch);
+  issue(state, step, {
+    type: "forecast",
+    commandId: `forecast:${batch.batchId}`,
+    kernelIds: refreshed.length > 0 ? [...batch.kernelIds, ...refreshed] : batch.kernelIds,
+    anchorIds: anchorsOf(state, batch),
+  });
 }
 
 /** Most skipped kernels that are forecast anew at once. */
@@ -66,81 +64,32 @@ export function reconsiderSkipped(state: SearchState, step: StepBuilder): boolea
   const kernelIds = skipped.map(({ record }) => record.kernelId);
   const batch: Batch = { batchId, parentId, kernelIds, unmeasured: Number.POSITIVE_INFINITY, again: true };
   for (const candidate of skipped) {
-    candidate.status = "proposed";
-    candidate.batchId = batchId;
+    takeUp(state, candidate, batchId);
   }
-  state.counts.skipped -= skipped.length;
   state.batches.set(batchId, batch);
   step.notes.push({ type: "batch-open", batchId, parentId, score: 0 });
   judge(state, step, batch);
   return true;
 }
 
-/** Most measured kernels that a forecast is given beside the incumbent, the parent and the seed. */
-const furtherAnchors = 5;
-
-/** The incumbent first, then the parent and the seed, then the kernels measured last. */
-function anchorsOf(state: SearchState, batch: Batch): readonly string[] {
-  const recent = state.okIds.slice(-furtherAnchors).toReversed();
-  return [...new Set([incumbentOf(state).record.kernelId, batch.parentId, state.seedId, ...recent])];
-}
-
 export function receiveForecasts(state: SearchState, step: StepBuilder, input: Input<"forecast-end">): void {
   const batch = batchOf(state, input.commandId);
   if (!batch) return;
+  const isStrong = isEscalation(input.commandId);
   for (const forecast of input.forecasts) {
     const candidate = state.candidates.get(forecast.kernelId);
-    if (candidate) candidate.forecast = forecast;
+    if (!candidate) continue;
+    candidate.forecast = forecast;
+    candidate.forecastAt = state.counts.measured;
+    if (isStrong) state.planning.escalated.add(forecast.kernelId);
   }
   recordForecastFaults(state.ledger, input.failures, input.faults);
-  for (const basis of input.basis ?? []) {
+  // A candidate that another batch took up meanwhile has its outcome, which is not to be told again.
+  for (const basis of isStrong ? [] : (input.basis ?? [])) {
     const candidate = state.candidates.get(basis.kernelId);
-    if (candidate) candidate.basis = basis;
+    if (candidate && !candidate.measurement && !candidate.failure) candidate.basis = basis;
   }
   decideBatch(state, step, batch);
-}
-
-function decideBatch(state: SearchState, step: StepBuilder, batch: Batch): void {
-  const members = batch.kernelIds.flatMap((id) => state.candidates.get(id) ?? []);
-  const forecasts = new Map<string, Forecast>();
-  for (const { record, forecast } of members) if (forecast) forecasts.set(record.kernelId, forecast);
-  const decisions = state.policy.decide({
-    seed: state.config.seed,
-    candidates: members.map(({ record }) => toCandidate(record)),
-    forecasts,
-    incumbentUs: incumbentOf(state).measurement.runtime.medianUs,
-    measurementsLeft: measurementsLeft(state),
-  });
-  const chosen: string[] = [];
-  for (const decision of decisions) {
-    const candidate = state.candidates.get(decision.kernelId);
-    if (!candidate) continue;
-    candidate.decision = decision;
-    step.notes.push({ type: "decision", batchId: batch.batchId, decision });
-    if (decision.action === "measure" || decision.action === "audit") chosen.push(decision.kernelId);
-    if (decision.action === "audit") state.counts.audited++;
-    if (decision.action === "skip") skip(state, candidate);
-  }
-  batch.unmeasured = chosen.length;
-  if (batch.again && chosen.length === 0) state.reconsiders = false;
-  if (chosen.length > 0)
-    issue(state, step, { type: "compile", commandId: `compile:${batch.batchId}`, kernelIds: chosen });
-}
-
-function skip(state: SearchState, candidate: CandidateState): void {
-  candidate.status = "skipped";
-  state.counts.skipped++;
-}
-
-/** Policies see what a candidate is, not its source: the state does not hold sources. */
-function toCandidate(record: CandidateRecord): Candidate {
-  const { kernelId, launches, compileOptions, parentId, origin } = record;
-  return { kernel: { kernelId, source: "", launches, compileOptions }, parentId, origin };
-}
-
-function measurementsLeft(state: SearchState): number {
-  const limit = state.config.budget.measurements ?? Number.POSITIVE_INFINITY;
-  return isSpent(state) ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
 }
 
 /** Ends the candidates that do not compile or are another one's machine code; the rest wait for the device, in the order chosen. */

@@ -10,9 +10,9 @@ import {
 } from "../domain/index.ts";
 import { receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import { openBatch, rememberResult } from "./reduce-proposals.ts";
-import type { SearchCommand, SearchInput } from "./events.ts";
+import type { SearchCommand, SearchInput, StopReason } from "./events.ts";
 import { emptyLedger, recordCall } from "./model-ledger.ts";
-import { createPuct } from "./puct.ts";
+import { chargeCall, chargeStage, emptyPlanning, forgetOutlooks, skip } from "./planning.ts";
 import {
   committedCandidates,
   committedMeasurements,
@@ -25,6 +25,7 @@ import {
   type SearchState,
 } from "./state.ts";
 import { issue, type Step, type StepBuilder } from "./step.ts";
+import { createStrategy } from "./strategy.ts";
 
 type RunStart = Extract<SearchInput, { type: "run-start" }>;
 
@@ -38,7 +39,7 @@ export function startSearch(
   const state: SearchState = {
     config,
     policy,
-    tree: createPuct(config.strategy),
+    tree: createStrategy(config),
     candidates: new Map(),
     byText: new Map([[seedKernel.normalisedSha256, seedKernel.kernelId]]),
     byMachineCode: new Map(),
@@ -64,6 +65,7 @@ export function startSearch(
     lostProposals: 0,
     closingConfirmation: false,
     reconsiders: true,
+    planning: emptyPlanning(),
     ended: undefined,
   };
   state.candidates.set(seedKernel.kernelId, {
@@ -95,13 +97,16 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
     return step;
   }
   if (input.type === "model-call") {
-    state.spent = addSpending(state.spent, recordCall(state.ledger, input.call));
+    const cost = recordCall(state.ledger, input.call);
+    state.spent = addSpending(state.spent, cost);
+    chargeCall(state, input.call, cost);
     return step;
   }
   const pending = state.pending.get(input.commandId);
   if (!pending) return step;
   state.pending.delete(input.commandId);
   state.now = at;
+  chargeStage(state, pending.command, input);
   spend(state, input.type === "measurement-end" ? input.measurement.cost : input.spent, at);
   switch (input.type) {
     case "proposal-end":
@@ -253,6 +258,7 @@ function disown(state: SearchState, { record: { kernelId } }: CandidateState): v
 
 function promote(state: SearchState, step: StepBuilder, candidate: CandidateState, measurement: OkMeasurement): void {
   const previousId = state.incumbentId ?? null;
+  forgetOutlooks(state);
   state.incumbentId = candidate.record.kernelId;
   step.notes.push({
     type: "incumbent-change",
@@ -279,7 +285,7 @@ function advance(state: SearchState, step: StepBuilder): void {
   closeBatches(state);
   confirmFastest(state, step, spent);
   startMeasurements(state, step);
-  const stop = limitReached(state, committedCandidates(state));
+  const stop = limitReached(state, committedCandidates(state)) ?? stopOf(state);
   if (!stop) goOn(state, step);
   if (isIdle(state)) end(state, step, stop ?? "no-more-proposals");
   else if (onlyWaits(state)) endWaiting(state, step);
@@ -290,6 +296,11 @@ function limitReached(state: SearchState, candidates: number): keyof Budget | un
   return state.ledger.refused ?? exhausted(state.config.budget, state.spent, { measurements, candidates });
 }
 
+/** The policy's own end of the run: what is under way is still awaited. */
+function stopOf({ planning }: SearchState): StopReason | undefined {
+  return planning.stop === undefined ? undefined : "little-to-gain";
+}
+
 function goOn(state: SearchState, step: StepBuilder): void {
   const isBarren = state.barrenBatches >= barrenBatchLimit || state.lostProposals >= lostProposalLimit;
   if (!isBarren || proposesFromOutside(state)) openBatches(state, step);
@@ -298,7 +309,7 @@ function goOn(state: SearchState, step: StepBuilder): void {
 
 /** Ends a run at its limit although it still waits: what others might yet hand in is no candidate of it. */
 function endWaiting(state: SearchState, step: StepBuilder): void {
-  const reached = limitReached(state, state.counts.considered);
+  const reached = limitReached(state, state.counts.considered) ?? stopOf(state);
   if (reached) end(state, step, reached);
 }
 
@@ -318,8 +329,7 @@ function dropWaiting(state: SearchState, step: StepBuilder): void {
     const batch = candidate?.batchId ? state.batches.get(candidate.batchId) : undefined;
     if (!candidate || !batch) continue;
     batch.unmeasured--;
-    candidate.status = "skipped";
-    state.counts.skipped++;
+    skip(state, candidate);
     const decision = {
       kernelId,
       action: "skip",

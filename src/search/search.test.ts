@@ -1,31 +1,28 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createPolicy, type PolicyName } from "../decide/policies.ts";
+import { createPolicy, policyNames, type PolicyName } from "../decide/policies.ts";
 import type { RunStore } from "../domain/index.ts";
 import { createMemoryRunStore } from "../store/memory-run-store.ts";
 import { syntheticProposer } from "../testing/synthetic.ts";
 import { chooseRun } from "./choose-run.ts";
-import { logOf, syntheticConfig, syntheticRun } from "./__fixtures__/synthetic-run.ts";
+import { copySource, logOf, syntheticConfig, syntheticRun } from "./__fixtures__/synthetic-run.ts";
 import { replayRun } from "./replay.ts";
 import { runSearch } from "./run-search.ts";
 import { summarise } from "./summary.ts";
 
 describe("runSearch", () => {
-  it.each(["measure-all", "random-subset", "top-k"] as const)(
-    "spends exactly its measurements under %s",
-    async (policy) => {
-      const store = createMemoryRunStore();
-      const { runId, ...rest } = syntheticRun(policy, store);
-      const state = await runSearch({ runId, ...rest });
-      const summary = summarise(runId, state);
-      expect(summary.measured).toBe(24);
-      expect(summary.stopped).toBe("measurements");
-      expect(summary.considered).toBe(summary.measured - 1 + summary.skipped + summary.duplicates);
-      expect(summary.best?.speedup).toBeGreaterThan(1);
-      expect(summary.best?.confirmed).toBe(true);
-      expect(store.run(runId)?.finishedAt).not.toBeNull();
-    },
-  );
+  it.each(policyNames)("spends exactly its measurements under %s", async (policy) => {
+    const store = createMemoryRunStore();
+    const { runId, ...rest } = syntheticRun(policy, store);
+    const state = await runSearch({ runId, ...rest });
+    const summary = summarise(runId, state);
+    expect(summary.measured).toBe(24);
+    expect(summary.stopped).toBe("measurements");
+    expect(summary.considered).toBe(summary.measured - 1 + summary.skipped + summary.duplicates);
+    expect(summary.best?.speedup).toBeGreaterThan(1);
+    expect(summary.best?.confirmed).toBe(true);
+    expect(store.run(runId)?.finishedAt).not.toBeNull();
+  });
 
   it("finds faster kernels by a good forecast than by measuring everything", async () => {
     const best = async (policy: PolicyName, seed: number): Promise<number> => {
@@ -51,27 +48,32 @@ describe("runSearch", () => {
     expect(first).not.toEqual(other);
   });
 
-  it("ends with the same log wherever it was cut off and continued", async () => {
-    const complete = createMemoryRunStore();
-    const search = syntheticRun("top-k", complete, { measureConcurrency: 3, openBatches: 2 });
-    await runSearch(search);
-    const events = [...complete.events(search.runId)];
-    const inputs = events.filter(({ payload }) => JSON.stringify(payload).includes("commandId")).map(({ seq }) => seq);
-    await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...inputs), async (cut) => {
-        const store = createMemoryRunStore();
-        const resumed = syntheticRun("top-k", store, { measureConcurrency: 3, openBatches: 2 });
-        for (const { payload } of events) copySource(complete, store, payload);
-        store.append(
-          resumed.runId,
-          events.slice(0, cut).map(({ runId: _, ...event }) => event),
-        );
-        await runSearch(resumed);
-        expect(logOf(store, resumed.runId)).toEqual(logOf(complete, search.runId));
-      }),
-      { numRuns: 25 },
-    );
-  });
+  it.each(["top-k", "gate"] as const)(
+    "ends with the same log wherever it was cut off and continued: %s",
+    async (policy) => {
+      const complete = createMemoryRunStore();
+      const search = syntheticRun(policy, complete, { measureConcurrency: 3, openBatches: 2 });
+      await runSearch(search);
+      const events = [...complete.events(search.runId)];
+      const inputs = events
+        .filter(({ payload }) => JSON.stringify(payload).includes("commandId"))
+        .map(({ seq }) => seq);
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...inputs), async (cut) => {
+          const store = createMemoryRunStore();
+          const resumed = syntheticRun(policy, store, { measureConcurrency: 3, openBatches: 2 });
+          for (const { payload } of events) copySource(complete, store, payload);
+          store.append(
+            resumed.runId,
+            events.slice(0, cut).map(({ runId: _, ...event }) => event),
+          );
+          await runSearch(resumed);
+          expect(logOf(store, resumed.runId)).toEqual(logOf(complete, search.runId));
+        }),
+        { numRuns: 25 },
+      );
+    },
+  );
 
   it("refuses to continue a log that does not follow from itself", async () => {
     const store = createMemoryRunStore();
@@ -151,9 +153,3 @@ describe("runSearch", () => {
     );
   });
 });
-
-function copySource(from: RunStore, to: RunStore, payload: unknown): void {
-  for (const [, sha256] of JSON.stringify(payload).matchAll(/"sourceSha256":"([0-9a-f]{64})"/g)) {
-    to.putBlob(from.blob(sha256 as string) as string);
-  }
-}

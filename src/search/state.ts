@@ -8,12 +8,16 @@ import {
   type FailureStatus,
   type ForecastOutcome,
   type OkMeasurement,
+  type Outlook,
+  type PieceCosts,
   type Policy,
   type Spending,
+  type StageCosts,
+  type SurrogateVerdict,
 } from "../domain/index.ts";
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
 import type { ModelLedger } from "./model-ledger.ts";
-import type { Puct } from "./puct.ts";
+import type { ParentChoice } from "./puct.ts";
 
 export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
 
@@ -32,6 +36,8 @@ export interface CandidateState {
   failure?: { readonly status: FailureStatus; readonly error: string };
   /** The kernel whose machine code it has. */
   duplicateOf?: string;
+  /** Screenings that had ended when it was forecast last. */
+  forecastAt?: number;
   /** True once an A B B A comparison has been made. */
   confirmed: boolean;
 }
@@ -49,6 +55,8 @@ export interface Batch {
   revises?: boolean;
   /** Stands in for duplicates of another batch; its own are dropped. */
   readonly revision?: boolean;
+  /** The stronger surrogate was asked about its candidates. */
+  escalated?: boolean;
   /** Its members were skipped before. */
   readonly again?: boolean;
 }
@@ -62,10 +70,26 @@ export interface SearchCounts {
   failed: number;
 }
 
+/** What a policy that plans is told beyond one batch. */
+export interface PlanningState {
+  /** Candidates skipped before, the latest last; bounded, the least promising leave. */
+  readonly pendingIds: Set<string>;
+  /** Kernels whose forecast is the stronger surrogate's. */
+  readonly escalated: Set<string>;
+  readonly costs: { readonly [Stage in keyof StageCosts]: Writable<PieceCosts> };
+  /** Latest outlooks since the incumbent changed. */
+  readonly outlooks: Outlook[];
+  /** Forecasting was found dearer than measuring. */
+  verdict: SurrogateVerdict | undefined;
+  stop: string | undefined;
+}
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
 export interface SearchState {
   readonly config: SearchConfig;
   readonly policy: Policy;
-  readonly tree: Puct;
+  readonly tree: ParentChoice;
   readonly candidates: Map<string, CandidateState>;
   readonly byText: Map<string, string>;
   readonly byMachineCode: Map<string, string>;
@@ -103,6 +127,8 @@ export interface SearchState {
   closingConfirmation: boolean;
   /** Whether skipped kernels may still be taken up when proposals run out: until the policy wants none of them. */
   reconsiders: boolean;
+  /** What a policy that plans is told; empty and unused with others. */
+  readonly planning: PlanningState;
   ended: StopReason | undefined;
 }
 

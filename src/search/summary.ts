@@ -1,7 +1,7 @@
 import { worthDocument, worthOfAsking, type WorthDocument } from "../decide/worth.ts";
 import type { Spending } from "../domain/index.ts";
 import type { CallTally, ModelLedger } from "./model-ledger.ts";
-import type { SearchState } from "./state.ts";
+import type { PlanningState, SearchState } from "./state.ts";
 
 /** A run's outcome in the words of the `--json` document; runtimes in µs. */
 export interface SearchSummary {
@@ -43,6 +43,8 @@ export interface SearchSummary {
     readonly tokens: number;
   };
   readonly stopped: string | null;
+  /** What a policy that plans has to say: why it ended the run, or that forecasts cost more than measuring. */
+  readonly policy_notes?: readonly string[];
 }
 
 /** Calls of one language model for one purpose, in the words of the `--json` document. */
@@ -80,7 +82,13 @@ export function summarise(runId: string, state: SearchState): SearchSummary {
     ...worthOf(state),
     spent: spentOf(state.spent),
     stopped: state.ended ?? null,
+    ...notesOf(state.planning),
   };
+}
+
+function notesOf({ stop, verdict }: PlanningState): Pick<SearchSummary, "policy_notes"> {
+  const policy_notes = [stop, verdict?.message].filter((note) => note !== undefined);
+  return policy_notes.length > 0 ? { policy_notes } : {};
 }
 
 function failuresOf({ proposalFailures, lastProposalFailure: last, forecastFailures, answerFaults }: ModelLedger) {

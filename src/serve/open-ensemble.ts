@@ -43,6 +43,14 @@ export const shippedMembers: Readonly<Record<string, MemberSource>> = {
       return loadEmbeddedForecaster(dirname(model), facts);
     },
   },
+  adapted: {
+    onlyByName: true,
+    model: packagePath("models/adapt-v1.json"),
+    open: async (model, facts) => {
+      const { loadAdaptedStatic } = await import("../forecast/adapt/load-adapted-forecaster.ts");
+      return loadAdaptedStatic(model, facts);
+    },
+  },
 };
 
 export interface OpenEnsembleOptions {

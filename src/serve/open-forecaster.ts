@@ -31,6 +31,7 @@ const openers: Readonly<Record<string, Opener>> = {
   recorded: openRecorded,
   ensemble: (detail, { facts }) => openEnsemble(detail, { facts }),
   auto: (_, { facts }) => openAuto({ facts }),
+  adapt: openAdapted,
   baseline: async (detail) => createBaseline(baselineKind(detail)),
   ...Object.fromEntries(modelKinds.map((kind) => [kind, modelOpener(kind)])),
 };
@@ -42,6 +43,7 @@ export function checkForecaster(text: string): void {
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
   if (kind === "baseline") baselineKind(detail);
   if (kind === "ensemble") memberNames(detail);
+  if (kind === "adapt") return checkAdapted(detail);
   if (namesModel(text)) return checkModel(text);
   if (kind === "auto") {
     if (detail === "") return;
@@ -54,6 +56,7 @@ export function checkForecaster(text: string): void {
 
 /**
  * Opens `static[:MODEL]`, `compare[:MODEL]`, `embedded[:FOLDER]`, `ensemble:A+B`, `auto` (the ensemble of all that ship),
+ * `adapt:FORECASTER` (one that learns within a run),
  * `recorded:PATH[#NAME]`, `command:PROGRAM`, `baseline:NAME`, or a language model with how it is asked, as
  * `openai:MODEL[?form=bins]`, `openai-compatible:MODEL@http://HOST:PORT/v1`, `gguf:FILE`. Close it after use where it can be.
  */
@@ -61,6 +64,39 @@ export async function openForecaster(text: string, options: OpenForecasterOption
   checkForecaster(text);
   const { kind, detail } = parseSpecification("forecaster", text, forecasterKinds);
   return (openers[kind] ?? openStatic)(detail, options);
+}
+
+/** Forecasters that compare kernels with measured ones, and so learn in their own way. */
+const comparing: readonly string[] = ["compare", "embedded", "ensemble"];
+
+/** The members of `adapt:auto`: what learns by residuals, and what learns by comparing. */
+const adaptedAuto = "adapted+compare";
+
+function checkAdapted(detail: string): void {
+  const [kind = ""] = detail.split(":", 1);
+  if (detail === "" || kind === "adapt")
+    throw new KernelcastError(
+      "usage",
+      `--forecaster adapt:${detail}: write what is to learn, for example adapt:static`,
+    );
+  if (comparing.includes(kind))
+    throw new KernelcastError(
+      "usage",
+      `--forecaster adapt:${detail}: ${kind} learns from measured kernels by itself; adapt:auto pools it with one that adapts`,
+    );
+  checkForecaster(detail);
+}
+
+async function openAdapted(detail: string, options: OpenForecasterOptions): Promise<Forecaster> {
+  if (detail === "auto") return openEnsemble(adaptedAuto, { facts: options.facts, name: "adapt:auto" });
+  const [{ adapted }, { loadAdaptModel }, { FactsCache }] = await Promise.all([
+    import("../forecast/adapt/adapted-forecaster.ts"),
+    import("../forecast/adapt/load-adapted-forecaster.ts"),
+    import("../forecast/static/facts-cache.ts"),
+  ]);
+  const facts = options.facts ?? new FactsCache();
+  const model = await loadAdaptModel(packagePath("models/adapt-v1.json"));
+  return adapted(await openForecaster(detail, { ...options, facts }), { model, facts, name: `adapt:${detail}` });
 }
 
 /** Throws for a name or an option that no model has. */

@@ -17,6 +17,7 @@ import {
 import { loadRecording } from "../formats/load-recording.ts";
 import { renderReport } from "../report/render-report.ts";
 import { chooseRun } from "../search/choose-run.ts";
+import { searchDefaults, virtualOpenBatches } from "../search/defaults.ts";
 import type { SearchStages } from "../search/effects.ts";
 import type { SearchConfig } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
@@ -40,6 +41,8 @@ export interface SearchRequest {
   readonly forecaster: string;
   /** How long a forecaster of `command:` may take for one answer, in seconds. */
   readonly forecasterTimeout?: number | undefined;
+  /** A stronger forecaster, which a policy that plans asks where its answer could change a decision. */
+  readonly strongForecaster?: string | undefined;
   readonly proposer?: string | undefined;
   /** A recording to propose from on a live device. */
   readonly proposerRecording?: string | undefined;
@@ -61,14 +64,13 @@ export interface SearchRequest {
 
 export type SearchResult = SearchSummary & { readonly report: string };
 
-/** A kernel must be this much faster than the incumbent to be a win. */
-const winRatio = 1.02;
 const liveConcurrency = 8;
 
 /** Runs or continues a search and writes its report. Rejects with `KernelcastError`; nothing acknowledged is lost. */
 export async function searchTask(request: SearchRequest): Promise<SearchResult> {
   const policy = createPolicy(policyName(request.policy));
   checkForecaster(request.forecaster);
+  checkStrong(request, policy);
   checkRequest(request);
   if (!request.device.startsWith("recorded")) requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
@@ -86,11 +88,11 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
 
 /** Opens what asks language models, where something does; answers are kept in the workspace. */
 async function withModels<T>(
-  { proposer, forecaster, workspace, budget, env, seed }: SearchRequest,
+  { proposer, forecaster, strongForecaster, workspace, budget, env, seed }: SearchRequest,
   policy: Policy,
   work: (models: ModelSession | undefined) => Promise<T>,
 ): Promise<T> {
-  const names = [proposer, policy.needsForecasts ? forecaster : undefined];
+  const names = [proposer, ...(policy.needsForecasts ? [forecaster, strongForecaster] : [])];
   const session = await openModelSession(names, { workspace, budget, env, seed });
   try {
     return await work(session);
@@ -100,6 +102,16 @@ async function withModels<T>(
 }
 
 type OpenRequest = SearchRequest & { readonly models: ModelSession | undefined };
+
+function checkStrong({ strongForecaster }: SearchRequest, policy: Policy): void {
+  if (strongForecaster === undefined) return;
+  checkForecaster(strongForecaster);
+  if (!policy.plan)
+    throw new KernelcastError(
+      "usage",
+      `--strong-forecaster: the policy ${policy.name} asks one forecaster only; use --policy gate`,
+    );
+}
 
 function checkRequest({ proposer, proposerRecording, idleTimeout }: SearchRequest): void {
   if (proposer !== undefined) checkProposer(proposer);
@@ -147,13 +159,14 @@ async function searchOn(
     device: opened.device,
     // What other programs hand in belongs to a run, which is chosen last.
     proposer: isExternal(proposer) ? undefined : await openAny(proposer, task, proposals, deviceName, request),
-    forecaster: policy.needsForecasts ? await forecasterOf(request) : undefined,
+    ...(await forecastersOf(request, policy)),
     ...(request.models ? { calls: request.models.calls } : {}),
   };
   try {
     return await runOn(stages, policy, config, workspace, request);
   } finally {
     await stages.forecaster?.close?.();
+    await stages.strongForecaster?.close?.();
   }
 }
 
@@ -168,8 +181,18 @@ async function openAny(
   return openProposer(text, task, proposals, deviceName);
 }
 
-async function forecasterOf(request: OpenRequest): Promise<Forecaster> {
-  const { forecaster: text, forecasterTimeout: limitSeconds, signal, models, env } = request;
+async function forecastersOf(
+  request: OpenRequest,
+  { needsForecasts }: Policy,
+): Promise<Pick<SearchStages, "forecaster" | "strongForecaster">> {
+  if (!needsForecasts) return { forecaster: undefined };
+  const { strongForecaster: strong } = request;
+  const forecaster = await forecasterOf(request.forecaster, request);
+  return { forecaster, ...(strong === undefined ? {} : { strongForecaster: await forecasterOf(strong, request) }) };
+}
+
+async function forecasterOf(text: string, request: OpenRequest): Promise<Forecaster> {
+  const { forecasterTimeout: limitSeconds, signal, models, env } = request;
   const options = { limitSeconds, signal, models: models?.models, ...(env ? { env } : {}) };
   const forecaster = await openForecaster(text, options);
   return namesModel(text) ? countedByCalls(forecaster) : forecaster;
@@ -222,12 +245,12 @@ function configure(request: SearchRequest, task: Task, { device }: OpenedDevice,
     proposer: request.proposerRecording === undefined ? proposer : `${proposer}:${request.proposerRecording}`,
     forecaster: request.forecaster,
     policy: request.policy,
+    ...(request.strongForecaster === undefined ? {} : { strongForecaster: request.strongForecaster }),
     seed: request.seed,
     budget: request.budget,
-    winLog2: Math.log2(winRatio),
     measureConcurrency: Math.min(device.concurrency, liveConcurrency),
-    openBatches: virtual ? 1 : 2,
-    strategy: { explore: 1, archive: 1000 },
+    openBatches: virtual ? virtualOpenBatches : 2,
+    ...searchDefaults,
   };
 }
 

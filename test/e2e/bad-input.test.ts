@@ -281,6 +281,11 @@ describe.concurrent("wrong flags", () => {
       /\(known: static, .*\); did you mean static\?/,
     ],
     ["a policy with a typing error", recorded("--policy", "topk"), /did you mean top-k\?/],
+    [
+      "a stronger forecaster that the policy does not ask",
+      recorded("--policy", "top-k", "--strong-forecaster", "static"),
+      /asks one forecaster only; use --policy gate/,
+    ],
     ["a run outside the workspace", recorded("--run", "../../x"), /a run's name has letters, digits/],
   ];
   it.each(cases)("%s", async (_title, words, message) => {

@@ -43,14 +43,14 @@ export interface Comparing {
 }
 
 /** How kernels are read, and with what they are compared. */
-type Comparer = Omit<Comparing, "name" | "facts"> & { readonly read: Reader };
+type Comparer = Omit<Comparing, "name" | "facts"> & { readonly read: Reader; readonly describe: Describer };
 
 /**
  * Forecasts by comparing a kernel with measured kernels of its task: the more alike, the more they count. At its best within a
  * search, where a kernel's parent has been measured.
  */
 export function createComparingForecaster({ name, facts, ...parts }: Comparing): Forecaster {
-  const comparer: Comparer = { ...parts, read: createReader(facts) };
+  const comparer: Comparer = { ...parts, read: createReader(facts), describe: createDescriber(parts.network) };
   return {
     name,
     async forecast(request: ForecastRequest, signal?: AbortSignal): Promise<ForecastAnswer> {
@@ -88,6 +88,22 @@ function createReader(facts: FactsCache): Reader {
   };
 }
 
+/** Describes a kernel beside a seed kernel; `vector` is always the same for the same facts. */
+type Describer = (facts: KernelFacts, context: FeatureContext, vector: ArrayLike<number> | undefined) => Described;
+
+/** Remembers descriptions for as long as the facts of the kernel and of the seed kernel are remembered. */
+function createDescriber(network: CompareNetwork): Describer {
+  const kept = new WeakMap<KernelFacts, { log2Us: number; readonly of: WeakMap<KernelFacts, Described> }>();
+  return (facts, context, vector) => {
+    const { seed } = context;
+    let beside = kept.get(seed.facts);
+    if (beside?.log2Us !== seed.log2Us) kept.set(seed.facts, (beside = { log2Us: seed.log2Us, of: new WeakMap() }));
+    const described = beside.of.get(facts) ?? network.describe(featureVector(facts, context), vector);
+    beside.of.set(facts, described);
+    return described;
+  };
+}
+
 type Reader = (kernel: Kernel, task: Task, device: DeviceInfo, evidence: Evidence | undefined) => Read;
 
 function log2Us({ measurement }: Anchor): number {
@@ -101,7 +117,7 @@ function contextOf({ task, device }: ForecastRequest, seed: Anchor, read: Reader
 
 /** All anchors, the seed first, described without and, where the compiler said something, with evidence. */
 async function placeAnchors(
-  { network, read, vectorOf }: Comparer,
+  { describe, read, vectorOf }: Comparer,
   { task, device, anchors }: ForecastRequest,
   { seed, context, signal }: { seed: Anchor; context: FeatureContext; signal: AbortSignal | undefined },
 ): Promise<readonly Placed[]> {
@@ -114,8 +130,8 @@ async function placeAnchors(
     placed.push({
       runs: bare.runs,
       log2Ratio: log2Us(anchor) - context.seed.log2Us,
-      bare: network.describe(featureVector(bare.facts, context), vector),
-      compiled: compiled && network.describe(featureVector(compiled.facts, context), vector),
+      bare: describe(bare.facts, context, vector),
+      compiled: compiled && describe(compiled.facts, context, vector),
     });
   }
   return placed;
@@ -129,7 +145,7 @@ interface ToForecast {
 }
 
 function forecastKernel(
-  { network, read }: Comparer,
+  { network, describe, read }: Comparer,
   { task, device, evidence }: ForecastRequest,
   { kernel, vector, context, anchors }: ToForecast,
 ): Forecast {
@@ -141,7 +157,7 @@ function forecastKernel(
     return { described: (isCompiled && compiled) || bare, log2Ratio, alike: likeness(own.runs, runs) };
   });
   const nearest = others.toSorted((a, b) => b.alike[0] - a.alike[0]).slice(0, mostAnchors);
-  const described = network.describe(featureVector(own.facts, context), vector);
+  const described = describe(own.facts, context, vector);
   const { m, sigmaLow, sigmaHigh, logOdds } = network.compare(described, seed ? [seed, ...nearest] : nearest);
   return {
     kernelId: kernel.kernelId,

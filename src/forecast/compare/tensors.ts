@@ -29,10 +29,9 @@ export function columnsOf({ rows, columns, values }: Tensor, from: number, to: n
 
 /** first + factor · second, element by element. */
 export function added(first: ArrayLike<number>, second: ArrayLike<number>, factor = 1): Float64Array {
-  return Float64Array.from(
-    { length: first.length },
-    (_, at) => (first[at] as number) + factor * (second[at] as number),
-  );
+  const out = new Float64Array(first.length);
+  for (let at = 0; at < out.length; at++) out[at] = (first[at] as number) + factor * (second[at] as number);
+  return out;
 }
 
 /** x · Φ(x): Gaussian error linear unit, in place. */

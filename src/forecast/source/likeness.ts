@@ -8,12 +8,13 @@ export function wordRuns(kernel: Kernel, task: ReadTask): ReadonlySet<number> {
   const words = kernelWords(kernel, task).map(({ text }) => text);
   const runs = new Set<number>();
   for (let start = 0; start + runLength <= words.length; start++) {
-    runs.add(hash(words.slice(start, start + runLength).join(" ")));
+    runs.add(hashText(words.slice(start, start + runLength).join(" ")));
   }
   return runs;
 }
 
-function hash(text: string): number {
+/** 32 bits of a text (FNV-1a). */
+export function hashText(text: string): number {
   let value = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
   return value >>> 0;

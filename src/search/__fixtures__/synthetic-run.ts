@@ -41,3 +41,10 @@ export function syntheticRun(policy: PolicyName, store: RunStore, overrides: Par
 export function logOf(store: RunStore, runId: string): string[] {
   return [...store.events(runId)].map((event) => canonicalJson(event));
 }
+
+/** Copies the sources that an event names from one store to another. */
+export function copySource(from: RunStore, to: RunStore, payload: unknown): void {
+  for (const [, sha256] of JSON.stringify(payload).matchAll(/"sourceSha256":"([0-9a-f]{64})"/g)) {
+    to.putBlob(from.blob(sha256 as string) as string);
+  }
+}

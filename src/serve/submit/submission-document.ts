@@ -72,7 +72,12 @@ function statusOf(fate: KernelFate | undefined, ended: boolean): SubmissionStatu
   if (fate.measurement) return fate.measurement.status === "ok" ? "ok" : "failed";
   if (fate.decision?.action === "skip") return "skipped";
   if (ended) return "not-considered";
-  return fate.decision ? "measuring" : "considered";
+  return isChosen(fate.decision) ? "measuring" : "considered";
+}
+
+/** One that a stronger surrogate is asked about is not decided yet. */
+function isChosen(decision: KernelFate["decision"]): boolean {
+  return decision?.action === "measure" || decision?.action === "audit";
 }
 
 function forecastOf(fate: KernelFate | undefined): Pick<SubmissionDocument, "forecast"> {

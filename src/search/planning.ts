@@ -1,0 +1,208 @@
+import { sketchLikeness } from "../check/sketch.ts";
+import type {
+  Candidate,
+  Forecast,
+  LanguageModelCall,
+  Outlook,
+  PlanningContext,
+  PolicyContext,
+  Spending,
+} from "../domain/index.ts";
+import type { CandidateRecord, SearchCommand, SearchInput } from "./events.ts";
+import {
+  committedMeasurements,
+  incumbentOf,
+  isSpent,
+  type Batch,
+  type CandidateState,
+  type PlanningState,
+  type SearchState,
+} from "./state.ts";
+import type { StepBuilder } from "./step.ts";
+
+/** Skipped candidates that a policy sees, and how many more there may be before the least promising leave. */
+const mostPending = 5000;
+const pendingSlack = 500;
+/** Outlooks kept; a policy reads the latest. */
+const keptOutlooks = 32;
+
+export function emptyPlanning(): PlanningState {
+  const none = () => ({ pieces: 0, gpuSeconds: 0, cpuSeconds: 0, usd: 0 });
+  return {
+    pendingIds: new Set(),
+    escalated: new Set(),
+    costs: { measuring: none(), compiling: none(), forecasting: none(), escalating: none() },
+    outlooks: [],
+    verdict: undefined,
+    stop: undefined,
+  };
+}
+
+/** Leaves a candidate in the tree, with its forecast, for a later decision. */
+export function skip(state: SearchState, candidate: CandidateState): void {
+  candidate.status = "skipped";
+  state.counts.skipped++;
+  if (!state.policy.plan) return;
+  const { pendingIds } = state.planning;
+  pendingIds.add(candidate.record.kernelId);
+  if (pendingIds.size > mostPending + pendingSlack) dropUnpromising(state, pendingIds);
+}
+
+function dropUnpromising({ candidates }: SearchState, pendingIds: Set<string>): void {
+  const slowness = (kernelId: string): number => candidates.get(kernelId)?.forecast?.m ?? Number.POSITIVE_INFINITY;
+  const ranked = [...pendingIds].sort((a, b) => slowness(a) - slowness(b) || (a < b ? -1 : 1));
+  for (const kernelId of ranked.slice(mostPending)) pendingIds.delete(kernelId);
+}
+
+/** Takes a skipped candidate into a batch. */
+export function takeUp(state: SearchState, candidate: CandidateState, batchId: string): void {
+  candidate.status = "proposed";
+  candidate.batchId = batchId;
+  state.counts.skipped--;
+  state.planning.pendingIds.delete(candidate.record.kernelId);
+}
+
+/** What a policy decides a batch by. */
+export function policyContext(state: SearchState, members: readonly CandidateState[]): PolicyContext {
+  const forecasts = new Map<string, Forecast>();
+  for (const { record, forecast } of members) if (forecast) forecasts.set(record.kernelId, forecast);
+  return {
+    seed: state.config.seed,
+    candidates: members.map(({ record }) => toCandidate(record)),
+    forecasts,
+    incumbentUs: incumbentOf(state).measurement.runtime.medianUs,
+    measurementsLeft: measurementsLeft(state),
+  };
+}
+
+/** What a policy that plans decides a batch by: those skipped before are there, too. */
+export function planningContext(
+  state: SearchState,
+  members: readonly CandidateState[],
+  batch: Pick<Batch, "again" | "escalated">,
+): PolicyContext {
+  const pending = pendingOf(state);
+  const context = policyContext(state, [...members, ...pending]);
+  return {
+    ...context,
+    candidates: context.candidates.slice(0, members.length),
+    planning: planningOf(state, context.candidates.slice(members.length), batch),
+  };
+}
+
+function pendingOf({ planning, candidates }: SearchState): CandidateState[] {
+  return [...planning.pendingIds].flatMap((id) => candidates.get(id) ?? []);
+}
+
+function planningOf(
+  state: SearchState,
+  pending: readonly Candidate[],
+  { again, escalated }: Pick<Batch, "again" | "escalated">,
+): PlanningContext {
+  const { config, planning, spent } = state;
+  const { measurements, usd } = config.budget;
+  return {
+    winLog2: config.winLog2,
+    pending,
+    likeness: (one, other) => likenessOf(state, one, other),
+    costs: planning.costs,
+    rationed: measurements !== undefined,
+    ...(usd === undefined ? {} : { usdLeft: Math.max(0, usd - spent.usd) }),
+    canEscalate: config.strongForecaster !== undefined && !escalated && !isSpent(state),
+    escalated: planning.escalated,
+    surrogateOff: planning.verdict?.off === true,
+    again: again === true,
+    outlooks: planning.outlooks,
+  };
+}
+
+function likenessOf({ candidates }: SearchState, one: string, other: string): number {
+  const sketch = candidates.get(one)?.record.sketch;
+  const otherSketch = candidates.get(other)?.record.sketch;
+  return sketch === undefined || otherSketch === undefined ? 0 : sketchLikeness(sketch, otherSketch);
+}
+
+/** Policies see what a candidate is, not its source: the state does not hold sources. */
+function toCandidate(record: CandidateRecord): Candidate {
+  const { kernelId, launches, compileOptions, parentId, origin } = record;
+  return { kernel: { kernelId, source: "", launches, compileOptions }, parentId, origin };
+}
+
+function measurementsLeft(state: SearchState): number {
+  const limit = state.config.budget.measurements ?? Number.POSITIVE_INFINITY;
+  return isSpent(state) ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
+}
+
+/** Pending candidates that are forecast anew with a batch: more was measured since they were. */
+export function refreshedBeside(state: SearchState, batch: Batch): readonly string[] {
+  const { policy, counts } = state;
+  if (!policy.refresh || batch.again) return [];
+  const stale = pendingOf(state).filter(({ forecastAt }) => (forecastAt ?? 0) < counts.measured);
+  if (stale.length === 0) return [];
+  const context = policyContext(state, stale);
+  const planning = planningOf(state, context.candidates, batch);
+  return policy.refresh({ ...context, candidates: [], planning });
+}
+
+/** Whether a batch is to be forecast. What the policy finds of the forecasts' price is noted when it changes. */
+export function asksSurrogate(state: SearchState, step: StepBuilder): boolean {
+  const { policy, planning, counts, config } = state;
+  if (!policy.needsForecasts) return false;
+  if (!planning.verdict && policy.judgeSurrogate) {
+    const decided = counts.measured + counts.skipped;
+    const share = decided === 0 ? 1 : counts.measured / decided;
+    const verdict = policy.judgeSurrogate(planning.costs, config.budget.measurements !== undefined, share);
+    if (verdict) {
+      planning.verdict = verdict;
+      step.notes.push({ type: "surrogate-verdict", ...verdict });
+    }
+  }
+  return planning.verdict?.off !== true;
+}
+
+export function rememberOutlook(state: SearchState, step: StepBuilder, batchId: string, outlook: Outlook): void {
+  const { outlooks } = state.planning;
+  outlooks.push(outlook);
+  if (outlooks.length > keptOutlooks) outlooks.shift();
+  step.notes.push({ type: "outlook", batchId, ...outlook });
+}
+
+/** A new incumbent is another target: what was expected of the old one says nothing of it. */
+export function forgetOutlooks({ planning }: SearchState): void {
+  planning.outlooks.length = 0;
+}
+
+/** Books what a command's end cost to its stage. */
+export function chargeStage(
+  { planning: { costs } }: SearchState,
+  command: SearchCommand,
+  input: Exclude<SearchInput, { type: "run-start" | "run-continue" | "model-call" }>,
+): void {
+  if (input.type === "measurement-end" && command.type === "measure")
+    charge(costs.measuring, command.mode === "screen" ? 1 : 0, input.measurement.cost);
+  if (input.type === "compile-end") charge(costs.compiling, input.outcomes.length, input.spent);
+  if (input.type === "forecast-end" && command.type === "forecast")
+    charge(command.strong ? costs.escalating : costs.forecasting, command.kernelIds.length, input.spent);
+}
+
+/** Books the money of a call that forecasts; to the stronger surrogate while it is the one that is asked. */
+export function chargeCall(
+  { pending, planning: { costs } }: SearchState,
+  { purpose }: LanguageModelCall,
+  cost: Partial<Spending>,
+): void {
+  if (!purpose.startsWith("forecast")) return;
+  const isStrong = [...pending.values()].some(({ command }) => command.type === "forecast" && command.strong);
+  charge(isStrong ? costs.escalating : costs.forecasting, 0, { usd: cost.usd ?? 0 });
+}
+
+function charge(
+  costs: { pieces: number; gpuSeconds: number; cpuSeconds: number; usd: number },
+  pieces: number,
+  { gpuSeconds = 0, cpuSeconds = 0, usd = 0 }: Partial<Spending>,
+): void {
+  costs.pieces += pieces;
+  costs.gpuSeconds += gpuSeconds;
+  costs.cpuSeconds += cpuSeconds;
+  costs.usd += usd;
+}
