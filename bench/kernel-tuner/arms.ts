@@ -1,6 +1,7 @@
 import { createPolicy, policyNames } from "../../src/decide/policies.ts";
 import { keyedShuffle, type Forecaster, type Task } from "../../src/domain/index.ts";
 import { recordedDevice } from "../../src/measure/recorded-device.ts";
+import { learningTunablesProposer } from "../../src/propose/learning-tunables-proposer.ts";
 import { tunablesProposer } from "../../src/propose/tunables-proposer.ts";
 import type { SearchConfig, SearchInput } from "../../src/search/events.ts";
 import { runSearch } from "../../src/search/run-search.ts";
@@ -18,12 +19,14 @@ export interface Arm {
 
 /**
  * Opens an arm: `random`, which draws without replacement and is what everything must beat, or a policy of kernelcast's search
- * and, behind a plus, the forecaster that it asks: `measure-all`, `top-k+static`.
+ * and, behind a plus, the forecaster that it asks: `measure-all`, `top-k+static`. `learn/` before it has the proposer learn the
+ * space (`--proposer tunables:learn`).
  */
 export async function openArm(name: string): Promise<Arm> {
   if (name === "random")
     return { name, search: async (space, seed, limit) => randomOrder(space, seed).slice(0, limit) };
-  const [policyText = "", ...rest] = name.split("+");
+  const learns = name.startsWith(learnPrefix);
+  const [policyText = "", ...rest] = name.slice(learns ? learnPrefix.length : 0).split("+");
   const policy = policyNames.find((known) => known === policyText);
   if (!policy) throw new Error(`unknown arm ${name} (known: random, ${policyNames.join(", ")}, each with +FORECASTER)`);
   const needsForecasts = createPolicy(policy).needsForecasts;
@@ -36,10 +39,12 @@ export async function openArm(name: string): Promise<Arm> {
   return {
     name,
     search: (space, seed, limit) =>
-      searchSpace({ space, seed, limit, policy, forecaster, forecasterName: rest.join("+") }),
+      searchSpace({ space, seed, limit, policy, forecaster, forecasterName: rest.join("+"), learns }),
     close: async () => forecaster?.close?.(),
   };
 }
+
+const learnPrefix = "learn/";
 
 function randomOrder({ configurations }: BenchSpace, seed: number): number[] {
   return keyedShuffle([...configurations.keys()], seed, "start");
@@ -52,6 +57,7 @@ interface SearchRun {
   readonly policy: (typeof policyNames)[number];
   readonly forecaster: Forecaster | undefined;
   readonly forecasterName: string;
+  readonly learns: boolean;
 }
 
 /**
@@ -59,7 +65,7 @@ interface SearchRun {
  * tries, too.
  */
 async function searchSpace(run: SearchRun): Promise<readonly number[]> {
-  const { space, seed, limit, policy, forecaster } = run;
+  const { space, seed, limit, policy, forecaster, learns } = run;
   const order = randomOrder(space, seed);
   const start = order.findIndex((place) => space.timesMs[place] !== undefined);
   const tried = order.slice(0, start);
@@ -75,13 +81,24 @@ async function searchSpace(run: SearchRun): Promise<readonly number[]> {
   const stages = {
     task,
     device: recordedDevice(space.recording, { device: space.device }),
-    proposer: tunablesProposer(task, { kernels: space.kernels }),
+    proposer: (learns ? learningTunablesProposer : tunablesProposer)(task, { kernels: space.kernels }),
     forecaster,
   };
+  const found = new AbortController();
+  const fastest = Math.min(...space.timesMs.filter((time) => time !== undefined));
   const listener = (_state: unknown, input: SearchInput): void => {
-    for (const kernelId of triedIn(input)) tried.push(places.get(kernelId) as number);
+    for (const kernelId of triedIn(input)) {
+      const place = places.get(kernelId) as number;
+      tried.push(place);
+      if (space.timesMs[place] === fastest) found.abort();
+    }
   };
-  await runSearch({ runId: "bench", config, policy: createPolicy(policy), stages, store, listener });
+  const { signal } = found;
+  const searched = runSearch({ runId: "bench", config, policy: createPolicy(policy), stages, store, listener, signal });
+  await searched.catch((error: unknown) => {
+    // What is tried after the optimum decides nothing.
+    if (!found.signal.aborted) throw error;
+  });
   return tried;
 }
 
@@ -97,7 +114,7 @@ function triedIn(input: SearchInput): string[] {
 }
 
 function searchConfig(
-  { policy, forecasterName, seed, space }: SearchRun,
+  { policy, forecasterName, seed, space, learns }: SearchRun,
   taskId: string,
   measurements: number,
 ): SearchConfig {
@@ -105,7 +122,7 @@ function searchConfig(
     taskId,
     taskSha256: "",
     device: space.device,
-    proposer: "tunables",
+    proposer: learns ? "tunables:learn" : "tunables",
     forecaster: forecasterName,
     policy,
     seed,

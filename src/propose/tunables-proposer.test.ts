@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Anchor, Task } from "../domain/index.ts";
 import { syntheticTask } from "../testing/synthetic.ts";
-import { enumeratePoints, tunablesProposer } from "./tunables-proposer.ts";
+import { enumeratePoints } from "./tunable-space.ts";
+import { tunablesProposer } from "./tunables-proposer.ts";
 
 const space = {
   parameters: { BLOCK: [64, 128, 256], ITEMS: [1, 2, 4] },

@@ -1,5 +1,6 @@
 import { KernelcastError, type Proposer, type Recording, type Task } from "../domain/index.ts";
 import { recordedProposer } from "../propose/recorded-proposer.ts";
+import { learningTunablesProposer } from "../propose/learning-tunables-proposer.ts";
 import { tunablesProposer } from "../propose/tunables-proposer.ts";
 import { parseModelSpecification, type LanguageModels } from "../language-model/index.ts";
 import { modelKinds, namesModel, proposerCountedByCalls, splitModel } from "./language-models.ts";
@@ -27,6 +28,7 @@ export function writesKernels(text: string | undefined): boolean {
 export function checkProposer(text: string): void {
   const { kind } = parseSpecification("proposer", text, proposerKinds);
   if (kind === "external") batchOf(text);
+  if (kind === "tunables") learnsSpace(text);
   if (!namesModel(text)) return;
   const { detail } = splitModel("proposer", text);
   if (detail.includes("?")) {
@@ -34,6 +36,14 @@ export function checkProposer(text: string): void {
     throw new KernelcastError("usage", `--proposer ${text}: ${why}`);
   }
   parseModelSpecification(text);
+}
+
+/** Whether `tunables:learn` is meant, or the random order of `tunables`; throws for any other detail. */
+function learnsSpace(text: string): boolean {
+  const { detail } = parseSpecification("proposer", text, proposerKinds);
+  if (detail === "learn") return true;
+  if (detail === "") return false;
+  throw new KernelcastError("usage", `--proposer ${text}: tunables takes no detail but learn (tunables:learn)`);
 }
 
 /** Opens a language model as a proposer; the calls tell what it costs. */
@@ -54,11 +64,12 @@ export function openProposer(
 ): Proposer {
   const { kind } = parseSpecification("proposer", text, proposerKinds);
   if (kind === "tunables") {
-    if (!recording || deviceName === undefined) return tunablesProposer(task);
+    const open = learnsSpace(text) ? learningTunablesProposer : tunablesProposer;
+    if (!recording || deviceName === undefined) return open(task);
     // A recorded device answers for what it has measured, and for nothing else.
     const measured = recording.measurements(task.taskId, deviceName);
     const kernels = recording.kernels(task.taskId).map(({ kernel }) => kernel);
-    return tunablesProposer(task, { kernels: kernels.filter(({ kernelId }) => measured.has(kernelId)) });
+    return open(task, { kernels: kernels.filter(({ kernelId }) => measured.has(kernelId)) });
   }
   if (!recording)
     throw new KernelcastError(
