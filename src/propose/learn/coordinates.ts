@@ -19,7 +19,7 @@ const mostAlignment = 8;
 
 /**
  * Coordinates of points, made of what speed goes by on any GPU: parameters in doublings where they span some, how often a value
- * that need not be a power of two can be halved (alignment), the threads of a block, and how full its last warp is.
+ * that need not be a power of two can be halved (alignment), their product, the threads of a block, and how full its last warp is.
  */
 export function coordinatesOf(points: readonly PointFacts[]): Coordinates {
   const parameters = points[0]?.values.length ?? 0;
@@ -31,16 +31,33 @@ export function coordinatesOf(points: readonly PointFacts[]): Coordinates {
   }
   const threads = points.map(({ threads: known }) => known ?? 1);
   columns.push(
+    productOf(points, parameters),
     threads.map((count) => Math.log2(count)),
     threads.map((count) => count / (warp * Math.ceil(count / warp))),
   );
   return pack(columns.filter(varies), points.length);
 }
 
+/** Doublings of the product of all parameters that span some: the work of a block, where they are its shape and its tiles. */
+function productOf(points: readonly PointFacts[], parameters: number): number[] {
+  const product = points.map(() => 0);
+  for (let index = 0; index < parameters; index++) {
+    const values = points.map((point) => point.values[index] as number);
+    if (!spansDoublings(values)) continue;
+    for (const [at, value] of values.entries()) product[at] = (product[at] as number) + Math.log2(value);
+  }
+  return product;
+}
+
+function spansDoublings(values: readonly number[]): boolean {
+  const [least, most] = extremes(values);
+  return least > 0 && most / least >= 3;
+}
+
 /** Doublings for a parameter that spans more than one; as it is for switches and short ranges. */
 function scaleOf(values: readonly number[]): number[] {
+  if (spansDoublings(values)) return values.map((value) => Math.log2(value));
   const [least, most] = extremes(values);
-  if (least > 0 && most / least >= 3) return values.map((value) => Math.log2(value));
   if (least === 0 && most > 3) return values.map((value) => Math.log2(1 + value));
   return [...values];
 }

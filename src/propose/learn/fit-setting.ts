@@ -15,7 +15,7 @@ export interface SettingPrior {
   readonly noise: readonly [mean: number, width: number];
 }
 
-export const settingPrior: SettingPrior = { reach: [0.7, 0.7], variance: [0, 1], noise: [-6.9, 1.5] };
+const settingPrior: SettingPrior = { reach: [0.7, 0.7], variance: [0, 1], noise: [-6.9, 1.5] };
 
 /** Logarithms of the reaches of the coordinates, of the variance and of the noise. */
 export type LogSetting = Float64Array;
@@ -24,7 +24,7 @@ export function priorSetting(size: number, { reach, variance, noise }: SettingPr
   return Float64Array.from([...Array.from({ length: size }, () => reach[0]), variance[0], noise[0]]);
 }
 
-/** Share of the prior variance that the mean may differ by from that of the measurements. */
+/** Precision of the mean before anything is measured, when it is taken to be 0. */
 const meanPrecision = 0.1;
 /** Added to the diagonal, as a share of the variance, so that rounding leaves it positive. */
 export const jitter = 1e-6;
@@ -47,7 +47,7 @@ export function settingCost(
   const mean = likeliestMean(factor, sample.values);
   const solved = sample.values.map((value) => value - mean);
   solveLower(factor, count, solved);
-  let cost = 0;
+  let cost = 0.5 * meanPrecision * mean * mean;
   for (let at = 0; at < count; at++) {
     cost += 0.5 * (solved[at] as number) ** 2 + Math.log(factor[at * count + at] as number);
   }
@@ -149,7 +149,7 @@ function addPrior(logs: LogSetting, slope: Float64Array, prior: SettingPrior): n
   return cost;
 }
 
-export function fromLogs(logs: LogSetting, mean: number): ProcessSetting {
+function fromLogs(logs: LogSetting, mean: number): ProcessSetting {
   const size = logs.length - 2;
   return {
     weights: logs.slice(0, size).map((log) => Math.exp(-2 * log)),
