@@ -4,7 +4,7 @@ import { squaredDistance } from "./covariance.ts";
 /** Distance over which an outcome counts, beside what runtimes said of the coordinates. */
 const reach = 0.7;
 /** Added to every coordinate's weight: failures may go by one that runtimes do not go by. */
-const ownWeight = 1.5;
+const ownWeight = 4;
 /** Outcomes' worth of what is expected before any, and how much of it is ok. */
 const priorWeight = 0.3;
 const priorOk = 0.9;

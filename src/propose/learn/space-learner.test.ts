@@ -19,7 +19,7 @@ const valley = (place: number): number => {
 };
 
 function sampleOf(places: readonly number[], size = coordinates.size): Sample {
-  const own = places.flatMap((place) => [...coordinates.values.slice(place * size, (place + 1) * size)]);
+  const own = places.flatMap((place) => Array.from(coordinates.values.slice(place * size, (place + 1) * size)));
   return { size, coordinates: Float64Array.from(own), values: Float64Array.from(places, (place) => valley(place) / 3) };
 }
 
