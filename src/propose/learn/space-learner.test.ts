@@ -170,4 +170,22 @@ describe("SpaceLearner", () => {
     expect(new Set(places).size).toBe(72);
     expect(places).toHaveLength(72);
   });
+
+  it("comes near the best of a hundred thousand points, of which it considers a part at a time", () => {
+    const range = (length: number) => Array.from({ length }, (_, at) => 2 ** (at / 2));
+    const many = range(25).flatMap((x) =>
+      range(25).flatMap((y) => range(16).flatMap((z) => range(10).map((w) => ({ values: [x, y, z, w] })))),
+    );
+    const timeOf = ({ values: [x = 1, y = 1, z = 1, w = 1] }: { readonly values: readonly number[] }): number =>
+      Math.abs(Math.log2(x) - 7) + Math.abs(Math.log2(y) - 4) + (Math.log2(z) - 3) ** 2 / 4 + Math.log2(w);
+    const learner = new SpaceLearner(coordinatesOf(many), 1);
+    const tried = new Set<number>();
+    for (let step = 0; step < 60; step++) {
+      const next = learner.next((place) => tried.has(place));
+      if (!next) break;
+      tried.add(next.place);
+      learner.add({ place: next.place, log2Us: timeOf(many[next.place] as (typeof many)[number]) });
+    }
+    expect(Math.min(...learner.outcomes.map(({ log2Us }) => log2Us ?? Number.POSITIVE_INFINITY))).toBeLessThan(0.6);
+  }, 60_000);
 });

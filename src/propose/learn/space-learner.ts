@@ -1,5 +1,6 @@
 import { keyedStream } from "../../domain/index.ts";
 import { normalCdf, normalPdf } from "../../domain/statistics/index.ts";
+import { consideredPlaces, coordinatesAt } from "./considered-places.ts";
 import type { Coordinates } from "./coordinates.ts";
 import { squaredDistance, type ProcessSetting } from "./covariance.ts";
 import { fitSetting, priorSetting, type LogSetting, type Sample } from "./fit-setting.ts";
@@ -28,6 +29,9 @@ export interface NextPoint {
 }
 
 interface Learnt {
+  /** Places of the points that are considered; what follows counts these alone. */
+  readonly places: Int32Array;
+  readonly rows: ReadonlyMap<number, number>;
   readonly process: SpaceProcess;
   readonly likelyOk: LikelyOk;
   /** Mean and spread of the measured values, in which the process is told them. */
@@ -90,38 +94,41 @@ export class SpaceLearner {
   }
 
   #start(setting: ProcessSetting, centre: number, spread: number): Learnt {
-    const process = new SpaceProcess(this.#points, setting);
-    return { process, likelyOk: new LikelyOk(this.#points, setting.weights), centre, spread };
+    const runtimes = this.#runtimes();
+    const fastest = runtimes.reduce((best, other) => (other.log2Us < best.log2Us ? other : best)).place;
+    const measured = this.#outcomes.map(({ place }) => place);
+    const places = consideredPlaces(this.#points, measured, fastest, [this.#seed, measured.length]);
+    const rows = new Map(Array.from(places, (place, row) => [place, row]));
+    const points = coordinatesAt(this.#points, places);
+    const process = new SpaceProcess(points, setting);
+    return { places, rows, process, likelyOk: new LikelyOk(points, setting.weights), centre, spread };
   }
 
   #sampleOf(runtimes: readonly { place: number; log2Us: number }[], centre: number, spread: number): Sample {
-    const { size, values } = this.#points;
-    const coordinates = new Float64Array(runtimes.length * size);
-    for (const [at, { place }] of runtimes.entries()) {
-      coordinates.set(values.subarray(place * size, (place + 1) * size), at * size);
-    }
+    const places = Int32Array.from(runtimes, ({ place }) => place);
+    const { size, values: coordinates } = coordinatesAt(this.#points, places);
     return { size, coordinates, values: Float64Array.from(runtimes, ({ log2Us }) => (log2Us - centre) / spread) };
   }
 
   /** The point whose expected gain over the fastest, times its chance to work, is largest. */
   #mostExpected(
-    { process, likelyOk, centre, spread }: Learnt,
+    { places, process, likelyOk, centre, spread }: Learnt,
     taken: (place: number) => boolean,
   ): NextPoint | undefined {
     const fastest = Math.min(...this.#runtimes().map(({ log2Us }) => (log2Us - centre) / spread));
     let best: number | undefined;
     let bestGain = Number.NEGATIVE_INFINITY;
-    for (let point = 0; point < this.#points.count; point++) {
+    for (let point = 0; point < places.length; point++) {
       const width = Math.sqrt(Math.max(process.variance[point] as number, 1e-12));
       const gain = logGain(fastest - (process.mean[point] as number), width) + Math.log(likelyOk.at(point));
-      if (gain <= bestGain || taken(point)) continue;
+      if (gain <= bestGain || taken(places[point] as number)) continue;
       best = point;
       bestGain = gain;
     }
     if (best === undefined) return undefined;
     const width = Math.sqrt(Math.max(process.variance[best] as number, 1e-12));
     const log2Us = centre + spread * (process.mean[best] as number);
-    return { place: best, forecast: { log2Us, width: spread * width, pOk: likelyOk.at(best) } };
+    return { place: places[best] as number, forecast: { log2Us, width: spread * width, pOk: likelyOk.at(best) } };
   }
 
   /** Of some points drawn at random, the one farthest from all that were measured. */
@@ -151,9 +158,12 @@ export class SpaceLearner {
   }
 }
 
-function tell({ process, likelyOk, centre, spread }: Learnt, { place, log2Us }: Outcome): void {
-  likelyOk.add(place, log2Us !== null);
-  if (log2Us !== null) process.add(place, (log2Us - centre) / spread);
+/** A point that is not considered, as others may measure one, tells nothing until the setting is fitted again. */
+function tell({ rows, process, likelyOk, centre, spread }: Learnt, { place, log2Us }: Outcome): void {
+  const row = rows.get(place);
+  if (row === undefined) return;
+  likelyOk.add(row, log2Us !== null);
+  if (log2Us !== null) process.add(row, (log2Us - centre) / spread);
 }
 
 /** Those that a setting is fitted on: the faster ones, among which the search goes on, and the others at even ranks. */
