@@ -1,6 +1,6 @@
 /**
  * `npx tsx bench/kernel-tuner/ours.ts CACHE… --out traces.jsonl [--arms random,measure-all,top-k+static] [--seeds 50] [--limit 400] [--jobs 2]`:
- * kernelcast's own search over cache files of Kernel Tuner, as traces like those of `strategies.py`, which `compare.ts` judges. Runs
+ * kernelcast's own search over cache files of Kernel Tuner, as traces like those of `strategies.py`, which `npm run results:kernel-tuner` judges. Runs
  * that are in the file already are not made again.
  */
 import { appendFileSync } from "node:fs";

@@ -1,7 +1,7 @@
 """Runs Kernel Tuner's strategies over its cache files in its simulation mode and writes which configurations each tried.
 
 One line of JSON for each run: {space, strategy, seed, tried, seconds, fault?}; `tried` holds places in the cache file, in the
-order in which the configurations were first asked for. What that is worth is for `compare.ts` to say, for all arms alike.
+order in which the configurations were first asked for. What that is worth is for `npm run results:kernel-tuner` to say, for all arms alike.
 A run that is in the file already is not made again.
 """
 
