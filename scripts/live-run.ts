@@ -5,6 +5,7 @@ import { createPolicy, type PolicyName } from "../src/decide/policies.ts";
 import { sha256Hex, type StoredEvent } from "../src/domain/index.ts";
 import type { SearchConfig } from "../src/search/events.ts";
 import { replayRun } from "../src/search/replay.ts";
+import type { SearchState } from "../src/search/state.ts";
 import { summarise, type SearchSummary } from "../src/search/summary.ts";
 import { createMemoryRunStore } from "../src/store/memory-run-store.ts";
 
@@ -21,6 +22,9 @@ export interface Receipt {
 /** An exported run (scripts/export-run.ts) whose log was replayed and whose receipts were matched with it. */
 export interface LiveRun {
   readonly summary: SearchSummary;
+  /** At its end. */
+  readonly state: SearchState;
+  readonly events: readonly StoredEvent[];
   readonly receipts: readonly Receipt[];
 }
 
@@ -38,7 +42,8 @@ export function readLiveRun(folder: string): LiveRun {
   store.append(first.runId, events);
   const replayed = replayRun(store, first.runId, createPolicy(config.policy as PolicyName));
   if (!replayed) throw new Error(`${folder}: its log has no run`);
-  return { summary: summarise(first.runId, replayed.state), receipts: matchReceipts(folder, events) };
+  const { state } = replayed;
+  return { summary: summarise(first.runId, state), state, events, receipts: matchReceipts(folder, events) };
 }
 
 /** Version of the events that an exported run's log holds. */

@@ -52,7 +52,10 @@ export const forecastCommand: Command<CliContext> = buildCommand<ForecastFlags, 
         default: false,
         withNegated: false,
       },
-      launches: { ...optionalText, brief: "YAML file with launches of candidates that have no NAME.launches.yaml" },
+      launches: {
+        ...optionalText,
+        brief: "YAML file with launches of candidates that have none beside them (NAME.yaml)",
+      },
       compileOption: { ...repeatedText, brief: "A compile option, as -DBLOCK=128, instead of the seed's" },
       save: { ...optionalText, brief: "File to keep the forecasts in, for --forecaster recorded:FILE" },
       workspace: {

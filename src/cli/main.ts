@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { fileFault } from "../domain/index.ts";
 import { runCli } from "./app.ts";
 import type { CliContext, CliProcess } from "./context.ts";
@@ -9,6 +10,8 @@ const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export async function main(inputs: readonly string[]): Promise<void> {
   const streams = watchStreams();
   const controller = new AbortController();
+  // Many calls and measurements wait on the one signal at once; that is no leak to warn of.
+  setMaxListeners(0, controller.signal);
   const stop = interrupt(controller);
   for (const signal of stopSignals) process.on(signal, stop);
   try {

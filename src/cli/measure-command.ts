@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileFault, integerDefines, KernelcastError, makeKernel, sha256Hex, type Task } from "../domain/index.ts";
+import { readOwnLaunches } from "../formats/own-launches.ts";
 import { readLaunches } from "../formats/read-launches.ts";
 import { readText } from "../formats/read-text.ts";
 import { openDevice } from "../serve/open-device.ts";
@@ -59,15 +60,15 @@ async function readKernels(
   files: readonly string[],
 ): Promise<NamedKernel[]> {
   const { seedKernel, workload } = task;
-  const launches =
-    flags.launches === undefined ? seedKernel.launches : await readLaunches(flags.launches, context.process.cwd());
+  const from = context.process.cwd();
+  const listed = flags.launches === undefined ? undefined : await readLaunches(flags.launches, from);
   const compileOptions = flags.compileOption.length > 0 ? flags.compileOption : seedKernel.compileOptions;
   const names = { ...integerDefines(compileOptions), ...workload.sizes };
-  const sources = await Promise.all(
-    files.map((file) => readText(file, { what: "kernel", from: context.process.cwd() })),
+  return Promise.all(
+    files.map(async (file) => {
+      const source = await readText(file, { what: "kernel", from });
+      const launches = listed ?? (await readOwnLaunches(file, from)) ?? seedKernel.launches;
+      return { file, kernel: makeKernel({ source, launches, compileOptions }, names) };
+    }),
   );
-  return files.map((file, index) => ({
-    file,
-    kernel: makeKernel({ source: sources[index] ?? "", launches, compileOptions }, names),
-  }));
 }

@@ -18,7 +18,11 @@ export const measureCommand: Command<CliContext> = buildCommand<MeasureFlags, st
     },
     flags: {
       device: { kind: "parsed", parse: text, brief: "local[:INDEX], ssh:HOST or command:LAUNCHER", default: "local" },
-      launches: { ...optionalText, brief: "YAML file with a list of launches (default: those of the seed)" },
+      launches: {
+        ...optionalText,
+        brief:
+          "YAML file with a list of launches for all files (default: NAME.yaml beside NAME.cu, else those of the seed)",
+      },
       compileOption: {
         kind: "parsed",
         parse: text,

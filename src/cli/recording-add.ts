@@ -56,6 +56,6 @@ export const addCommand: Command<CliContext> = buildCommand<AddFlags, [string], 
   docs: {
     brief: "Measure kernels of a task and add them to a recording",
     fullDescription:
-      "Measures the seed and your kernels in two passes, each in a worker process and an order of its own, and writes them into a new recording or adds them to one. Answers are kept as they come: after Ctrl-C the same command goes on. A folder of kernels may hold NAME.launches.yaml beside NAME.cu, and parents.jsonl with lines {file, parent}.\n\nExample: kernelcast recording add mine --task tasks/softmax-f32 --kernels my-kernels --device ssh:box",
+      "Measures the seed and your kernels in two passes, each in a worker process and an order of its own, and writes them into a new recording or adds them to one. Answers are kept as they come: after Ctrl-C the same command goes on. A folder of kernels may hold NAME.yaml, a list of launches, beside NAME.cu, and parents.jsonl with lines {file, parent}.\n\nExample: kernelcast recording add mine --task tasks/softmax-f32 --kernels my-kernels --device ssh:box",
   },
 });

@@ -1,17 +1,17 @@
 import { KernelcastError } from "../domain/index.ts";
-import { parseLaunch } from "../formats/parse-launch.ts";
-import { readLaunches } from "../formats/read-launches.ts";
-import { readText } from "../formats/read-text.ts";
 import { isSettled, type SubmissionDocument } from "../serve/submit/submission-document.ts";
-import { submit, type SubmittedKernel } from "../serve/submit/submit.ts";
+import { submit } from "../serve/submit/submit.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
+import { readSubmitted } from "./read-submitted.ts";
 
 export interface SubmitFlags {
   readonly idea?: string;
+  readonly ideas?: string;
   readonly parent?: string;
   readonly launch: readonly string[];
   readonly launches?: string;
   readonly compileOption: readonly string[];
+  readonly partial: boolean;
   readonly wait: boolean;
   readonly timeout?: number;
   readonly done: boolean;
@@ -26,8 +26,9 @@ export async function submitKernels(this: CliContext, flags: SubmitFlags, ...wor
   const result = await submit({
     workspace: flags.workspace,
     runId,
-    kernels: await Promise.all(files.map((file) => readKernel(flags, file, this.process.cwd()))),
+    kernels: await readSubmitted(files, { ...flags, from: this.process.cwd() }),
     last: flags.done,
+    partial: flags.partial,
     wait: flags.wait,
     timeoutSeconds: flags.timeout,
     signal: this.signal,
@@ -37,14 +38,18 @@ export async function submitKernels(this: CliContext, flags: SubmitFlags, ...wor
   });
   if (flags.json) printJson(this, result);
   else for (const candidate of result.candidates) printLine(this, describe(candidate));
+  for (const { name, error } of result.refused ?? []) note(this, `${name} was refused: ${error}`);
   if (flags.done && !flags.json) printLine(this, `run ${runId} ends when it has dealt with what it was handed`);
   const unanswered = result.candidates.some(
     (one) => one.status === "not-considered" || (flags.wait && !isSettled(one)),
   );
-  if (unanswered) this.process.exitCode = 1;
+  if (unanswered || (result.refused?.length ?? 0) > 0) this.process.exitCode = 1;
 }
 
-function checkFlags({ done, launch, launches, timeout, wait }: SubmitFlags, files: readonly string[]): void {
+function checkFlags(
+  { done, idea, ideas, launch, launches, parent, timeout, wait }: SubmitFlags,
+  files: readonly string[],
+): void {
   const fault =
     files.length === 0 && !done
       ? "name at least one CUDA source after the run, or give --done"
@@ -52,25 +57,10 @@ function checkFlags({ done, launch, launches, timeout, wait }: SubmitFlags, file
         ? "--launch and --launches are two ways to say the same; give one of them"
         : timeout !== undefined && !wait
           ? "--timeout limits --wait; give both"
-          : undefined;
+          : ideas !== undefined && (idea !== undefined || parent !== undefined)
+            ? "--ideas tells the idea and the parent of each file; leave --idea and --parent out"
+            : undefined;
   if (fault !== undefined) throw new KernelcastError("usage", fault);
-}
-
-async function readKernel(flags: SubmitFlags, file: string, from: string): Promise<SubmittedKernel> {
-  const source = await readText(file, { what: "kernel", from });
-  const listed = flags.launches === undefined ? undefined : await readLaunches(flags.launches, from);
-  const spelt: SubmittedKernel["launches"] = (task) => {
-    const argumentNames = task.workload.args.map(({ name }) => name);
-    return flags.launch.map((launch) => parseLaunch(launch, { source, argumentNames }));
-  };
-  return {
-    name: file,
-    source,
-    launches: flags.launch.length > 0 ? spelt : listed,
-    compileOptions: flags.compileOption.length > 0 ? flags.compileOption : undefined,
-    idea: flags.idea,
-    parentId: flags.parent,
-  };
 }
 
 /** One line of what became of a kernel. */

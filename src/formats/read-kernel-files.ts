@@ -1,16 +1,13 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileFault, KernelcastError } from "../domain/index.ts";
 import { buildKernel, defaultLaunches, type KernelDraft, type ReadKernelsOptions } from "./kernel-draft.ts";
-import { readLaunches } from "./read-launches.ts";
+import { readOwnLaunches } from "./own-launches.ts";
 import { readText } from "./read-text.ts";
 
-const launchesSuffix = ".launches.yaml";
-
-/** The kernel of a `.cu` file, by the file's name; its launches are in `NAME.launches.yaml` where there is such a file. */
+/** The kernel of a `.cu` file, by the file's name; its own launches stand beside it. */
 export async function readKernelFile(path: string, options: ReadKernelsOptions): Promise<KernelDraft> {
-  const own = `${path.replace(/\.cu$/, "")}${launchesSuffix}`;
-  const launches = existsSync(own) ? await readLaunches(own) : defaultLaunches(options);
+  const launches = (await readOwnLaunches(path)) ?? defaultLaunches(options);
   const source = await readText(path, { what: "kernel" });
   return { name: basename(path), place: path, kernel: buildKernel(path, source, launches, options) };
 }

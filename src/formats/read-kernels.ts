@@ -2,13 +2,13 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { KernelcastError, suggestion, type RecordedKernel } from "../domain/index.ts";
 import type { KernelDraft, ReadKernelsOptions } from "./kernel-draft.ts";
+import { readFamilies } from "./read-families.ts";
 import { readKernelFolder } from "./read-kernel-files.ts";
 import { readKernelTable } from "./read-kernel-table.ts";
-import { readTable } from "./table-files.ts";
 
 /**
  * The kernels of a task that people made, after its seed kernel: of a folder each `NAME.cu` with its launches in
- * `NAME.launches.yaml` and its parents in `parents.jsonl`, where there are such; or of a table of the form of a recording's
+ * `NAME.launches.yaml` (or `NAME.yaml`) and its parents in `parents.jsonl`, where there are such; or of a table of the form of a recording's
  * `kernels`. Ids are computed; a kernel whose parent is not told descends from the seed kernel. Throws one line that names the
  * file and the fault.
  */
@@ -67,33 +67,9 @@ function parentOf(
 
 async function readFolder(folder: string, options: ReadKernelsOptions): Promise<KernelDraft[]> {
   const drafts = await readKernelFolder(folder, options);
-  const parents = await readParents(
-    join(folder, "parents.jsonl"),
-    drafts.map(({ name }) => name),
-  );
-  return drafts.map((draft) => ({ ...draft, ...parents.get(draft.name) }));
-}
-
-type Family = Pick<KernelDraft, "parent" | "idea" | "templateId">;
-
-/** Lines `{file, parent, idea?, template_id?}`; a parent is a file's name, `seed`, the id of a kernel, or null for a root. */
-async function readParents(path: string, files: readonly string[]): Promise<Map<string, Family>> {
-  const families = new Map<string, Family>();
-  if (!existsSync(path)) return families;
-  for (const { row, place } of await readTable([path], { required: ["file"] })) {
-    const file = String(row["file"]);
-    if (!files.includes(file)) {
-      throw new KernelcastError("recording", `${place}: there is no file "${file}"${suggestion(file, files)}`);
-    }
-    families.set(file, {
-      parent: textOrNull(row["parent"]),
-      idea: textOrNull(row["idea"]) ?? undefined,
-      templateId: textOrNull(row["template_id"]) ?? undefined,
-    });
-  }
-  return families;
-}
-
-function textOrNull(value: unknown): string | null | undefined {
-  return value === null || value === "" ? null : typeof value === "string" ? value : undefined;
+  const path = join(folder, "parents.jsonl");
+  if (!existsSync(path)) return drafts;
+  const names = drafts.map(({ name }) => name);
+  const families = await readFamilies(path, names);
+  return drafts.map((draft) => ({ ...draft, ...families.get(draft.name) }));
 }

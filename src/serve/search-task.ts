@@ -30,6 +30,7 @@ import { isExternal, openExternal } from "./open-external.ts";
 import { chargeEarlier, countedByCalls, namesModel, openModelSession, type ModelSession } from "./language-models.ts";
 import { checkProposer, defaultProposer, openModelProposer, openProposer, writesKernels } from "./open-proposer.ts";
 import { openTask, requireTask, taskIdOf } from "./open-task.ts";
+import { stopWhenSilent } from "./stop-when-silent.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
 /** What a user asks of a search; the same for the command line, the library and, later, the server. */
@@ -195,7 +196,7 @@ async function forecasterOf(text: string, request: OpenRequest): Promise<Forecas
   const { forecasterTimeout: limitSeconds, signal, models, env } = request;
   const options = { limitSeconds, signal, models: models?.models, ...(env ? { env } : {}) };
   const forecaster = await openForecaster(text, options);
-  return namesModel(text) ? countedByCalls(forecaster) : forecaster;
+  return namesModel(text) ? stopWhenSilent(countedByCalls(forecaster)) : forecaster;
 }
 
 async function runOn(

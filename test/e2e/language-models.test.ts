@@ -260,7 +260,10 @@ describe("budgets of language models", () => {
     expect(missing).toBe(0);
     expect(cost.usd).toBeGreaterThan(0);
     const asked = server.requests.length;
-    expect((await runCli(judged)).code).toBe(0);
+    const page = scratch.next();
+    expect((await runCli([...judged, "--gpu-usd-per-hour", "2", "--out", page])).code).toBe(0);
+    const written = readFileSync(join(page, "evaluate.html"), "utf8");
+    expect(written).toMatch(/id="worth"[^]*tokens and [\d.e-]+ USD, kept answers included[^]*USD a forecast/);
     expect(server.requests.length).toBe(asked);
     const poor = await runCli([...judged, "--seed", "2", "--tokens", "500"]);
     expect(poor.stderr).toMatch(/answers of .* at fault: budget/);
@@ -381,6 +384,8 @@ describe("what goes wrong at a language model", () => {
     expect(faultLines(unknown)).toEqual([expect.stringMatching(/two/)]);
   });
 
+  const sevenfold = (request: FakeChatRequest): string =>
+    JSON.stringify({ kernel: labelsOf(request)[0], p_ok: 0.9, bins: { F: 3, G: 3, H: 1 } });
   const answers: readonly (readonly [string, (request: FakeChatRequest) => FakeChatAnswer, RegExp])[] = [
     ["refusal", () => ({ text: "", refusal: "I will not forecast this" }), /refused \d+/],
     ["half a JSON", (request) => answerForecasts(request).slice(0, 60), /(unreadable|missing) \d+/],
@@ -390,17 +395,41 @@ describe("what goes wrong at a language model", () => {
       /order \d+/,
     ],
     ["probabilities of 7", (request) => answerForecasts(request, (entry) => ({ ...entry, p_ok: 7 })), /range \d+/],
+    ["bins whose probabilities sum to 7", sevenfold, /sum \d+/],
     ["an answer cut off", (request) => ({ text: answerForecasts(request), cutAfter: 50 }), /cut \d+/],
     ["nonsense", () => ({ nonsense: "<html>busy</html>" }), /other \d+/],
   ];
 
   it.each(answers)("is counted in the result and in the report: %s", async (_what, answer, counted) => {
     const server = await start({ answer });
-    const { code, document } = await searchWith(forecaster(server.specification()));
+    const form = answer === sevenfold ? "?form=bins" : "";
+    const { code, document } = await searchWith(forecaster(`${server.specification()}${form}`));
     expect(code).toBe(0);
     const counts = Object.entries({ ...document.answer_faults, ...document.forecast_failures });
     expect(counts.map(([name, count]) => `${name} ${count}`).join(", ")).toMatch(counted);
     expect(readFileSync(document.report, "utf8")).toMatch(counted);
+  });
+
+  it.each<[string, FakeChatAnswer, RegExp]>([
+    [
+      "refuses",
+      { text: "", refusal: "I will not forecast this" },
+      /no forecast of any of the last \d+ kernels \(refused \d+\)/,
+    ],
+    ["talks nonsense", { nonsense: "<html>busy</html>" }, /no forecast of any of the last \d+ kernels \(other \d+\)/],
+  ])("ends a search with one line when the forecaster %s each time", async (_what, answer, line) => {
+    const server = await start({ answer: () => answer });
+    const { code, stdout, ...rest } = await searchWith([
+      "--forecaster",
+      server.specification(),
+      "--workspace",
+      scratch.next(),
+      "--measurements",
+      "40",
+    ]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(faultLines({ code, stdout, ...rest })).toEqual([expect.stringMatching(line)]);
+    expect(server.requests.length).toBeLessThan(40);
   });
 
   it("halves a list that is too long for the context", async () => {

@@ -15,7 +15,8 @@ import { loadRecording } from "../../src/formats/load-recording.ts";
 import { submit } from "../../src/serve/submit/submit.ts";
 import type { SearchInput } from "../../src/search/events.ts";
 import { openRunStore } from "../../src/store/sqlite-run-store.ts";
-import { fixtures, hasWorkerPython, runCli, scratchFolder, startCli, type CliResult, type CliRun } from "./run-cli.ts";
+import { fixtures, hasWorkerPython, runCli, scratchFolder } from "./run-cli.ts";
+import { parseAnswer as parse, submitTo, waitingSearchOf, type Waiting } from "./waiting-search.ts";
 
 const scratch = scratchFolder("submit");
 afterAll(() => scratch.remove());
@@ -69,41 +70,8 @@ function handInSpelt(recorded: RecordedKernel): string[] {
   return [file, ...spelt.flat(), ...options];
 }
 
-interface Waiting extends CliRun {
-  readonly workspace: string;
-}
-
-const settings = "--forecaster static --run mine --json".split(" ");
-
-/** Starts a search that waits, and returns when it does. */
-async function waitingSearchOf(name: string, workspace: string, ...more: string[]): Promise<Waiting> {
-  const proposer = more.includes("--proposer") ? [] : ["--proposer", "external"];
-  const run = startCli(["search", name, ...settings, ...proposer, "--workspace", workspace, ...more]);
-  let stderr = "";
-  run.child.stderr?.on("data", (text) => (stderr += String(text)));
-  let ended = false;
-  void run.result.then(() => (ended = true));
-  while (!ended && !stderr.includes("run mine waits for candidates: kernelcast submit mine"))
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  if (ended) throw new Error(`the search did not wait: ${stderr}`);
-  return { ...run, workspace };
-}
-
 const waitingSearch = (workspace: string, ...more: string[]): Promise<Waiting> =>
   waitingSearchOf("softmax-f32", workspace, ...more);
-
-const submitTo = (workspace: string, ...more: string[]): Promise<CliResult> =>
-  runCli(["submit", "mine", "--workspace", workspace, "--json", ...more]);
-
-interface Answer {
-  readonly candidates: readonly {
-    readonly submission: number;
-    readonly kernel_id: string;
-    readonly status: string;
-    readonly measurement?: { readonly runtime_us: number };
-  }[];
-}
-const parse = ({ stdout }: CliResult): Answer => JSON.parse(stdout) as Answer;
 
 /** Numbers of the submissions that a run took, in the order taken. */
 function taken(workspace: string): (number | undefined)[] {

@@ -1,7 +1,9 @@
+import { worthDocument, worthText } from "../../decide/worth.ts";
 import type { Evaluation } from "../../evaluate/evaluate-forecasters.ts";
 import { evaluationNotes, kernelsPerSecond, type EvaluationResult } from "../../evaluate/evaluation-document.ts";
 import { scoreNames } from "../../evaluate/score-task.ts";
 import type { MeanScore } from "../../evaluate/score-tasks.ts";
+import { forecastCosts, worthOfForecaster } from "../../evaluate/worth-of-forecaster.ts";
 import { html, raw, type Html } from "../html.ts";
 import { standaloneSvg } from "../recording/draw.ts";
 import { paletteStyles } from "../recording/palette.ts";
@@ -99,10 +101,32 @@ function renderPage({ evaluations, setting }: EvaluationResult, sections: readon
           <div class="wide">${scoreTable(evaluations)}</div>
           <p class="caption">Means over tasks with the 95 % interval of a bootstrap over tasks.</p>
         </section>
-        ${sections.map(renderSection)} ${asked.map(taskSection)}
+        ${worthSection(asked, setting.gpu_usd_per_hour)} ${sections.map(renderSection)} ${asked.map(taskSection)}
       </body>
     </html> `;
   return page.markup;
+}
+
+/** Whether those that cost money or tokens are worth asking; nothing where none did. */
+function worthSection(asked: readonly Evaluation[], gpuUsdPerHour: number | undefined): Html {
+  const costly = asked.flatMap((one) => {
+    const { tokens, usd } = forecastCosts(one);
+    return tokens > 0 || usd > 0 ? [{ ...one, tokens, usd }] : [];
+  });
+  if (costly.length === 0) return html``;
+  const lines = costly.map((one) => {
+    const worth = worthText(worthDocument(worthOfForecaster(one), gpuUsdPerHour), gpuUsdPerHour);
+    const cost = `${one.tokens} tokens${one.usd > 0 ? ` and ${Number(one.usd.toPrecision(3))} USD` : ""}`;
+    return html`<p>${one.label}: ${cost}, kept answers included. ${worth}.</p>`;
+  });
+  return html`<section id="worth">
+    <h2>Worth it?</h2>
+    ${lines}
+    <p class="caption">
+      By list prices. Measurements spared: until a kernel within 5 % of its task's fastest is found, the mean over all
+      orders less the place in the forecasts' order. Device time alone is counted.
+    </p>
+  </section>`;
 }
 
 function renderSection({ id, title, caption, svg }: Section): Html {
