@@ -26,6 +26,8 @@ const { values, positionals } = parseArgs({
     "only-report": { type: "boolean", default: false },
   },
 });
+/** The kernel on whose spaces the constants of `tunables:learn` were chosen: decision 15. */
+const chosenOn = "convolution_milo";
 if (positionals.length === 0) throw new Error("give cache files of Kernel Tuner, or a folder of them");
 const files = positionals.flatMap(cacheFiles);
 const { seeds, jobs, workspace, out } = values;
@@ -39,9 +41,15 @@ if (!values["only-report"]) {
   start(process.execPath, [...process.execArgv, ...searches]);
 }
 const spaces = await Promise.all(files.map((file) => readBenchSpace(file)));
-const comparison = compareArms(spaces, [...readTraces(theirs), ...readTraces(ours)]);
-writeFileSync(`${out}.json`, `${JSON.stringify(comparison, null, 1)}\n`);
-writeFileSync(`${out}.md`, kernelTunerPage(comparison));
+const traces = [...readTraces(theirs), ...readTraces(ours)];
+const comparison = compareArms(spaces, traces);
+const heldOut = spaces.filter(({ name }) => !name.startsWith(`${chosenOn}/`));
+const { best } = compareArms(heldOut, traces);
+writeFileSync(
+  `${out}.json`,
+  `${JSON.stringify({ ...comparison, held_out: { spaces: heldOut.length, best } }, null, 1)}\n`,
+);
+writeFileSync(`${out}.md`, kernelTunerPage(comparison, { chosenOn, spaces: heldOut.length, best }));
 console.error(`wrote ${out}.json and ${out}.md`);
 
 /** The cache files below a folder; those in the T4 format are the same measurements again. */

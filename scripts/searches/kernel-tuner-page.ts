@@ -5,18 +5,26 @@ const shares = ["10%", "5%", "1%"] as const;
 /** Arms told of by space: of each side. */
 const toldBySpace = 6;
 
+/** The spaces of kernels on which nothing was chosen. */
+export interface HeldOut {
+  readonly chosenOn: string;
+  readonly spaces: number;
+  readonly best: Comparison["best"];
+}
+
 /** Both sides' searches over Kernel Tuner's spaces, as Markdown. */
-export function kernelTunerPage(comparison: Comparison): string {
+export function kernelTunerPage(comparison: Comparison, heldOut: HeldOut): string {
   const { arms, spaces, limit } = comparison;
   const ranked = Object.entries(arms).toSorted(([, a], [, b]) => needed(a) - needed(b));
   const told = [...ofSide(ranked, "kernelcast"), ...ofSide(ranked, "kernel-tuner")];
   return (
     [
       "# Kernel Tuner's strategies and kernelcast, on spaces measured by others",
-      headline(comparison),
+      headline(comparison.best),
       `Cache files of the [FAIR benchmark hub](https://github.com/AutoTuningAssociation/benchmark_hub) (MIT): ${Object.keys(spaces).length} spaces, Kernel Tuner ${comparison.kernel_tuner ?? "–"} with its defaults, at most ${limit} measurements a run. Rules, and what each side sees: [bench/kernel-tuner](../../bench/kernel-tuner/README.md). Made by:`,
       "```sh\npython3 -m venv /tmp/tuner && /tmp/tuner/bin/pip install -r bench/kernel-tuner/requirements.txt\nnpm run results:kernel-tuner -- hub --python /tmp/tuner/bin/python\n```",
-      "`learn/measure-all` is `kernelcast search --proposer tunables:learn --policy measure-all`. It saw no measurement of these kernels from any GPU. Its few constants were chosen on the spaces of `convolution_milo`; those of `dedispersion_milo` were held out: no run on them came before its constants stood.",
+      `\`learn/measure-all\` is \`kernelcast search --proposer tunables:learn --policy measure-all\`. It saw no measurement of these kernels from any GPU. Its few constants were chosen on the spaces of \`${heldOut.chosenOn}\` ([decision 15](../decisions/0015-learning-a-space.md)). On the other ${heldOut.spaces} alone, on which no run was made before they stood:`,
+      headline(heldOut.best),
       "## Measurements and seconds to within a share of the optimum",
       "Means restricted to the limit, geometric over the spaces, with 95 % intervals by drawing runs anew; seconds of compiling, checking and timing as the files have them.",
       markdownTable(
@@ -42,7 +50,7 @@ export function kernelTunerPage(comparison: Comparison): string {
   );
 }
 
-function headline({ best }: Comparison): string {
+function headline(best: Comparison["best"]): string {
   const lines = shares.flatMap((share) => {
     const pair = best[share];
     if (!pair) return [];
@@ -51,7 +59,7 @@ function headline({ best }: Comparison): string {
       `- to within ${share}: Kernel Tuner's best single strategy, \`${pair.kernel_tuner}\`, needs ${more} as \`${pair.kernelcast}\``,
     ];
   });
-  return lines.join("\n");
+  return lines.length > 0 ? lines.join("\n") : "- no arm of either side ran on all of them";
 }
 
 function needed({ over_spaces: over }: ArmResult): number {

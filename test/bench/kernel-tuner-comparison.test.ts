@@ -47,7 +47,7 @@ describe("the comparison of arms", () => {
   });
 
   it("is written with every arm, the headline and the faults", () => {
-    const page = kernelTunerPage(comparison);
+    const page = kernelTunerPage(comparison, { chosenOn: "other", spaces: 1, best: comparison.best });
     expect(page).toContain("`quick`, needs 2 (1.5 to 3) times as many measurements");
     expect(page).toMatch(/\| `slow` \| kernel-tuner \| 4 \(4 to 4\) \|/);
     expect(page).toContain("- `broken` did not run: TypeError: no");
