@@ -2,7 +2,7 @@
  * `npm run results:kernel-tuner -- PATH… [--python python3] [--seeds 50] [--arms random,learn/measure-all] [--strategies a,b] [--jobs 2]`:
  * searches Kernel Tuner's cache files (PATH: files, or a folder with a folder for each kernel) by its strategies and by kernelcast, and writes
  * docs/results/kernel-tuner.json and .md. `--python` has bench/kernel-tuner/requirements.txt installed. Finished runs are
- * kept in .kernelcast/kernel-tuner: a bench that was stopped goes on. With `--only-report` nothing is run.
+ * kept in .kernelcast/kernel-tuner: a bench that was stopped goes on. With `--only-report` nothing is run; `--note` is a line for the page.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
@@ -24,6 +24,7 @@ const { values, positionals } = parseArgs({
     workspace: { type: "string", default: ".kernelcast/kernel-tuner" },
     out: { type: "string", default: "docs/results/kernel-tuner" },
     "only-report": { type: "boolean", default: false },
+    note: { type: "string" },
   },
 });
 /** The kernel on whose spaces the constants of `tunables:learn` were chosen: decision 15. */
@@ -49,7 +50,7 @@ writeFileSync(
   `${out}.json`,
   `${JSON.stringify({ ...comparison, held_out: { spaces: heldOut.length, best } }, null, 1)}\n`,
 );
-writeFileSync(`${out}.md`, kernelTunerPage(comparison, { chosenOn, spaces: heldOut.length, best }));
+writeFileSync(`${out}.md`, kernelTunerPage(comparison, { chosenOn, spaces: heldOut.length, best }, values.note));
 console.error(`wrote ${out}.json and ${out}.md`);
 
 /** The cache files below a folder; those in the T4 format are the same measurements again. */

@@ -13,7 +13,7 @@ export interface HeldOut {
 }
 
 /** Both sides' searches over Kernel Tuner's spaces, as Markdown. */
-export function kernelTunerPage(comparison: Comparison, heldOut: HeldOut): string {
+export function kernelTunerPage(comparison: Comparison, heldOut: HeldOut, note = ""): string {
   const { arms, spaces, limit } = comparison;
   const ranked = Object.entries(arms).toSorted(([, a], [, b]) => needed(a) - needed(b));
   const told = [...ofSide(ranked, "kernelcast"), ...ofSide(ranked, "kernel-tuner")];
@@ -32,6 +32,7 @@ export function kernelTunerPage(comparison: Comparison, heldOut: HeldOut): strin
         ranked.map(([name, arm]) => armRow(name, arm)),
       ),
       faults(ranked),
+      ...(note === "" ? [] : [note]),
       "## By space: measurements to within 5 %",
       markdownTable(
         ["space", "configurations", "failing", "within 5 %", ...told.map(([name]) => name)],
