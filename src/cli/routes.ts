@@ -4,7 +4,9 @@ import type { CliContext } from "./context.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import { exportRoutes } from "./export.ts";
 import { forecastCommand } from "./forecast.ts";
+import { importRoutes } from "./import.ts";
 import { initCommand } from "./init.ts";
 import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
@@ -21,6 +23,8 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   evaluate: evaluateCommand,
   bench: benchRoutes,
   recording: recordingRoutes,
+  import: importRoutes,
+  export: exportRoutes,
   doctor: doctorCommand,
   demo: demoCommand,
 };

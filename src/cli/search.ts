@@ -36,7 +36,7 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
       proposer: {
         ...optionalText,
         brief:
-          "recorded, tunables, external[:BATCH], or a language model as in --forecaster, without options; by default the recording's kernels, else the task's tunables",
+          "recorded, tunables, tunables:learn, external[:BATCH], or a language model as in --forecaster, without options; by default the recording's kernels, else the task's tunables",
       },
       proposerRecording: { ...optionalText, brief: "Recording to propose from on a live device" },
       idleTimeout: {

@@ -55,8 +55,17 @@ function located(expression: string, evaluate: () => number): number {
   }
 }
 
+/** Expressions of a space are evaluated at each of its points. */
+const parsed = new Map<string, jsep.Expression>();
+const mostParsed = 1000;
+
 function parse(expression: string): jsep.Expression {
-  return jsep(expression);
+  const known = parsed.get(expression);
+  if (known) return known;
+  const tree = jsep(expression);
+  if (parsed.size >= mostParsed) parsed.clear();
+  parsed.set(expression, tree);
+  return tree;
 }
 
 function visit(node: jsep.Expression, names: Names): number {

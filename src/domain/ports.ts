@@ -120,6 +120,8 @@ export interface ProposeContext {
   readonly device?: DeviceInfo;
   /** Earlier proposals and what became of them, chosen by the search, oldest first. */
   readonly history?: readonly PastProposal[];
+  /** For a proposer that is told of the whole run: kernels proposed earlier of which nothing is known yet. */
+  readonly underWay?: readonly Kernel[];
   /** Proposals that are sent back for being other kernels over again: as many new ones are wanted in their place. */
   readonly duplicates?: readonly DuplicateProposal[];
   /** What is left of the run's time, for a proposer that waits. */

@@ -132,7 +132,7 @@ export const taskRowSchema = z.object({
   family: z.string().nullish(),
   description: z.string().nullish(),
   sizes: structured(sizes).nullish(),
-  args: structured(z.array(argument).min(1)),
+  args: structured(z.array(argument)),
   boundary_workloads: structured(z.array(workload)).nullish(),
   flops: expression,
   bytes_min: expression,

@@ -176,7 +176,7 @@ export function parseLine(line: string, place: string): Row {
 }
 
 /** Python writes NaN and infinities as words that JSON does not know; they say that there is no value. */
-function parseJson(line: string): unknown {
+export function parseJson(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch (cause) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Anchor, Task } from "../domain/index.ts";
 import { syntheticTask } from "../testing/synthetic.ts";
-import { enumeratePoints, tunablesProposer } from "./tunables-proposer.ts";
+import { enumeratePoints } from "./tunable-space.ts";
+import { tunablesProposer } from "./tunables-proposer.ts";
 
 const space = {
   parameters: { BLOCK: [64, 128, 256], ITEMS: [1, 2, 4] },
@@ -55,6 +56,18 @@ describe("tunablesProposer", () => {
     const point = candidates.find(({ idea }) => idea === "-DBLOCK=128 -DITEMS=2");
     expect(point?.kernel.compileOptions).toEqual(["--use_fast_math", "-DBLOCK=128", "-DITEMS=2"]);
     expect(point?.kernel.launches[0]).toMatchObject({ grid: [4, 1, 1], block: [128, 1, 1] });
+  });
+
+  it("proposes of the kernels that there are those that are points of the space", async () => {
+    const { candidates } = await ask(0, 100);
+    const [first, second] = candidates.map(({ kernel }) => kernel);
+    if (!first || !second) throw new Error("nothing was proposed");
+    const foreign = { ...second, kernelId: "foreign", source: "another" };
+    const elsewhere = { ...second, kernelId: "elsewhere", compileOptions: ["-DBLOCK=64"] };
+    const proposer = tunablesProposer(task, { kernels: [task.seedKernel, foreign, elsewhere, first] });
+    const known = await proposer.propose({ task, parent: seedParent, firstIndex: 0, count: 100, seed: 1 });
+    expect(known.candidates.map(({ kernel }) => kernel)).toEqual([first]);
+    expect(() => tunablesProposer(task, { kernels: [foreign] })).toThrow(/no kernel of the recording/);
   });
 
   it("refuses a task without tunables, an empty space and one too large", () => {

@@ -1,21 +1,12 @@
+import { keyedStream, type Proposer, type Task } from "../domain/index.ts";
 import {
-  bindLaunch,
-  evaluateExpression,
-  keyedUniform,
-  makeKernel,
-  KernelcastError,
-  type Candidate,
-  type Kernel,
-  type Proposer,
-  type Task,
-  type TunableSpace,
-} from "../domain/index.ts";
-
-/** Values of a space's parameters by name. */
-export type TunablePoint = Readonly<Record<string, number>>;
-
-/** Largest space that is enumerated; a larger one is refused with advice, since its order would not fit in memory. */
-const largestSpace = 200_000;
+  pointOf,
+  toCandidate,
+  tunableChoices,
+  type Choice,
+  type TunablePoint,
+  type TunablesProposerOptions,
+} from "./tunable-space.ts";
 
 /**
  * Proposes points of a task's parameter space. The k-th proposal of a parent is the k-th of all valid points in a keyed
@@ -23,26 +14,18 @@ const largestSpace = 200_000;
  * replacement by exponential keys, Efraimidis and Spirakis 2006). Throws `KernelcastError("task", …)` for a task without
  * tunables, or whose space is too large or empty.
  */
-export function tunablesProposer(task: Task): Proposer {
-  const { tunables } = task;
-  if (!tunables) {
-    throw new KernelcastError(
-      "task",
-      `task ${task.taskId} declares no tunables; add them to task.yaml or use another --proposer`,
-    );
-  }
-  const points = enumeratePoints(task.taskId, tunables, task.workload.sizes);
-  const orders = new Map<string, readonly TunablePoint[]>();
+export function tunablesProposer(task: Task, options: TunablesProposerOptions = {}): Proposer {
+  const known = tunableChoices(task, options);
+  const orders = new Map<string, readonly Choice[]>();
   return {
     name: "tunables",
-    propose({ parent, firstIndex, count, seed }) {
-      const key = `${seed} ${parent.kernel.kernelId}`;
-      const order =
-        orders.get(key) ?? orderPoints(points, pointOf(parent.kernel, tunables), seed, parent.kernel.kernelId);
+    propose({ parent: { kernel }, firstIndex, count, seed }) {
+      const key = `${seed} ${kernel.kernelId}`;
+      const order = orders.get(key) ?? orderChoices(known.choices, pointOf(kernel, known.space), seed, kernel.kernelId);
       orders.set(key, order);
       const chosen = order.slice(firstIndex, firstIndex + count);
       return Promise.resolve({
-        candidates: chosen.map((point) => toCandidate(task, tunables, point, parent.kernel.kernelId)),
+        candidates: chosen.map((choice) => toCandidate(known, choice, kernel.kernelId)),
         exhausted: firstIndex + count >= order.length,
         cost: { cpuSeconds: 0, tokens: 0, usd: 0 },
       });
@@ -50,68 +33,28 @@ export function tunablesProposer(task: Task): Proposer {
   };
 }
 
-/** Every point that meets the constraints, in lexicographic order of the declared values. */
-export function enumeratePoints(taskId: string, space: TunableSpace, sizes: TunablePoint): readonly TunablePoint[] {
-  const entries = Object.entries(space.parameters);
-  const total = entries.reduce((product, [, values]) => product * values.length, 1);
-  if (total > largestSpace) {
-    throw new KernelcastError(
-      "task",
-      `task ${taskId}: the space has ${total} points; at most ${largestSpace} are supported, so declare fewer values`,
-    );
-  }
-  let points: TunablePoint[] = [{}];
-  for (const [name, values] of entries) {
-    points = points.flatMap((point) => values.map((value) => ({ ...point, [name]: value })));
-  }
-  const valid = points.filter((point) =>
-    space.constraints.every((constraint) => evaluateExpression(constraint, { ...sizes, ...point }) !== 0),
-  );
-  if (valid.length === 0)
-    throw new KernelcastError("task", `task ${taskId}: no point of the space meets its constraints`);
-  return valid;
-}
-
-function orderPoints(
-  points: readonly TunablePoint[],
+/** One stream for all points, in their own order: a key for each would cost a digest, seconds for a large space. */
+function orderChoices(
+  choices: readonly Choice[],
   from: TunablePoint,
   seed: number,
   parentId: string,
-): readonly TunablePoint[] {
-  return points
-    .map((point) => ({ point, distance: distanceBetween(point, from) }))
-    .filter(({ distance }) => distance > 0)
-    .map(({ point, distance }) => {
-      const uniform = keyedUniform(seed, "tunables", parentId, JSON.stringify(point));
-      return { point, key: Math.log(1 - uniform) * 4 ** distance };
-    })
-    .toSorted((a, b) => b.key - a.key)
-    .map(({ point }) => point);
+): readonly Choice[] {
+  const uniform = keyedStream(seed, "tunables", parentId);
+  const names = Object.keys(from);
+  const keys = new Float64Array(choices.length);
+  const places: number[] = [];
+  for (const [place, { point }] of choices.entries()) {
+    const distance = distanceBetween(names, point, from);
+    keys[place] = Math.log(1 - uniform()) * 4 ** distance;
+    if (distance > 0) places.push(place);
+  }
+  places.sort((a, b) => (keys[b] as number) - (keys[a] as number) || a - b);
+  return places.map((place) => choices[place] as Choice);
 }
 
-function distanceBetween(a: TunablePoint, b: TunablePoint): number {
-  return Object.keys(a).filter((name) => a[name] !== b[name]).length;
-}
-
-/** The point that a kernel was compiled for, from its `-Dname=value` options. */
-function pointOf(kernel: Kernel, space: TunableSpace): TunablePoint {
-  const values = kernel.compileOptions.flatMap((option) => {
-    const match = /^-D(\w+)=(-?\d+)$/.exec(option);
-    return match?.[1] !== undefined && match[1] in space.parameters ? [[match[1], Number(match[2])] as const] : [];
-  });
-  return Object.fromEntries(values);
-}
-
-function toCandidate(task: Task, space: TunableSpace, point: TunablePoint, parentId: string): Candidate {
-  const names = { ...task.workload.sizes, ...point };
-  const options = Object.entries(point).map(([name, value]) => `-D${name}=${value}`);
-  const kernel = makeKernel(
-    {
-      source: task.seedKernel.source,
-      launches: space.launches.map((launch) => bindLaunch(launch, names)),
-      compileOptions: [...space.compileOptions, ...options],
-    },
-    names,
-  );
-  return { kernel, parentId, idea: options.join(" "), origin: "tunables" };
+function distanceBetween(names: readonly string[], a: TunablePoint, b: TunablePoint): number {
+  let distance = 0;
+  for (const name of names) if (a[name] !== b[name]) distance++;
+  return distance;
 }

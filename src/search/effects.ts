@@ -89,11 +89,14 @@ async function propose(command: Command<"propose">, context: EffectContext): Pro
 async function knowledge(
   command: Command<"propose">,
   { stages, store, state, deviceInfo }: EffectContext,
-): Promise<Pick<ProposeContext, "device" | "history" | "duplicates">> {
+): Promise<Pick<ProposeContext, "device" | "history" | "underWay" | "duplicates">> {
   if (!stages.proposer.learns) return {};
   const history = loadHistory(store, state, command.historyIds);
+  const known = new Set(history.map(({ kernel }) => kernel.kernelId));
+  const unknown = command.historyIds.filter((kernelId) => !known.has(kernelId));
+  const underWay = unknown.map((kernelId) => loadKernel(store, state, kernelId));
   const duplicates = loadDuplicates(store, state, command.duplicates ?? []);
-  return { device: await deviceInfo(), history, duplicates };
+  return { device: await deviceInfo(), history, underWay, duplicates };
 }
 
 function timeLeft({ config, now, startedAt }: SearchState): Pick<ProposeContext, "secondsLeft"> {

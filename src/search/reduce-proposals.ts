@@ -1,6 +1,13 @@
 import type { CandidateRecord, DuplicateRecord, SearchCommand, SearchInput } from "./events.ts";
 import { recordProposalFailures } from "./model-ledger.ts";
-import { committedCandidates, isSpent, type Batch, type CandidateState, type SearchState } from "./state.ts";
+import {
+  committedCandidates,
+  isSpent,
+  learnsFromAll,
+  type Batch,
+  type CandidateState,
+  type SearchState,
+} from "./state.ts";
 import { issue, type StepBuilder } from "./step.ts";
 
 /** Asks for the next proposals of a parent. */
@@ -123,6 +130,7 @@ const toldFailures = 4;
 /** Notes that something is known of a candidate: a runtime, a failure, or that it is another one's machine code. */
 export function rememberResult(state: SearchState, candidate: CandidateState): void {
   const { kernelId, parentId } = candidate.record;
+  state.resultIds.add(kernelId);
   const results = state.resultsOf.get(parentId ?? "") ?? [];
   state.resultsOf.set(parentId ?? "", results);
   pushLatest(results, kernelId);
@@ -136,9 +144,11 @@ function pushLatest(latest: string[], kernelId: string): void {
 
 /**
  * What a proposer that learns is told when it is asked for a parent's next proposals: the run's latest failures, whoever's
- * children they are, the latest results of this parent, and the incumbent; each once, the parent itself not.
+ * children they are, the latest results of this parent, and the incumbent; each once, the parent itself not. One that learns from
+ * all is told of all results and of what is under way.
  */
 function historyOf(state: SearchState, parentId: string): readonly string[] {
+  if (learnsFromAll(state)) return [...new Set([...state.resultIds, ...state.candidates.keys()])];
   const failures = state.recentFailures.slice(-toldFailures);
   const results = (state.resultsOf.get(parentId) ?? []).slice(-toldResults);
   const told = new Set([...failures, ...results, state.incumbentId ?? parentId]);

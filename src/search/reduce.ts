@@ -48,6 +48,7 @@ export function startSearch(
     outcomes: [],
     proposalsOf: new Map(),
     resultsOf: new Map(),
+    resultIds: new Set(),
     recentFailures: [],
     ledger: emptyLedger(),
     batches: new Map(),

@@ -102,6 +102,8 @@ export interface SearchState {
   readonly proposalsOf: Map<string, number>;
   /** The latest candidates by parent of which something is known: what a proposer learns from. */
   readonly resultsOf: Map<string, string[]>;
+  /** All candidates of which something is known, in the order known. */
+  readonly resultIds: Set<string>;
   /** The latest candidates of the run that failed. */
   readonly recentFailures: string[];
   readonly ledger: ModelLedger;
@@ -168,6 +170,11 @@ export function committedCandidates(state: SearchState): number {
 /** Whether candidates come from other programs: the run then waits for them, however long nothing comes of any. */
 export function proposesFromOutside({ config: { proposer } }: SearchState): boolean {
   return proposer === "external" || proposer.startsWith("external:");
+}
+
+/** Whether the proposer learns from all that the run knows, rather than from what is near a parent. */
+export function learnsFromAll({ config: { proposer } }: SearchState): boolean {
+  return /^tunables:learn(:|$)/.test(proposer);
 }
 
 /** Whether a limit of what is spent has been reached, or a language model needs more than is left. */

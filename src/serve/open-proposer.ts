@@ -1,5 +1,6 @@
 import { KernelcastError, type Proposer, type Recording, type Task } from "../domain/index.ts";
 import { recordedProposer } from "../propose/recorded-proposer.ts";
+import { learningTunablesProposer } from "../propose/learning-tunables-proposer.ts";
 import { tunablesProposer } from "../propose/tunables-proposer.ts";
 import { parseModelSpecification, type LanguageModels } from "../language-model/index.ts";
 import { modelKinds, namesModel, proposerCountedByCalls, splitModel } from "./language-models.ts";
@@ -27,6 +28,7 @@ export function writesKernels(text: string | undefined): boolean {
 export function checkProposer(text: string): void {
   const { kind } = parseSpecification("proposer", text, proposerKinds);
   if (kind === "external") batchOf(text);
+  if (kind === "tunables") learnsSpace(text);
   if (!namesModel(text)) return;
   const { detail } = splitModel("proposer", text);
   if (detail.includes("?")) {
@@ -36,13 +38,24 @@ export function checkProposer(text: string): void {
   parseModelSpecification(text);
 }
 
+/** Whether `tunables:learn` is meant, or the random order of `tunables`; throws for any other detail. */
+function learnsSpace(text: string): boolean {
+  const { detail } = parseSpecification("proposer", text, proposerKinds);
+  if (detail === "learn") return true;
+  if (detail === "") return false;
+  throw new KernelcastError("usage", `--proposer ${text}: tunables takes no detail but learn (tunables:learn)`);
+}
+
 /** Opens a language model as a proposer; the calls tell what it costs. */
 export async function openModelProposer(text: string, models: LanguageModels): Promise<Proposer> {
   const { createLlmProposer } = await import("../propose/llm/llm-proposer.ts");
   return proposerCountedByCalls(createLlmProposer(await models.open(text)));
 }
 
-/** Opens a proposer of a recording or of tunables for a task; `deviceName` limits a recording to what that device has measured. */
+/**
+ * Opens a proposer of a recording or of tunables for a task; `deviceName`, of a recorded device, limits either to what that
+ * device has measured.
+ */
 export function openProposer(
   text: string,
   task: Task,
@@ -50,7 +63,14 @@ export function openProposer(
   deviceName: string | undefined,
 ): Proposer {
   const { kind } = parseSpecification("proposer", text, proposerKinds);
-  if (kind === "tunables") return tunablesProposer(task);
+  if (kind === "tunables") {
+    const open = learnsSpace(text) ? learningTunablesProposer : tunablesProposer;
+    if (!recording || deviceName === undefined) return open(task);
+    // A recorded device answers for what it has measured, and for nothing else.
+    const measured = recording.measurements(task.taskId, deviceName);
+    const kernels = recording.kernels(task.taskId).map(({ kernel }) => kernel);
+    return open(task, { kernels: kernels.filter(({ kernelId }) => measured.has(kernelId)) });
+  }
   if (!recording)
     throw new KernelcastError(
       "usage",
