@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createGate } from "../decide/gate/gate.ts";
+import { defaultGateOptions } from "../decide/gate/options.ts";
 import type { Decision, Forecaster, ForecastRequest, Proposer } from "../domain/index.ts";
 import { createMemoryRunStore } from "../store/memory-run-store.ts";
 import { syntheticForecaster, syntheticProposer } from "../testing/synthetic.ts";
@@ -67,7 +68,8 @@ describe("a search under the gate", () => {
     const options = syntheticRun("gate", createMemoryRunStore());
     const { decisions } = await run({ ...options, stages: { ...options.stages, forecaster } });
     const asked = forecaster.requests.map(({ candidates }) => candidates.length);
-    expect(Math.max(...asked)).toBe(32);
+    const { proposalsPerParent, refreshes } = defaultGateOptions;
+    expect(Math.max(...asked)).toBe(proposalsPerParent + refreshes);
     const again = decisions.filter(({ kernelId, action, reason }) => {
       return (
         action === "measure" && reason.startsWith("skipped before") && actionsOf(decisions, kernelId)[0] === "skip"
