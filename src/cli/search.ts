@@ -26,8 +26,8 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
         brief: "recorded:PATH[#DEVICE], local[:INDEX], ssh:HOST or command:LAUNCHER",
         default: "recorded:atlas",
       },
-      policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset, top-k or gate", default: "top-k" },
-      forecaster: forecasterFlag,
+      policy: { kind: "parsed", parse: text, brief: "measure-all, random-subset, top-k or gate", default: "gate" },
+      forecaster: { ...forecasterFlag, default: "adapt:static" },
       forecasterTimeout: forecasterTimeoutFlag,
       strongForecaster: {
         ...optionalText,

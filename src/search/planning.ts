@@ -195,16 +195,19 @@ export function chargeStage(
     });
 }
 
-/** Books the money of a call; a forecast's to the stronger surrogate while it is the one that is asked. */
+/**
+ * Books the money of a call; a forecast's to the stronger surrogate while it is the one that is asked. Kept answers count as when they were
+ * made: what is decided must not hang on them, or the same search would ask anew.
+ */
 export function chargeCall(
   { pending, planning: { costs } }: SearchState,
-  { purpose }: LanguageModelCall,
-  cost: Partial<Spending>,
+  { purpose, usd = 0, saved }: LanguageModelCall,
 ): void {
-  if (purpose.startsWith("propose")) charge(costs.proposing, 0, { usd: cost.usd ?? 0 });
+  const cost = { usd: usd + (saved?.usd ?? 0) };
+  if (purpose.startsWith("propose")) charge(costs.proposing, 0, cost);
   if (!purpose.startsWith("forecast")) return;
   const isStrong = [...pending.values()].some(({ command }) => command.type === "forecast" && command.strong);
-  charge(isStrong ? costs.escalating : costs.forecasting, 0, { usd: cost.usd ?? 0 });
+  charge(isStrong ? costs.escalating : costs.forecasting, 0, cost);
 }
 
 function charge(

@@ -101,7 +101,7 @@ export function applyInput(state: SearchState, input: Exclude<SearchInput, RunSt
   if (input.type === "model-call") {
     const cost = recordCall(state.ledger, input.call);
     state.spent = addSpending(state.spent, cost);
-    chargeCall(state, input.call, cost);
+    chargeCall(state, input.call);
     return step;
   }
   const pending = state.pending.get(input.commandId);

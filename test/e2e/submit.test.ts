@@ -179,6 +179,8 @@ describe("candidates from other processes", () => {
       scratch.next(),
       "--measurements",
       "20",
+      "--policy",
+      "top-k",
       "--proposer",
       "external:8",
     );
