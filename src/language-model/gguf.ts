@@ -3,7 +3,13 @@ import { KernelcastError, type LanguageModelAbilities, type TokenChoice } from "
 import { noUsage } from "./cost.ts";
 import type { RequestFault } from "./faults.ts";
 import { redact } from "./keys.ts";
-import { loadLlamaLibrary, type Llama, type LlamaModel, type LlamaModule, type LlamaSequence } from "./llama-library.ts";
+import {
+  loadLlamaLibrary,
+  type Llama,
+  type LlamaModel,
+  type LlamaModule,
+  type LlamaSequence,
+} from "./llama-library.ts";
 import { createLlamaSequences, type LlamaSequences } from "./llama-sequences.ts";
 import type { Provider, ProviderAnswer, ProviderRequest } from "./provider.ts";
 import { withBoundedLists } from "./bounded-lists.ts";

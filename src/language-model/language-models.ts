@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import {
   canonicalJson,
   KernelcastError,
@@ -11,6 +10,7 @@ import {
 import { callWithRetries, type CallContext } from "./call-with-retries.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { createLanguageModel, faultOf } from "./create-language-model.ts";
+import { fileDigest } from "./file-digest.ts";
 import { openGguf } from "./gguf.ts";
 import { readKey, type Environment } from "./keys.ts";
 import { hostedAbilities, knownModel } from "./known-models.ts";
@@ -206,9 +206,7 @@ function readAbilities(text: string): LanguageModelAbilities {
 
 function identityOf(specification: ModelSpecification): string {
   const name = modelName(specification);
-  if (specification.provider !== "gguf") return name;
-  const { size, mtimeMs } = statSync(specification.file);
-  return `${name} ${size} ${mtimeMs}`;
+  return specification.provider === "gguf" ? `gguf ${fileDigest(specification.file)}` : name;
 }
 
 function todayOf({ today }: LanguageModelsOptions): string {

@@ -4,7 +4,10 @@ import { KernelcastError } from "../domain/index.ts";
 export interface LlamaModule {
   getLlama(options: object): Promise<Llama>;
   resolveChatWrapper(model: LlamaModel): ChatWrapper;
-  readonly LlamaGrammarEvaluationState: new (options: { readonly model: LlamaModel; readonly grammar: object }) => object;
+  readonly LlamaGrammarEvaluationState: new (options: {
+    readonly model: LlamaModel;
+    readonly grammar: object;
+  }) => object;
 }
 
 export interface Llama {
