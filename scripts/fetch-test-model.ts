@@ -95,7 +95,7 @@ function run(program: string, args: readonly string[], what: string): void {
   const shell = process.platform === "win32" && program === "npm";
   const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8", shell });
   if (status === 0) return;
-  const lines = `${error?.message ?? stderr}`.trim().split("\n");
+  const lines = (error?.message ?? stderr).trim().split("\n");
   const said = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
   throw new Fault(`${what}: ${said.trim().slice(0, 300)}`);
 }

@@ -5,7 +5,7 @@ import type { LlamaContext, LlamaModel, LlamaSequence } from "./llama-library.ts
 /** A sequence for the time of one request. */
 export interface TakenSequence {
   readonly sequence: LlamaSequence;
-  leave(): void;
+  readonly leave: () => void;
 }
 
 /** Sequences of a model: each remembers what it read last, and reads what a prompt has in common with that only once. */
