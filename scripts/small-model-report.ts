@@ -1,7 +1,7 @@
 /**
  * `npm run results:small-model [-- --jobs 8 --per-task 11 --model gguf:FILE --name NAME --forms quantiles,bins]`: every form of asking, answered by
  * a small model on this machine (see `npm run fetch:test-model`) for the same kernels of split test; writes docs/results/small-model.json and .md.
- * Answers are kept in .test-model/answers, so that a run that broke off goes on. Another model is another section of the page.
+ * `--on` names what the model ran on, where that is not this machine's processor. Answers are kept in .test-model/answers, so that a run that broke off goes on. Another model is another section of the page.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
@@ -35,6 +35,10 @@ const { values } = parseArgs({
     tasks: { type: "string", default: "" },
     list: { type: "string", default: "8" },
     samples: { type: "string", default: "4" },
+    on: {
+      type: "string",
+      default: `${availableParallelism()} threads of ${cpus()[0]?.model ?? "an unknown processor"}`,
+    },
     seed: { type: "string", default: "1" },
     answers: { type: "string", default: join(testModelFolder, "answers") },
     out: { type: "string", default: "docs/results/small-model" },
@@ -95,7 +99,7 @@ async function keep(): Promise<void> {
   const result: ModelResult = {
     name: values.name,
     model: values.model.startsWith("gguf:") ? "gguf" : model.name,
-    machine: { processor: cpus()[0]?.model ?? "unknown", threads: availableParallelism(), jobs },
+    machine: { processor: values.on, jobs },
     list: Number(values.list),
     samples: Number(values.samples),
     forms: inOrder([...(before.find(({ name }) => name === values.name)?.forms ?? []), ...forms]),

@@ -23,7 +23,7 @@ export interface FormResult {
 export interface ModelResult {
   readonly name: string;
   readonly model: string;
-  readonly machine: { readonly processor: string; readonly threads: number; readonly jobs: number };
+  readonly machine: { readonly processor: string; readonly jobs: number };
   readonly list: number;
   readonly samples: number;
   readonly forms: readonly FormResult[];
@@ -60,7 +60,7 @@ function section({ name, model, machine, list, samples, forms }: ModelResult): s
   const kernels = forms[0]?.kernels ?? 0;
   return [
     `## ${name}: ${kernels} kernels`,
-    `Through \`${model}\` on ${machine.threads} threads of ${machine.processor}, ${machine.jobs} prompts at once; lists of at most ${list}, ${samples} samples.`,
+    `Through \`${model}\` on ${machine.processor}, ${machine.jobs} prompts at once; lists of at most ${list}, ${samples} samples.`,
     markdownTable(
       ["form", "asked", "answered", "without a forecast, by fault", "faults of answers", "repairs", ...costColumns],
       forms.map((form) => [
