@@ -1,90 +1,50 @@
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { KernelcastError, type LanguageModelAbilities, type TokenChoice } from "../domain/index.ts";
 import { noUsage } from "./cost.ts";
 import type { RequestFault } from "./faults.ts";
 import { redact } from "./keys.ts";
+import {
+  loadLlamaLibrary,
+  type Llama,
+  type LlamaModel,
+  type LlamaModule,
+  type LlamaSequence,
+} from "./llama-library.ts";
+import { createLlamaSequences, type LlamaSequences } from "./llama-sequences.ts";
 import type { Provider, ProviderAnswer, ProviderRequest } from "./provider.ts";
-
-/** The part of node-llama-cpp that is used; the package is an optional peer, so that its types are not at hand. */
-interface LlamaModule {
-  getLlama(options: object): Promise<Llama>;
-  resolveChatWrapper(model: LlamaModel): ChatWrapper;
-  readonly LlamaChatSession: new (options: object) => LlamaSession;
-}
-interface Llama {
-  loadModel(options: object): Promise<LlamaModel>;
-  createGrammarForJsonSchema(schema: object): Promise<object>;
-  dispose(): Promise<void>;
-}
-interface LlamaModel {
-  readonly trainContextSize: number;
-  readonly tokenizer: unknown;
-  createContext(options: object): Promise<LlamaContext>;
-  tokenize(text: string): readonly number[];
-  detokenize(tokens: readonly number[]): string;
-}
-interface LlamaContext {
-  readonly contextSize: number;
-  getSequence(): LlamaSequence;
-}
-interface LlamaSequence {
-  clearHistory(): Promise<void>;
-  controlledEvaluate(
-    input: readonly (number | readonly [number, object])[],
-  ): Promise<readonly (Evaluated | undefined)[]>;
-}
-interface Evaluated {
-  readonly next: { readonly probabilities?: ReadonlyMap<number, number> };
-}
-interface ChatWrapper {
-  generateContextState(options: object): { readonly contextText: { tokenize(tokenizer: unknown): readonly number[] } };
-}
-interface LlamaSession {
-  promptWithMeta(
-    prompt: string,
-    options: object,
-  ): Promise<{ readonly responseText: string; readonly stopReason: string }>;
-  dispose(options?: object): void;
-}
+import { withBoundedLists } from "./bounded-lists.ts";
 
 const mostContextTokens = 16_384;
 const alternatives = 20;
 
+/** Tokens that are read at once; between two such parts a request can be interrupted. */
+const partTokens = 512;
+
 /** Opens a GGUF file in this process; throws `KernelcastError("model", …)` without node-llama-cpp, or for a file that is no model. */
 export async function openGguf(
   file: string,
+  concurrency: number,
 ): Promise<{ readonly provider: Provider; readonly abilities: LanguageModelAbilities }> {
   if (!existsSync(file)) throw new KernelcastError("model", `${file}: no such model file`);
-  const library = await loadLibrary();
-  const llama = await library.getLlama({ build: "never", logLevel: "error", progressLogs: false });
+  const library = await loadLlamaLibrary();
+  // Without a limit of its own, the library would use as many threads as it takes the machine to have cores for mathematics.
+  const llama = await library.getLlama({ build: "never", logLevel: "error", progressLogs: false, maxThreads: 0 });
   try {
     const model = await llama.loadModel({ modelPath: file });
     const contextSize = Math.min(model.trainContextSize, mostContextTokens);
-    const context = await model.createContext({ contextSize, threads: availableParallelism() });
-    const ask = createAsk({ file, library, llama, model, sequence: context.getSequence(), contextSize });
+    const sequences = createLlamaSequences(model, concurrency, contextSize);
+    const ask = createAsk({ file, library, llama, model, sequences, contextSize });
     const abilities = {
       schemas: true,
       logprobs: alternatives,
-      promptCaching: false,
+      promptCaching: true,
       contextTokens: contextSize,
       price: { inputUsd: 0, cachedInputUsd: 0, outputUsd: 0, asOf: "2026-11-26" },
     };
-    return { provider: { send: oneAtATime(orFault(ask, file)), close: () => llama.dispose() }, abilities };
+    return { provider: { send: orFault(ask, file), close: () => llama.dispose() }, abilities };
   } catch (cause) {
     await llama.dispose();
     throw new KernelcastError("model", `${file} cannot be read as a GGUF model`, { cause });
-  }
-}
-
-async function loadLibrary(): Promise<LlamaModule> {
-  const name = "node-llama-cpp";
-  try {
-    return (await import(name)) as LlamaModule;
-  } catch (cause) {
-    const message =
-      "gguf: models need the package node-llama-cpp: npm install node-llama-cpp; or serve the file and use openai-compatible:";
-    throw new KernelcastError("model", message, { cause });
   }
 }
 
@@ -93,21 +53,11 @@ interface Opened {
   readonly library: LlamaModule;
   readonly llama: Llama;
   readonly model: LlamaModel;
-  readonly sequence: LlamaSequence;
+  readonly sequences: LlamaSequences;
   readonly contextSize: number;
 }
 
 type Ask = Provider["send"];
-
-/** The model has one context: requests take turns. */
-function oneAtATime(ask: Ask): Ask {
-  let last: Promise<unknown> = Promise.resolve();
-  return (request, signal) => {
-    const mine = last.then(() => ask(request, signal));
-    last = mine.catch(() => undefined);
-    return mine;
-  };
-}
 
 /** What the library throws, such as for a schema that it cannot hold an answer to, is that request's fault alone. */
 function orFault(ask: Ask, file: string): Ask {
@@ -123,51 +73,28 @@ function orFault(ask: Ask, file: string): Ask {
 }
 
 function createAsk(opened: Opened): Ask {
-  const { file, model, sequence, contextSize } = opened;
+  const { file, sequences, contextSize } = opened;
   return async (request, signal) => {
     signal.throwIfAborted();
-    const inputTokens = chatTokens(opened, request).length;
-    const usage = { inputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0 };
-    if (inputTokens + request.maxOutputTokens > contextSize) {
-      const message = `the prompt is too long for ${file}: ${inputTokens} and ${request.maxOutputTokens} tokens of ${contextSize}`;
+    const prompt = chatTokens(opened, request);
+    const room = prompt.length + request.maxOutputTokens;
+    if (room > contextSize) {
+      const message = `the prompt is too long for ${file}: ${prompt.length} and ${request.maxOutputTokens} tokens of ${contextSize}`;
       return { kind: "fault", fault: "context", message, sends: 1, usage: noUsage };
     }
-    await sequence.clearHistory();
-    if (request.logprobs !== undefined && request.maxTokens === 1) {
-      const firstToken = await firstChoices(opened, request);
-      return { kind: "answer", text: firstToken[0]?.token ?? "", usage: { ...usage, outputTokens: 1 }, firstToken };
+    const { sequence, leave } = await sequences.take(prompt, room, signal);
+    try {
+      const { rest, cachedInputTokens } = await readPrompt(sequence, prompt, signal);
+      const usage = { inputTokens: prompt.length, cachedInputTokens, cacheWriteTokens: 0, outputTokens: 1 };
+      if (request.logprobs === undefined || request.maxTokens > 1) {
+        return await writeAnswer(opened, sequence, rest, { request, usage, signal });
+      }
+      const firstToken = await firstChoices(opened, sequence, rest, request.logprobs);
+      return { kind: "answer", text: firstToken[0]?.token ?? "", usage, firstToken };
+    } finally {
+      leave();
     }
-    const { responseText, stopReason } = await converse(opened, request, signal);
-    const used = { ...usage, outputTokens: model.tokenize(responseText).length };
-    return judge(responseText, stopReason, used, request);
   };
-}
-
-function judge(
-  text: string,
-  stopReason: string,
-  usage: ProviderAnswer["usage"],
-  { maxOutputTokens }: ProviderRequest,
-): ProviderAnswer | RequestFault {
-  if (stopReason !== "maxTokens") return { kind: "answer", text, usage };
-  const message = `the answer was cut at ${maxOutputTokens} tokens; ask for less at once or allow more`;
-  return { kind: "fault", fault: "cut", message, sends: 1, usage };
-}
-
-async function converse({ library, llama, sequence }: Opened, request: ProviderRequest, signal: AbortSignal) {
-  const grammar = request.schema && (await llama.createGrammarForJsonSchema(request.schema));
-  const session = new library.LlamaChatSession({ contextSequence: sequence, systemPrompt: request.system });
-  try {
-    return await session.promptWithMeta(request.prompt, {
-      maxTokens: request.maxOutputTokens,
-      temperature: request.temperature ?? 0,
-      ...(request.seed !== undefined && { seed: request.seed }),
-      ...(grammar && { grammar }),
-      signal,
-    });
-  } finally {
-    session.dispose({ disposeSequence: false });
-  }
 }
 
 function chatTokens({ library, model }: Opened, { system, prompt }: ProviderRequest): readonly number[] {
@@ -180,17 +107,71 @@ function chatTokens({ library, model }: Opened, { system, prompt }: ProviderRequ
   return contextText.tokenize(model.tokenizer);
 }
 
+/** Reads all of a prompt but its last part: what the sequence remembers of it is not read anew. */
+async function readPrompt(sequence: LlamaSequence, prompt: readonly number[], signal: AbortSignal) {
+  await sequence.adaptStateToTokens(prompt.slice(0, -1), false);
+  const cachedInputTokens = sequence.nextTokenIndex;
+  let rest = prompt.slice(cachedInputTokens);
+  for (; rest.length > partTokens; rest = rest.slice(partTokens)) {
+    await sequence.evaluateWithoutGeneratingNewTokens(rest.slice(0, partTokens));
+    signal.throwIfAborted();
+  }
+  return { rest, cachedInputTokens };
+}
+
+interface Writing {
+  readonly request: ProviderRequest;
+  readonly usage: ProviderAnswer["usage"];
+  readonly signal: AbortSignal;
+}
+
+async function writeAnswer(
+  { library, llama, model }: Opened,
+  sequence: LlamaSequence,
+  rest: readonly number[],
+  { request, usage, signal }: Writing,
+): Promise<ProviderAnswer | RequestFault> {
+  const { schema, temperature = 0, seed = 0, maxOutputTokens } = request;
+  const grammar = schema && (await llama.createGrammarForJsonSchema(withBoundedLists(schema)));
+  const grammarEvaluationState = grammar && new library.LlamaGrammarEvaluationState({ model, grammar });
+  const options = { temperature, seed, ...(grammarEvaluationState && { grammarEvaluationState }) };
+  const written: number[] = [];
+  for await (const token of sequence.evaluate(rest, options)) {
+    signal.throwIfAborted();
+    written.push(token);
+    // A grammar lets line ends follow, which nobody needs.
+    if (grammar && model.detokenize([token]).trimEnd().endsWith("}") && isJson(model.detokenize(written))) break;
+    if (written.length < maxOutputTokens) continue;
+    const message = `the answer was cut at ${maxOutputTokens} tokens; ask for less at once or allow more`;
+    return { kind: "fault", fault: "cut", message, sends: 1, usage: { ...usage, outputTokens: written.length } };
+  }
+  const text = model.detokenize(written).trimEnd();
+  return { kind: "answer", text, usage: { ...usage, outputTokens: written.length } };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The likeliest first tokens of the answer, from the model's whole distribution. */
-async function firstChoices(opened: Opened, request: ProviderRequest): Promise<readonly TokenChoice[]> {
-  const { model, sequence } = opened;
-  const tokens = chatTokens(opened, request);
-  const last = tokens.at(-1);
+async function firstChoices(
+  { model }: Opened,
+  sequence: LlamaSequence,
+  rest: readonly number[],
+  count: number,
+): Promise<readonly TokenChoice[]> {
+  const last = rest.at(-1);
   if (last === undefined) return [];
-  const asked = [...tokens.slice(0, -1), [last, { generateNext: { probabilities: true } }] as const];
+  const asked = [...rest.slice(0, -1), [last, { generateNext: { probabilities: true } }] as const];
   const evaluated = await sequence.controlledEvaluate(asked);
   const probabilities = evaluated.at(-1)?.next.probabilities ?? new Map<number, number>();
   return [...probabilities]
     .sort(([, a], [, b]) => b - a)
-    .slice(0, request.logprobs)
+    .slice(0, count)
     .map(([token, probability]) => ({ token: model.detokenize([token]), logprob: Math.log(probability) }));
 }

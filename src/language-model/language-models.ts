@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import {
   canonicalJson,
   KernelcastError,
@@ -11,6 +10,7 @@ import {
 import { callWithRetries, type CallContext } from "./call-with-retries.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { createLanguageModel, faultOf } from "./create-language-model.ts";
+import { fileDigest } from "./file-digest.ts";
 import { openGguf } from "./gguf.ts";
 import { readKey, type Environment } from "./keys.ts";
 import { hostedAbilities, knownModel } from "./known-models.ts";
@@ -29,9 +29,9 @@ export interface LanguageModelsOptions {
   readonly answers?: AnswerStore;
   /** Of all models together. */
   readonly budget?: LanguageModelBudget;
-  /** Of each provider; a server of one's own counts as one. */
+  /** Of each provider; a server of one's own counts as one. A `gguf:` model answers one request at a time unless `concurrency` says more. */
   readonly limits?: ProviderLimits;
-  /** Of one request, at most 290; 180 by default. */
+  /** Of one request, at most 290; 180 by default. For `gguf:`, where no connection can be lost, without limit; 1800 by default. */
   readonly timeoutSeconds?: number;
   /** The most requests of one call; 6 by default, fewer for faults that seldom pass. */
   readonly maxSends?: number;
@@ -69,8 +69,8 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
   const gates = new Map<string, Gate>();
   const gateOf = (specification: ModelSpecification): Gate => {
     const name = "baseUrl" in specification ? new URL(specification.baseUrl).origin : specification.provider;
-    // A model in this process has one context, and its callers wait outside of the time limit.
-    const limits = specification.provider === "gguf" ? { concurrency: 1 } : (options.limits ?? {});
+    // Callers of a model in this process wait here, outside of the time limit, until a sequence is free.
+    const limits = specification.provider === "gguf" ? { concurrency: sequencesOf(options) } : (options.limits ?? {});
     const gate = gates.get(name) ?? createGate(limits, clock);
     gates.set(name, gate);
     return gate;
@@ -88,7 +88,7 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
         gate: gateOf(specification),
         spending,
         clock,
-        timeoutSeconds: Math.min(options.timeoutSeconds ?? 180, 290),
+        timeoutSeconds: timeoutOf(specification, options),
         maxSends: options.maxSends ?? 6,
         thinkingTokens: options.thinkingTokens ?? (thinks ? defaultThinkingTokens : 0),
         seed: options.seed ?? 0,
@@ -106,6 +106,18 @@ export function createLanguageModels(options: LanguageModelsOptions = {}): Langu
       });
     },
   };
+}
+
+/**
+ * Requests that a model in this process works on together. Prompts that begin alike are read once where they come one after the
+ * other, so that more pays only for those who ask about several tasks at once.
+ */
+function sequencesOf({ limits }: LanguageModelsOptions): number {
+  return limits?.concurrency ?? 1;
+}
+
+function timeoutOf({ provider }: ModelSpecification, { timeoutSeconds }: LanguageModelsOptions): number {
+  return provider === "gguf" ? (timeoutSeconds ?? 1800) : Math.min(timeoutSeconds ?? 180, 290);
 }
 
 /** A limit in USD holds only where what a call can cost is known before it is sent. */
@@ -133,7 +145,9 @@ async function openAt(
   key: string | undefined,
   options: LanguageModelsOptions,
 ): Promise<Opened> {
-  if (specification.provider === "gguf") return { ...(await openGguf(specification.file)), thinks: false };
+  if (specification.provider === "gguf") {
+    return { ...(await openGguf(specification.file, sequencesOf(options))), thinks: false };
+  }
   const provider = await openProvider(specification, key, options.environment ?? process.env);
   if (specification.provider === "openai-compatible") {
     const { abilities = {} } = options;
@@ -192,9 +206,7 @@ function readAbilities(text: string): LanguageModelAbilities {
 
 function identityOf(specification: ModelSpecification): string {
   const name = modelName(specification);
-  if (specification.provider !== "gguf") return name;
-  const { size, mtimeMs } = statSync(specification.file);
-  return `${name} ${size} ${mtimeMs}`;
+  return specification.provider === "gguf" ? `gguf ${fileDigest(specification.file)}` : name;
 }
 
 function todayOf({ today }: LanguageModelsOptions): string {

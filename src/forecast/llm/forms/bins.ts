@@ -5,6 +5,9 @@ import { numberOf, probabilityOf, readEntries } from "../read-entries.ts";
 /** Sums of probabilities that are taken as meant to be 1. Models often miss it by as much. */
 const sumRange = [0.75, 1.25] as const;
 
+/** Sums to 1: small models copy an example of zeros as it stands. */
+const exampleBins = [0, 0, 0, 0.05, 0.1, 0.2, 0.3, 0.2, 0.1, 0.05, 0, 0, 0];
+
 /** Verbalised bins, one kernel at a time: the published form, with p_ok besides, and bins from the one table. */
 export const binsForm: Form<Belief> = {
   name: "bins",
@@ -18,7 +21,7 @@ export const binsForm: Form<Belief> = {
 ${binTable()}
 The thirteen probabilities sum to 1. They are to be honest: of many kernels, what you give 0.3 happens for 3 of 10. Do not put all on one bin.
 Answer with one JSON object and nothing else:
-{"kernel": "K01", "p_ok": 0.93, "bins": {${binLetters.map((letter) => `"${letter}": 0`).join(", ")}}}`,
+{"kernel": "K01", "p_ok": 0.93, "bins": {${binLetters.map((letter, bin) => `"${letter}": ${exampleBins[bin]}`).join(", ")}}}`,
   ask: ([label], scale) =>
     `Forecast ${label} relative to ${scale?.label ?? "the measured kernel"}. Answer with the JSON object alone.`,
   schema: (labels) => ({
