@@ -12,7 +12,7 @@ interface Published {
   readonly forecaster: string;
   readonly perTask: number;
   /** What the prompts of today say otherwise than those that were answered. */
-  readonly reworded?: { readonly now: string; readonly then: string };
+  readonly reworded?: { readonly now: string; readonly before: string };
 }
 
 const bins = (values: readonly number[]): string =>
@@ -25,7 +25,7 @@ const published: readonly Published[] = [
     forecaster: "anthropic:claude?form=bins",
     perTask: 11,
     // The example of an answer has sensible numbers since, because small models copy it.
-    reworded: { now: bins([0, 0, 0, 0.05, 0.1, 0.2, 0.3, 0.2, 0.1, 0.05, 0, 0, 0]), then: bins(Array(13).fill(0)) },
+    reworded: { now: bins([0, 0, 0, 0.05, 0.1, 0.2, 0.3, 0.2, 0.1, 0.05, 0, 0, 0]), before: bins(Array(13).fill(0)) },
   },
 ];
 
@@ -52,7 +52,7 @@ function rows<T>(path: string): T[] {
 /** The id that a prompt had when it was answered. */
 function idThen({ body: { messages } }: BatchLine, { reworded }: Published): string {
   const [system = "", prompt = ""] = messages.map(({ content }) => content);
-  const before = reworded ? system.replace(reworded.now, reworded.then) : system;
+  const before = reworded ? system.replace(reworded.now, reworded.before) : system;
   return sha256Hex(canonicalJson([before, prompt, null]));
 }
 
