@@ -88,6 +88,8 @@ export interface LaunchProfile {
   /** Accesses seen to leave their buffer, and names used that nothing declares. */
   readonly outOfBounds: number;
   readonly unresolved: number;
+  /** True where there is more to the launch than was looked at: branches that none of the points takes, copies to memory. */
+  readonly unseen: boolean;
   /** False where the source could not be read to the end. */
   readonly complete: boolean;
 }

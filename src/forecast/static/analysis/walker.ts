@@ -243,6 +243,7 @@ export class Walker implements Position {
     this.mask = condition === undefined ? mask : intersect(mask, condition);
     this.weight *= share;
     if (this.recorder.issues(this) > 0) work();
+    else if (this.silent === 0) this.recorder.unseen = true;
     this.mask = mask;
     this.weight = weight;
   }

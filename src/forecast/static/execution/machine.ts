@@ -1,5 +1,6 @@
 import type { Program } from "../analysis/ast.ts";
 import { accessOf, type Access } from "./bytes.ts";
+import { Holes } from "./holes.ts";
 import { laneOf, makeMask, uniformOf, zeroLanes, type Lanes, type Mask } from "./lanes.ts";
 import {
   DeviceArray,
@@ -77,6 +78,7 @@ export class Machine implements Accessor {
   readonly #regions: Region[] = [];
   readonly #shared: number[] = [];
   #held = 0;
+  #holes: Holes | undefined;
   readonly #globals: readonly GlobalBuffer[];
   /** True where the source declares something that is not modelled, so that its name seems unknown. */
   undeclared = false;
@@ -139,6 +141,27 @@ export class Machine implements Accessor {
     const known = this.faults.get(kind);
     if (known) known.count++;
     else this.faults.set(kind, { count: 1, text: `${text()} (${this.#where(lane)})` });
+  }
+
+  unwritten(lane: number, text: () => string): void {
+    if (this.#holes) this.#holes.note(lane, text);
+    else this.fault("unwrittenShared", lane, text);
+  }
+
+  /**
+   * Reads a structure of so many parts. Padding may come along with what is wanted: parts that nothing has written are a
+   * fault only where there are no others.
+   */
+  readParts<Result>(parts: number, read: () => Result): Result {
+    if (this.#holes) return read();
+    const holes = new Holes();
+    this.#holes = holes;
+    try {
+      return read();
+    } finally {
+      this.#holes = undefined;
+      holes.tell(parts, (lane, text) => this.fault("unwrittenShared", lane, text));
+    }
   }
 
   #where(lane: number): string {
