@@ -15,6 +15,7 @@ import {
   type Watcher,
 } from "./regions.ts";
 import { Unsupported } from "./rounding.ts";
+import { rowOf } from "./row-of.ts";
 import type { PointerType, ScalarType } from "./types.ts";
 
 /** Raised when a run has used up its steps; what it has done so far stands. */
@@ -69,6 +70,7 @@ export class Machine implements Accessor {
   readonly launch: number;
   readonly dynamicSharedBytes: number;
   readonly watcher: Watcher | undefined;
+  readonly holes: Holes = new Holes((lane, text) => this.fault("unwrittenShared", lane, text));
   readonly faults = new Map<FaultKind, { count: number; text: string }>();
   readonly all: Mask;
   /** Lanes that are running now, and those whose kernel has returned. */
@@ -78,7 +80,6 @@ export class Machine implements Accessor {
   readonly #regions: Region[] = [];
   readonly #shared: number[] = [];
   #held = 0;
-  #holes: Holes | undefined;
   readonly #globals: readonly GlobalBuffer[];
   /** True where the source declares something that is not modelled, so that its name seems unknown. */
   undeclared = false;
@@ -141,27 +142,6 @@ export class Machine implements Accessor {
     const known = this.faults.get(kind);
     if (known) known.count++;
     else this.faults.set(kind, { count: 1, text: `${text()} (${this.#where(lane)})` });
-  }
-
-  unwritten(lane: number, text: () => string): void {
-    if (this.#holes) this.#holes.note(lane, text);
-    else this.fault("unwrittenShared", lane, text);
-  }
-
-  /**
-   * Reads a structure of so many parts. Padding may come along with what is wanted: parts that nothing has written are a
-   * fault only where there are no others.
-   */
-  readParts<Result>(parts: number, read: () => Result): Result {
-    if (this.#holes) return read();
-    const holes = new Holes();
-    this.#holes = holes;
-    try {
-      return read();
-    } finally {
-      this.#holes = undefined;
-      holes.tell(parts, (lane, text) => this.fault("unwrittenShared", lane, text));
-    }
   }
 
   #where(lane: number): string {
@@ -402,18 +382,4 @@ export class Machine implements Accessor {
     if (value === undefined) throw new Unsupported(`${what} differs between threads`);
     return value;
   }
-}
-
-/** All lanes' words at an offset of their arrays; undefined for types of other widths. */
-function rowOf(
-  region: LocalArray,
-  type: ScalarType | PointerType,
-  at: number,
-  width: number,
-): Float32Array | Int32Array | Uint32Array | undefined {
-  if (type.kind === "pointer" || type.bytes !== 4 || at < 0 || at + 4 > region.bytes || at % 4 !== 0) return undefined;
-  const first = (at >>> 2) * width;
-  const { words } = region;
-  const view = type.name === "f32" ? words.f32 : type.name === "i32" ? words.i32 : words.u32;
-  return view.subarray(first, first + width);
 }

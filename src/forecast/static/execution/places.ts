@@ -130,7 +130,7 @@ function loadFrom(run: Run, type: Type, address: Lanes): Value {
   if (type.kind === "array") return { kind: "scalar", type: pointerTo(type.of), lanes: address };
   if (type.kind !== "record") return { kind: "scalar", type, lanes: run.machine.load(type, address) };
   if (type.align > 4) run.machine.checkAlignment(address, type.align);
-  const fields = run.machine.readParts(partsOf(type), () =>
+  const fields = run.machine.holes.readParts(partsOf(type), () =>
     type.fields.map((field) => {
       if (field.type.kind === "array") return loadArray(run, field.type, elementAddresses(address, field.offset, 1));
       return loadFrom(run, field.type, elementAddresses(address, field.offset, 1));
