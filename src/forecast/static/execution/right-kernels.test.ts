@@ -49,6 +49,36 @@ describe("padding of vectors in shared memory", () => {
   });
 });
 
+describe("what is written in an unusual way", () => {
+  it.each([
+    ["octal", "x[i ^ 0111 ^ 73]"],
+    ["binary", "x[i ^ 0b1001 ^ 9]"],
+    ["hexadecimal", "x[i ^ 0x49u ^ 73]"],
+    ["nothing", "x[i + 0 + 00]"],
+  ])("has the value that it has: %s", (_name, value) => {
+    const source = `extern "C" __global__ void k(const float* x, float* y, int n) {
+      int i = blockIdx.x * blockDim.x + threadIdx.x;
+      y[i] = 2.0f * ${value};
+    }`;
+    const found = executionFacts(kernelOf(source, shape, n), taskOf("double", n));
+    expect(found).toMatchObject({ ending: "done", faults: {}, differing: 0 });
+    expect(found.compared).toBeGreaterThan(100);
+  });
+
+  it.each([
+    ["not modelled", "wmma::experimental::precision::b1", { ending: "unsupported", mistyped: false }],
+    ["not there", "Unheard", { ending: "mistyped", mistyped: true }],
+  ])("is told apart from what would not compile: a type that is %s", (_name, element, wanted) => {
+    const source = `typedef wmma::fragment<wmma::matrix_a, 8, 8, 128, ${element}, wmma::row_major> Part;
+    extern "C" __global__ void k(const float* x, float* y, int n) {
+      Part part;
+      wmma::load_matrix_sync(part, x, 128);
+      y[threadIdx.x] = x[threadIdx.x];
+    }`;
+    expect(executionFacts(kernelOf(source, shape, n), taskOf("double", n))).toMatchObject(wanted);
+  });
+});
+
 describe("inputs that say where parts of a list begin", () => {
   const rows = 512;
   const items = 8192;
