@@ -19,11 +19,17 @@ export function faultFacts(source: string, profiles: readonly LaunchProfile[], t
   const outputs = args.filter(({ role }) => role === "out" || role === "inout");
   const inputs = args.filter(({ role }) => role === "in");
   return {
-    outputCoverage: Math.min(1, ...outputs.map(({ name }) => coverage(sites, name, true))),
+    outputCoverage: Math.min(1, ...outputs.map(({ name }) => outputCoverage(profiles, sites, name))),
     inputCoverage: Math.min(1, ...inputs.map(({ name }) => coverage(sites, name, false))),
     readsBeforeWrites: countEarlyReads(profiles, task),
     missingHeaders: missingHeaders(source),
   };
+}
+
+/** An output that nothing was seen to write is not known to be left out where not all of the launches was seen. */
+function outputCoverage(profiles: readonly LaunchProfile[], sites: readonly GlobalSite[], name: string): number {
+  const share = coverage(sites, name, true);
+  return share === 0 && profiles.some(({ unseen }) => unseen) ? 1 : share;
 }
 
 function coverage(sites: readonly GlobalSite[], buffer: string, write: boolean): number {

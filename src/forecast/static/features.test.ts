@@ -53,6 +53,13 @@ test.each([
   ["nothing amiss", "if (i < n) y[i] = x[i];", 0],
   ["a name that nothing declares", "if (i < n) y[i] = x[j];", 1],
   ["an output left unwritten", "if (i < n / 4) y[i] = x[i];", 1],
+  ["an output written in other iterations", "for (int j = 0; j < 9; ++j) if (j < 2) y[i] = x[i];", 0],
+  [
+    "an output written by a copy in bulk",
+    `__shared__ float s[256]; s[threadIdx.x] = x[i]; __syncthreads(); unsigned at = __cvta_generic_to_shared(s);
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 1024;" ::"l"(y + 256 * blockIdx.x), "r"(at));`,
+    0,
+  ],
   ["a sum into what was never cleared", "atomicAdd(&y[i], x[i]);", 1],
   ["beyond the end", "y[i + n] = x[i];", 1],
   ["a header not included", "y[i] = __half2float(__float2half(x[i]));", 1],

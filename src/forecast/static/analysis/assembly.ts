@@ -19,7 +19,7 @@ function visitInstruction(walker: Walker, instruction: string, values: readonly 
     countMatrix(walker, name.startsWith("wgmma") ? flops / 4 : flops);
   } else if (/^cp\.async\.(wait|mbarrier)/.test(name) || name.startsWith("wgmma.wait")) walker.count("asyncWait");
   else if (/^cp\.async\.c[ag]/.test(name)) visitCopy(walker, instruction, values);
-  else if (name.startsWith("cp.async.bulk")) walker.count("asyncCopy");
+  else if (name.startsWith("cp.async.bulk")) visitBulkCopy(walker, name);
   else if (name.startsWith("ldmatrix") || name.startsWith("stmatrix")) visitMatrixLoad(walker, name, values);
   else visitPlain(walker, name, values);
 }
@@ -29,6 +29,12 @@ function visitCopy(walker: Walker, instruction: string, values: readonly Value[]
   const target = values.find((value) => value.kind === "pointer" && value.space === "shared");
   const source = values.find((value) => value.kind === "pointer" && value.space === "global");
   asyncCopy(walker, target, source, bytes);
+}
+
+/** How much is copied is not looked into, nor from where to where. */
+function visitBulkCopy(walker: Walker, name: string): void {
+  walker.count("asyncCopy");
+  if (/^cp\.async\.bulk\.(tensor\.\w+\.)?global/.test(name)) walker.recorder.unseen = true;
 }
 
 /** Each of `xN` 8 × 8 matrices is eight rows of 16 bytes, one row's address per lane. */

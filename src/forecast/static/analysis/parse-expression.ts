@@ -161,6 +161,8 @@ function parseNumber(text: string): Expression {
   if (/^0[bB]/.test(plain)) {
     return { kind: "number", value: Number(plain.replace(/[uUlLzZ]+$/, "")), floating: false, text: plain };
   }
+  const octal = /^0([0-7]+)[uUlLzZ]*$/.exec(plain)?.[1];
+  if (octal) return { kind: "number", value: Number.parseInt(octal, 8), floating: false, text: plain };
   const floating = /[.eEpP]|[fF]$/.test(plain);
   return { kind: "number", value: Number.parseFloat(plain), floating, text: plain };
 }

@@ -88,6 +88,8 @@ export interface LaunchProfile {
   /** Accesses seen to leave their buffer, and names used that nothing declares. */
   readonly outOfBounds: number;
   readonly unresolved: number;
+  /** True where a launch may write more than was seen: in other iterations of a loop, or by copies that are not modelled. */
+  readonly unseen: boolean;
   /** False where the source could not be read to the end. */
   readonly complete: boolean;
 }

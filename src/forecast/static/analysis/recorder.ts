@@ -68,6 +68,7 @@ export class Recorder {
   readonly #locals = new Map<string, { readonly bytes: number; readonly traffic: number; readonly varies: boolean }>();
   outOfBounds = 0;
   unresolved = 0;
+  unseen = false;
 
   constructor(shape: LaunchShape) {
     this.shape = shape;
@@ -264,6 +265,7 @@ export class Recorder {
       dependentShared: this.#waiting("shared"),
       outOfBounds: this.outOfBounds,
       unresolved: this.unresolved,
+      unseen: this.unseen,
       complete,
     };
   }

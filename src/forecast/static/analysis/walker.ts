@@ -237,21 +237,25 @@ export class Walker implements Position {
     return journal;
   }
 
-  /** Runs `work` for the lanes where the condition is not 0, counting it `share` times. */
-  within(condition: Lanes | undefined, share: number, work: () => void): void {
+  /** Runs `work` for the lanes where the condition is not 0, counting it `share` times; false where there are none. */
+  within(condition: Lanes | undefined, share: number, work: () => void): boolean {
     const { mask, weight } = this;
     this.mask = condition === undefined ? mask : intersect(mask, condition);
     this.weight *= share;
-    if (this.recorder.issues(this) > 0) work();
+    const taken = this.recorder.issues(this) > 0;
+    if (taken) work();
     this.mask = mask;
     this.weight = weight;
+    return taken;
   }
 
   #visitIf(statement: Statement & { kind: "if" }, scope: Scope): void {
     const condition = lanesOf(evaluate(this, statement.condition, scope));
     this.count("branch");
     const { share, lanes } = this.#conditionShare(condition);
-    this.within(lanes, share, () => this.visit(statement.yes, new Scope(scope)));
+    const taken = this.within(lanes, share, () => this.visit(statement.yes, new Scope(scope)));
+    // Of a loop one iteration is looked at: others may take what this one does not.
+    if (!taken && this.loops.length > 0 && this.silent === 0) this.recorder.unseen = true;
     const { no } = statement;
     if (no) this.within(not(lanes), 1 - share || 1, () => this.visit(no, new Scope(scope)));
   }

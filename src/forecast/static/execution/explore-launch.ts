@@ -26,6 +26,7 @@ export function exploreLaunch(
   const axes = axesOf(grid, block, whole);
   const numbers = [0, ...axes.map(({ step }) => step)];
   const lowest = new Map<string, number[]>();
+  const meetings = new Meetings();
   const size = whole ? sizeOf(block) : 1;
   const before = budget.left;
   let run: LaunchRun | undefined;
@@ -36,7 +37,9 @@ export function exploreLaunch(
       const elements = lowest.get(buffer.name) ?? numbers.map(() => Number.POSITIVE_INFINITY);
       lowest.set(buffer.name, elements);
       const at = first + Math.floor(lane / size);
-      elements[at] = Math.min(elements[at] as number, Math.floor(offset / buffer.elementBytes));
+      const element = Math.floor(offset / buffer.elementBytes);
+      elements[at] = Math.min(elements[at] as number, element);
+      if (buffer.atomic) meetings.note(buffer.name, element, at);
     };
     run = runLaunch({ ...bench, buffers }, launch, index, lineup, budget, { write });
     if (run.ending !== "done") break;
@@ -47,10 +50,31 @@ export function exploreLaunch(
     const directions = axes.map(({ extent, step }, axis): Direction => {
       return { extent, step, stride: (others[axis] as number) - base };
     });
-    const usable = Number.isFinite(base) && directions.every(({ stride }) => Number.isFinite(stride) && stride >= 0);
+    const usable =
+      Number.isFinite(base) &&
+      directions.every(({ stride }, axis) => {
+        return Number.isFinite(stride) && stride >= 0 && !(stride > 0 && meetings.met(name, axis + 1));
+      });
     maps.set(name, usable ? { base, directions } : undefined);
   }
   return { run: run as LaunchRun, maps, cost: (before - budget.left) / numbers.length };
+}
+
+/** Elements that the first thread (or block) and each of its neighbours add to. */
+class Meetings {
+  readonly #added = new Map<string, Map<number, Set<number>>>();
+
+  note(name: string, element: number, at: number): void {
+    const added = this.#added.get(name) ?? new Map<number, Set<number>>();
+    this.#added.set(name, added.set(at, (added.get(at) ?? new Set()).add(element)));
+  }
+
+  /** Whether a neighbour adds to an element of the first: where that lies elsewhere on the whole, data say who adds where. */
+  met(name: string, at: number): boolean {
+    const added = this.#added.get(name);
+    const others = added?.get(at) ?? new Set<number>();
+    return [...(added?.get(0) ?? [])].some((element) => others.has(element));
+  }
 }
 
 function axesOf(grid: Three, block: Three, whole: boolean): { readonly extent: number; readonly step: number }[] {

@@ -38,6 +38,31 @@ function isSquare({ shape, draw }: TaskArgument): boolean {
   return !draw && shape.length > 1 && shape.at(-1) === shape.at(-2);
 }
 
+/** Where stretches of another buffer begin: `count` of them, one behind the other, that end at its element `end`. */
+export interface Offsets {
+  readonly count: number;
+  readonly end: number;
+}
+
+/**
+ * What an input whose draw is not known seems to be: whole numbers, one more than some buffer has rows, say where the parts
+ * of the longest list begin.
+ */
+export function offsetsOf(argument: TaskArgument, args: readonly TaskArgument[]): Offsets | undefined {
+  const { shape, draw, dtype } = argument;
+  const [length = 0] = shape;
+  if (draw || shape.length !== 1 || length < 2 || !/^[iu](32|64)$/.test(scalarOf(dtype))) return undefined;
+  const others = args.filter((other) => other !== argument && other.role !== "scratch");
+  const lists = others.filter(({ role, shape: extents }) => role === "in" && extents.length === 1);
+  if (lists.length === 0 || !others.some(({ shape: extents }) => extents[0] === length - 1)) return undefined;
+  return { count: length - 1, end: Math.max(...lists.map(({ shape: extents }) => extents[0] as number)) };
+}
+
+function drawOffset({ count, end }: Offsets, buffer: number, index: number): number {
+  if (index === 0 || index >= count) return index === 0 ? 0 : end;
+  return Math.floor(((index + hash(buffer, index)) * end) / count);
+}
+
 /** Draws element `index` of an argument. */
 function drawElement(draw: InputDraw, buffer: number, index: number): number {
   const u = hash(buffer, index);
@@ -48,22 +73,25 @@ function drawElement(draw: InputDraw, buffer: number, index: number): number {
   return draw.normal.mean + draw.normal.std * radius * Math.cos(2 * Math.PI * hash(buffer + 101, index));
 }
 
-/** Fills a stretch of an input from its element `first` on. */
+/** Fills a stretch of an input, `count` elements from `first` on. */
 export function fillInput(
   argument: TaskArgument,
   buffer: number,
   { bytes, base }: { readonly bytes: Bytes; readonly base: number },
-  first: number,
-  count: number,
+  { first, count }: { readonly first: number; readonly count: number },
+  offsets?: Offsets,
 ): void {
   const name = scalarOf(argument.dtype);
   const floating = /^(f|bf)/.test(name);
   const draw = argument.draw ?? guess(name);
   const matrix = floating && isSquare(argument) ? (argument.shape.at(-1) as number) : 0;
+  const valueAt = (index: number): number => {
+    if (offsets) return drawOffset(offsets, buffer, index);
+    return matrix > 0 ? drawMatrixElement(matrix, buffer, index) : drawElement(draw, buffer, index);
+  };
   const access = accessOf(scalarType(name));
   for (let element = 0; element < count; element++) {
-    const index = first + element;
-    const value = matrix > 0 ? drawMatrixElement(matrix, buffer, index) : drawElement(draw, buffer, index);
+    const value = valueAt(first + element);
     const fitted = floating ? fit[name](value) : cutToInteger(value, name);
     const at = base + element * access.bytes;
     access.write(bytes, at, fitted, at + 4);

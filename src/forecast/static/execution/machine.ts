@@ -1,5 +1,6 @@
 import type { Program } from "../analysis/ast.ts";
 import { accessOf, type Access } from "./bytes.ts";
+import { Holes } from "./holes.ts";
 import { laneOf, makeMask, uniformOf, zeroLanes, type Lanes, type Mask } from "./lanes.ts";
 import {
   DeviceArray,
@@ -14,6 +15,7 @@ import {
   type Watcher,
 } from "./regions.ts";
 import { Unsupported } from "./rounding.ts";
+import { rowOf } from "./row-of.ts";
 import type { PointerType, ScalarType } from "./types.ts";
 
 /** Raised when a run has used up its steps; what it has done so far stands. */
@@ -68,6 +70,7 @@ export class Machine implements Accessor {
   readonly launch: number;
   readonly dynamicSharedBytes: number;
   readonly watcher: Watcher | undefined;
+  readonly holes: Holes = new Holes((lane, text) => this.fault("unwrittenShared", lane, text));
   readonly faults = new Map<FaultKind, { count: number; text: string }>();
   readonly all: Mask;
   /** Lanes that are running now, and those whose kernel has returned. */
@@ -379,18 +382,4 @@ export class Machine implements Accessor {
     if (value === undefined) throw new Unsupported(`${what} differs between threads`);
     return value;
   }
-}
-
-/** All lanes' words at an offset of their arrays; undefined for types of other widths. */
-function rowOf(
-  region: LocalArray,
-  type: ScalarType | PointerType,
-  at: number,
-  width: number,
-): Float32Array | Int32Array | Uint32Array | undefined {
-  if (type.kind === "pointer" || type.bytes !== 4 || at < 0 || at + 4 > region.bytes || at % 4 !== 0) return undefined;
-  const first = (at >>> 2) * width;
-  const { words } = region;
-  const view = type.name === "f32" ? words.f32 : type.name === "i32" ? words.i32 : words.u32;
-  return view.subarray(first, first + width);
 }

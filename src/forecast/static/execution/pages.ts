@@ -1,6 +1,6 @@
 import { dtypeBytes, type TaskArgument } from "../../../domain/index.ts";
 import { Bytes } from "./bytes.ts";
-import { fillInput } from "./inputs.ts";
+import { fillInput, type Offsets } from "./inputs.ts";
 
 export const pageBytes = 256;
 /** Pages that share their memory: seven views of each alone would cost more than what is in them. */
@@ -28,12 +28,14 @@ const unwritten = new Uint8Array(slabBytes);
 export class InputPages {
   readonly #argument: TaskArgument;
   readonly #index: number;
+  readonly #offsets: Offsets | undefined;
   readonly #pages = new Map<number, Page>();
   #slab: Bytes | undefined;
   #next = 0;
 
-  constructor(argument: TaskArgument, index: number) {
+  constructor(argument: TaskArgument, index: number, offsets?: Offsets) {
     this.#argument = argument;
+    this.#offsets = offsets;
     this.#index = index;
   }
 
@@ -57,7 +59,7 @@ export class InputPages {
     const total = this.#argument.shape.reduce((product, extent) => product * extent, 1);
     const first = (index * pageBytes) / elementBytes;
     const count = Math.min(pageBytes / elementBytes, total - first);
-    fillInput(this.#argument, this.#index, { bytes: this.#slab, base }, first, count);
+    fillInput(this.#argument, this.#index, { bytes: this.#slab, base }, { first, count }, this.#offsets);
     return { bytes: this.#slab, base, writers: unwritten, drawn: true, shared: true };
   }
 }

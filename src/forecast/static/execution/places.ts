@@ -130,11 +130,19 @@ function loadFrom(run: Run, type: Type, address: Lanes): Value {
   if (type.kind === "array") return { kind: "scalar", type: pointerTo(type.of), lanes: address };
   if (type.kind !== "record") return { kind: "scalar", type, lanes: run.machine.load(type, address) };
   if (type.align > 4) run.machine.checkAlignment(address, type.align);
-  const fields = type.fields.map((field) => {
-    if (field.type.kind === "array") return loadArray(run, field.type, elementAddresses(address, field.offset, 1));
-    return loadFrom(run, field.type, elementAddresses(address, field.offset, 1));
-  });
+  const fields = run.machine.holes.readParts(partsOf(type), () =>
+    type.fields.map((field) => {
+      if (field.type.kind === "array") return loadArray(run, field.type, elementAddresses(address, field.offset, 1));
+      return loadFrom(run, field.type, elementAddresses(address, field.offset, 1));
+    }),
+  );
   return { kind: "record", type, fields };
+}
+
+/** How many numbers a value of a type consists of. */
+function partsOf(type: Type): number {
+  if (type.kind === "array") return type.count * partsOf(type.of);
+  return type.kind === "record" ? type.fields.reduce((sum, field) => sum + partsOf(field.type), 0) : 1;
 }
 
 /** All elements of an array inside a structure that is copied. */

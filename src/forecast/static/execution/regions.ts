@@ -1,5 +1,6 @@
 import type { TaskArgument } from "../../../domain/index.ts";
 import { Bytes, readAt, writeAt, type Access } from "./bytes.ts";
+import type { Holes } from "./holes.ts";
 import { pageBytes, PageStore, type InputPages, type Page } from "./pages.ts";
 import { RaceWatch } from "./race-watch.ts";
 
@@ -37,6 +38,8 @@ export interface Accessor {
   step(work: number): void;
   misaligned(region: Region, at: number, bytes: number, lane: number): void;
   fault(kind: FaultKind, lane: number, text: () => string): void;
+  /** Told of reads of shared memory that nothing has written. */
+  readonly holes: Holes;
 }
 
 /** Told of accesses to buffers. */
@@ -221,13 +224,9 @@ export class SharedArray implements Region {
     const block = by.blockOf[lane] as number;
     const epoch = by.epochs[block] as number;
     const state = (this.#watches[block] as RaceWatch).read(offset, access.bytes, epoch, by.warpOf[lane] as number);
-    if (state !== undefined) {
-      const race = state === "race";
-      by.fault(race ? "race" : "unwrittenShared", lane, () => {
-        const what = race ? "another warp writes without a barrier between" : "nothing has written";
-        return `reads byte ${offset} of ${this.name}, which ${what}`;
-      });
-    }
+    const reading = (what: string) => () => `reads byte ${offset} of ${this.name}, which ${what}`;
+    if (state === "race") by.fault("race", lane, reading("another warp writes without a barrier between"));
+    else if (state === "unwritten") by.holes.note(lane, reading("nothing has written"));
     return readAt(access, this.#storage[block] as Bytes, offset, offset + 4);
   }
 

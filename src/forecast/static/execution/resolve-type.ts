@@ -105,7 +105,11 @@ function fragmentType(run: Run, { template = [] }: TypeName, scope: Scope): Reco
   return { ...recordType("fragment", [{ name: "x", type: share }]), fragment };
 }
 
+/** Of less than a byte; they are right, but not modelled. */
+const narrow = /^(b1|[su]4)$/;
+
 function elementOf(run: Run, tokens: readonly CudaToken[], scope: Scope): Type {
+  if (narrow.test(tokens.at(-1)?.text ?? "")) throw new Unsupported("a fragment of parts of bytes");
   const written = parseTypeTokens(tokens);
   if (!written) throw new Unsupported("a fragment's type");
   return resolveType(run, written, scope);

@@ -46,12 +46,12 @@ export class Run {
     this.program = machine.program;
     this.frame = { depth: 0, outermost: true, addressed: new Set(), returns: undefined, value: noValue };
     this.loop = { broken: none(machine.mask), continued: none(machine.mask) };
-    for (const [name, type] of this.program.aliases) this.#declareAlias(name, type);
+    for (const [name, type] of this.program.aliases) this.#declareAlias(name, type, true);
     for (const { declarators, shared } of this.program.globals) {
       for (const declarator of declarators) this.#declareGlobal(declarator, shared);
     }
     for (const [name, type] of this.program.aliases) {
-      if (!this.globals.lookUp(name)) this.#declareAlias(name, type);
+      if (!this.globals.lookUp(name)) this.#declareAlias(name, type, false);
     }
     for (const [name, definitions] of this.program.overloads) {
       this.globals.declare(name, { kind: "function", definitions, scope: this.globals });
@@ -68,11 +68,13 @@ export class Run {
     }
   }
 
-  #declareAlias(name: string, type: TypeName): void {
+  /** What a type's name needs may be declared after it: it counts as not modelled when it is tried again. */
+  #declareAlias(name: string, type: TypeName, first: boolean): void {
     try {
       this.globals.declare(name, { kind: "type", type: resolveType(this, type, this.globals) });
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error;
+      if (!first && !(error instanceof Mistyped)) this.machine.undeclared = true;
     }
   }
 

@@ -4,7 +4,7 @@ import { preprocess } from "../analysis/preprocess.ts";
 import { invert } from "./affine-map.ts";
 import { accessOf } from "./bytes.ts";
 import { exploreLaunch, type Exploration } from "./explore-launch.ts";
-import { scalarOf } from "./inputs.ts";
+import { offsetsOf, scalarOf } from "./inputs.ts";
 import { singleThreads, wholeBlocks } from "./lineup.ts";
 import type { Budget } from "./machine.ts";
 import { InputPages } from "./pages.ts";
@@ -55,7 +55,8 @@ export class SeedOracle {
 
   constructor(task: Task) {
     this.#task = task;
-    this.inputs = task.workload.args.map((argument, index) => new InputPages(argument, index));
+    const { args } = task.workload;
+    this.inputs = args.map((argument, index) => new InputPages(argument, index, offsetsOf(argument, args)));
     this.#bench = prepare(task.seedKernel, task, this.inputs);
     if (this.#bench.launches.length > mostLaunches) this.reason = "many launches";
     else this.#explore();
