@@ -53,7 +53,11 @@ for (const name of readdirSync(out)) if (name.endsWith(".svg")) rmSync(join(out,
 for (const [name, svg] of plots) writeFileSync(join(out, name), svg);
 const document = searchDocument(results, scores, anatomy, setting);
 writeFileSync(join(out, "search.json"), `${JSON.stringify(document, null, 1)}\n`);
-const command = `npm run results:search${recording === "atlas" ? "" : ` -- --recording ${recording}`}`;
+const flags = [
+  ...(recording === "atlas" ? [] : [`--recording ${recording}`]),
+  ...(values.arms === usualArms.join(",") ? [] : [`--arms ${values.arms}`]),
+];
+const command = ["npm run results:search", ...(flags.length > 0 ? ["--", ...flags] : [])].join(" ");
 const section = searchSection({ command, results, setting, scores, anatomy, plots: [...plots.keys()] });
 const page = `${out}.md`;
 const before = existsSync(page) ? readFileSync(page, "utf8") : emptyPage;

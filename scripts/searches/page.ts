@@ -23,10 +23,14 @@ export const emptyPage: string = [
   "<!-- searches:start -->",
   "<!-- searches:end -->",
   "",
+  "## With a frontier model's forecasts",
+  "",
+  "<!-- frontier:start -->",
+  "<!-- frontier:end -->",
+  "",
   "## On other tuners' spaces",
   "",
-  "<!-- kernel-tuner:start -->",
-  "<!-- kernel-tuner:end -->",
+  "On spaces that others measured, beside Kernel Tuner's strategies: [kernel-tuner](kernel-tuner.md).",
   "",
 ].join("\n");
 
@@ -67,8 +71,8 @@ function introduction({ command, results, setting }: PageParts): string {
   ].join("\n");
 }
 
-function benchCommand({ recording, split }: BenchSetting, { seeds, measurements }: SearchResults): string {
-  return `npx kernelcast bench search --recording ${recording} --split ${split} --seeds ${seeds} --measurements ${measurements}`;
+function benchCommand({ recording, split }: BenchSetting, { arms, seeds, measurements }: SearchResults): string {
+  return `npx kernelcast bench search --recording ${recording} --split ${split} --arms ${arms.join(",")} --seeds ${seeds} --measurements ${measurements}`;
 }
 
 function armHeader({ measurements }: SearchResults): string[] {
