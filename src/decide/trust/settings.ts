@@ -1,8 +1,3 @@
-/** How much a surrogate may do on a device: nothing; skip, with half of what is left out audited; skip, with few audits. */
-export type TrustLevel = "shadow" | "canary" | "live";
-
-export const trustLevels: readonly TrustLevel[] = ["shadow", "canary", "live"];
-
 /** What trust is earned and lost by. Defaults are argued in `docs/decisions/0015-trust.md`. */
 export interface TrustSettings {
   /** ρ: a surrogate that would skip this share of the wins, or more, is not to be promoted. */

@@ -2,7 +2,8 @@ import type { DetectorState } from "./change-detector.ts";
 import { freshDetector } from "./change-detector.ts";
 import { CalibrationBets } from "./calibration-bets.ts";
 import { MissedWinsBet, VetoBet } from "./missed-wins.ts";
-import type { TrustLevel, TrustSettings } from "./settings.ts";
+import type { TrustSettings } from "./settings.ts";
+import type { TrustLevel } from "../../domain/index.ts";
 import type { Wealth } from "./wealth.ts";
 
 /** What was gathered since the level changed last. */

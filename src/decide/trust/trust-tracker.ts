@@ -1,8 +1,8 @@
 import { CalibrationBets } from "./calibration-bets.ts";
 import { ChangeDetector, freshDetector } from "./change-detector.ts";
-import type { TrustLabel } from "./label.ts";
 import { MissedWinsBet, VetoBet } from "./missed-wins.ts";
-import { trustLevels, type TrustLevel, type TrustSettings } from "./settings.ts";
+import type { TrustSettings } from "./settings.ts";
+import { trustLevels, type TrustLabel, type TrustLevel } from "../../domain/index.ts";
 import { freshEvidence, freshFamily, leastAudit, promotionLimit, type TrustRecord } from "./trust-record.ts";
 
 /** A change of trust, with why in one line. */
