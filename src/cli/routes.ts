@@ -10,6 +10,7 @@ import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
 import { searchCommand } from "./search.ts";
 import { submitCommand } from "./submit.ts";
+import { trustRoutes } from "./trust.ts";
 
 /** The commands by name; each loads its implementation when it runs. */
 export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliContext>>> = {
@@ -21,6 +22,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   evaluate: evaluateCommand,
   bench: benchRoutes,
   recording: recordingRoutes,
+  trust: trustRoutes,
   doctor: doctorCommand,
   demo: demoCommand,
 };

@@ -155,7 +155,8 @@ export function refreshedBeside(state: SearchState, batch: Batch): readonly stri
 export function asksSurrogate(state: SearchState, step: StepBuilder): boolean {
   const { policy, planning, counts, config } = state;
   if (!policy.needsForecasts) return false;
-  if (!planning.verdict && policy.judgeSurrogate) {
+  // Where it decides nothing it spares nothing: it is not judged by that.
+  if (!planning.verdict && policy.judgeSurrogate && decidesAlone(state.trust)) {
     const decided = counts.measured + counts.skipped;
     const share = decided === 0 ? 1 : counts.measured / decided;
     const verdict = policy.judgeSurrogate(planning.costs, config.budget.measurements !== undefined, share);

@@ -91,6 +91,20 @@ export class TrustTracker {
     ];
   }
 
+  /** Capital won against each hypothesis that stands between the surrogate and the next level. */
+  get capitals(): readonly { readonly against: string; readonly capital: number }[] {
+    const percent = Math.round(100 * this.settings.missedShare);
+    return [
+      { against: `${percent} % of the wins missed, or more`, log: this.winsBet.log },
+      ...this.calibration.each.map(({ what, log }) => ({ against: what, log })),
+    ].map(({ against, log }) => ({ against, capital: Math.exp(Math.min(log, mostLog)) }));
+  }
+
+  /** Logarithm of the capital of the bet on missed wins. */
+  get winsLog(): number {
+    return this.winsBet.log;
+  }
+
   /** How far the detector is towards an alarm, 0–1. */
   get alertness(): number {
     return this.detector.alertness;
@@ -156,6 +170,9 @@ export class TrustTracker {
     return { kind: "veto", family: label.family, reason };
   }
 }
+
+/** A capital that is told as a number stays one. */
+const mostLog = 690;
 
 /** A veto is lifted falsely once in this many wins over α at the most often. */
 const liftingWins = 50;
