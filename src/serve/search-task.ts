@@ -55,6 +55,8 @@ export interface SearchRequest {
   readonly trust?: string | undefined;
   /** File of the ledger of trust; by default in the workspace. */
   readonly ledger?: string | undefined;
+  /** Leaves out of the ledger what the package's forecasters have earned before. */
+  readonly unearned?: boolean | undefined;
   readonly budget: Budget;
   readonly seed: number;
   readonly workspace: string;
@@ -248,7 +250,8 @@ async function withTrust<T>(
 ): Promise<T> {
   if (mode === undefined) return work(undefined);
   const ledgerPath = request.ledger ?? join(request.workspace, "trust.sqlite");
-  const trust = await openRunTrust({ ledgerPath, mode, forecaster, device, task, runId });
+  const { unearned } = request;
+  const trust = await openRunTrust({ ledgerPath, unearned, mode, forecaster, device, task, runId });
   try {
     return await work(trust);
   } finally {

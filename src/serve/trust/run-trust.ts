@@ -3,12 +3,14 @@ import { defaultTrustSettings } from "../../decide/trust/settings.ts";
 import type { Device, KeptEntry, Task, TrustEntry, TrustKey } from "../../domain/index.ts";
 import type { StepListener } from "../../search/replay.ts";
 import type { TrustMode, TrustStart } from "../../search/trust.ts";
-import type { TrustLedger } from "../../store/trust-ledger.ts";
+import { openTrustLedger, type TrustLedger } from "../../store/trust-ledger.ts";
 import { openLedgerWithShipped } from "./shipped-ledger.ts";
 import { surrogateRecipe } from "./surrogate-recipe.ts";
 
 export interface OpenRunTrust {
   readonly ledgerPath: string;
+  /** Leaves out what the package's forecasters have earned before. */
+  readonly unearned?: boolean | undefined;
   readonly mode: TrustMode;
   readonly forecaster: string;
   readonly device: Device;
@@ -30,7 +32,7 @@ export async function openRunTrust(options: OpenRunTrust): Promise<OpenedRunTrus
   const { forecaster, device, mode, task, runId, now = () => Date.now() / 1000 } = options;
   const key = { surrogate: forecaster, recipe: surrogateRecipe(forecaster), device: (await device.describe()).name };
   const environment = await environmentOf(device);
-  const ledger = openLedgerWithShipped(options.ledgerPath);
+  const ledger = (options.unearned ? openTrustLedger : openLedgerWithShipped)(options.ledgerPath);
   noteEnvironment(ledger, key, environment, now());
   const entries = ledger.entries(key);
   const { record } = foldLedger(entries, defaultTrustSettings);
