@@ -80,9 +80,7 @@ function auditShare(seed: number): number {
 }
 
 /** Kinds of surrogates that are followed from shadow on. */
-export const simulatedKinds: Readonly<
-  Record<string, { readonly surrogate: SimulatedSurrogate; readonly breaks?: number }>
-> = {
+const simulatedKinds: Readonly<Record<string, { readonly surrogate: SimulatedSurrogate; readonly breaks?: number }>> = {
   good: { surrogate: goodSurrogate },
   mediocre: { surrogate: { ...goodSurrogate, missedShare: 0.18, skipsOthers: 0.5, skill: 0.8 } },
   "skips everything": { surrogate: { ...goodSurrogate, missedShare: 1, skipsOthers: 1 } },
