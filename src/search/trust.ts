@@ -49,6 +49,8 @@ export interface RunTrust {
   single: MeasuredForecast | undefined;
   /** The chain's last link. */
   chain: string;
+  /** Outcomes so far that are new. */
+  labels: number;
 }
 
 export function startTrust(state: SearchState, start: TrustStart): void {
@@ -62,6 +64,7 @@ export function startTrust(state: SearchState, start: TrustStart): void {
     known: new Set(known),
     sealed: new Map(),
     single: undefined,
+    labels: 0,
     chain: sha256Hex(
       canonicalJson({ key, task: state.config.taskSha256, seed: state.config.seed, at: state.startedAt }),
     ),
@@ -128,6 +131,7 @@ export function observeOutcome(
   trust.sealed.delete(kernelId);
   if (trust.known.has(kernelId)) return;
   const label = toLabel(state, trust, sealed, measurement);
+  trust.labels++;
   step.notes.push({ type: "trust-label", label });
   const guarded = guard(trust, label, sealed.winChance, measurement);
   const { seal: link } = sealed;

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { changedEnvironment, foldLedger } from "../decide/trust/ledger.ts";
-import { defaultTrustSettings as settings } from "../decide/trust/settings.ts";
-import type { TrustEntry, TrustKey, TrustLabel } from "../domain/index.ts";
-import { ledgerLines, readLedgerLines } from "../formats/trust-lines.ts";
-import { openTrustLedger, type TrustLedger } from "./trust-ledger.ts";
+import { changedEnvironment, foldLedger } from "../../decide/trust/ledger.ts";
+import { defaultTrustSettings as settings } from "../../decide/trust/settings.ts";
+import type { TrustEntry, TrustKey, TrustLabel } from "../../domain/index.ts";
+import { ledgerLines, readLedgerLines } from "../../formats/trust-lines.ts";
+import { openTrustLedger, type TrustLedger } from "../../store/trust-ledger.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "trust-ledger-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
