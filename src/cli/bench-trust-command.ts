@@ -11,6 +11,9 @@ export interface BenchTrustFlags {
   readonly json: boolean;
 }
 
+/** How many there are, for whoever waits. */
+const simulations = { usual: 11, withCurves: 17 } as const;
+
 /** Histories of each kind of surrogate that are followed through the levels: what they show is no figure to hold. */
 const mostCareers = 500;
 
@@ -19,7 +22,8 @@ export async function benchTrustCommand(this: CliContext, flags: BenchTrustFlags
   const progress = createProgress(this);
   try {
     let done = 0;
-    const onProgress = (what: string): void => progress.show("simulating", what, done++, 12);
+    const onProgress = (what: string): void =>
+      progress.show("simulating", what, done++, flags.curves ? simulations.withCurves : simulations.usual);
     const { histories, recording, forecaster } = flags;
     const options = { histories, signal: this.signal, onProgress };
     const figures = trustFigures(options);
