@@ -21,7 +21,7 @@ const { power_curves: curves = [] } = JSON.parse(
 const percent = (part: number): string => `${Number((100 * part).toFixed(1))} %`;
 const tables = curves.map(({ figure, along: what, points }) =>
   markdownTable(
-    [`${along[what] ?? what}`, ...points.map(({ at }) => String(at))],
+    [along[what] ?? what, ...points.map(({ at }) => String(at))],
     [[figure, ...points.map(({ share }) => percent(share.value))]],
   ),
 );
