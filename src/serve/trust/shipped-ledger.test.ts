@@ -14,7 +14,7 @@ afterAll(() => {
 });
 
 describe("the ledger that ships", () => {
-  it.each(["static", "adapt:auto"])(
+  it.each(["static", "compare", "auto", "adapt:auto"])(
     "%s is live by what it earned, as it is now: else npm run earn:trust",
     (surrogate) => {
       const key = ledger.keys().find((one) => one.surrogate === surrogate);
