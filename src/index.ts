@@ -70,6 +70,7 @@ export {
   type Launch,
   type LaunchArgument,
   type Measurement,
+  type MeasurementConditions,
   type MeasurementStatus,
   type MeasureRequest,
   type ModelPrice,

@@ -2,7 +2,8 @@ import { buildCommand, buildRouteMap, type RouteMap } from "@stricli/core";
 import { splitChoices } from "../evaluate/choose-tasks.ts";
 import type { BenchSearchFlags } from "./bench-search-command.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
-import { positive, wholeNumber } from "./flags.ts";
+import type { BenchTrustFlags } from "./bench-trust-command.ts";
+import { forecasterFlag, positive, wholeNumber } from "./flags.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 
@@ -64,7 +65,31 @@ const searchCommand = buildCommand<BenchSearchFlags, [], CliContext>({
   },
 });
 
-export const benchRoutes: RouteMap<CliContext> = buildRouteMap<"search", CliContext>({
-  routes: { search: searchCommand },
-  docs: { brief: "Compare ways to search" },
+const trustCommand = buildCommand<BenchTrustFlags, [], CliContext>({
+  loader: async () => (await import("./bench-trust-command.ts")).benchTrustCommand,
+  parameters: {
+    positional: { kind: "tuple", parameters: [] },
+    flags: {
+      histories: {
+        kind: "parsed",
+        parse: wholeNumber(1),
+        brief: "Simulated histories of each figure",
+        default: "2000",
+      },
+      curves: { kind: "boolean", brief: "Power curves, too", default: false, withNegated: false },
+      recording: { ...optionalText, brief: "Seal forecasts on this recording's test split, too" },
+      forecaster: { ...forecasterFlag, brief: "With --recording: whose forecasts", default: "static" },
+      json: jsonFlag,
+    },
+  },
+  docs: {
+    brief: "How often trust is given and taken wrongly, and how soon rightly",
+    fullDescription:
+      "Simulates surrogates that are good, mediocre, skip everything, are adversarial or break, under the settings that searches use.\n\nExample: kernelcast bench trust --json",
+  },
+});
+
+export const benchRoutes: RouteMap<CliContext> = buildRouteMap<"search" | "trust", CliContext>({
+  routes: { search: searchCommand, trust: trustCommand },
+  docs: { brief: "Compare ways to search; study trust" },
 });

@@ -25,6 +25,7 @@ export async function demo(this: CliContext, flags: DemoFlags): Promise<void> {
       device: "recorded:atlas",
       policy: "top-k",
       forecaster: "static",
+      trust: "auto",
       budget: { measurements: demoMeasurements },
       seed: 1,
       fresh: true,

@@ -19,6 +19,8 @@ export interface SearchFlags {
   readonly wallSeconds?: number;
   readonly tokens?: number;
   readonly usd?: number;
+  readonly trust: string;
+  readonly ledger?: string;
   readonly seed: number;
   readonly run?: string;
   readonly fresh: boolean;
@@ -59,6 +61,8 @@ function toRequest(flags: SearchFlags, task: string): SearchRequest {
     strongForecaster: flags.strongForecaster,
     proposer,
     proposerRecording,
+    trust: flags.trust,
+    ledger: flags.ledger,
     idleTimeout: flags.idleTimeout,
     budget: toBudget(flags),
     seed,

@@ -22,6 +22,7 @@ export function formatResult(result: SearchResult): readonly string[] {
     ...(result.forecast_failures ? [`without a forecast: ${countsText(result.forecast_failures)}`] : []),
     ...(result.answer_faults ? [`answers at fault: ${countsText(result.answer_faults)}`] : []),
     ...(result.language_models ?? []).map(callsLine),
+    ...(result.trust ? [trustLine(result.trust)] : []),
     ...(result.worth ? [`worth it? ${worthText(result.worth)}`] : []),
     spentLine(spent),
     `report ${result.report}`,
@@ -30,6 +31,19 @@ export function formatResult(result: SearchResult): readonly string[] {
 
 function spentLine({ gpu_seconds: gpu, cpu_seconds: cpu, tokens, usd }: SearchResult["spent"]): string {
   return `spent ${gpu} GPU-s, ${cpu} CPU-s${tokens > 0 ? `, ${tokens} tokens` : ""}${usd > 0 ? `, ${usd} USD` : ""}`;
+}
+
+const trustMeanings = {
+  shadow: "everything is measured",
+  canary: "half of what is left out is measured",
+  live: "it decides, with few audits",
+} as const;
+
+function trustLine({ asked, started, ended, labels }: NonNullable<SearchResult["trust"]>): string {
+  const level = asked === "auto" ? ended : asked;
+  const way = started === ended ? ended : `${started}, now ${ended}`;
+  const pinned = asked === "auto" ? "" : `; this search was asked to be ${asked}`;
+  return `trust: the forecaster is in ${way}${pinned} (${trustMeanings[level]}); ${labels} sealed forecasts were tested; kernelcast trust explain`;
 }
 
 function callsLine(calls: CallSummary): string {

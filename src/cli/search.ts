@@ -43,6 +43,17 @@ export const searchCommand: Command<CliContext> = buildCommand<SearchFlags, [str
         ...optionalNumber,
         brief: "With --proposer external: seconds without a candidate after which the run ends",
       },
+      trust: {
+        kind: "parsed",
+        parse: text,
+        brief:
+          "shadow (everything is measured), canary (half of what is left out is audited), live (few audits), or auto: what the forecaster has earned on this device",
+        default: "auto",
+      },
+      ledger: {
+        ...optionalText,
+        brief: "File that keeps what forecasters earn (default trust.sqlite in the workspace)",
+      },
       measurements: {
         kind: "parsed",
         parse: wholeNumber(1),

@@ -30,3 +30,4 @@ export * from "./kernel-faults.ts";
 export * from "./language-model.ts";
 export * from "./proposing.ts";
 export * from "./submission.ts";
+export * from "./trust.ts";

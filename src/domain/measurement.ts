@@ -49,6 +49,14 @@ export interface MeasurementCost {
   readonly cpuSeconds: number;
 }
 
+/** Whether a measurement was taken as it should be. */
+export interface MeasurementConditions {
+  /** The latest controls (equal kernels, known slow ones, cheats) came out right. */
+  readonly controlsOk?: boolean;
+  /** Heat or power forced the clocks down. */
+  readonly throttled?: boolean;
+}
+
 interface MeasurementBase {
   readonly kernelId: string;
   readonly device: string;
@@ -56,6 +64,8 @@ interface MeasurementBase {
   readonly cost: MeasurementCost;
   /** Digest of the receipt (raw samples, environment, hashes) in the blob store. */
   readonly receiptSha256?: string;
+  /** What the device said of itself meanwhile, where it did. */
+  readonly conditions?: MeasurementConditions;
 }
 
 export interface OkMeasurement extends MeasurementBase {

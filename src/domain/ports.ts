@@ -26,6 +26,8 @@ export interface MeasureRequest {
   /** `screen`: few samples, stops early for the clearly slow. `confirm`: A B B A blocks against `anchor`, fresh seeds. */
   readonly mode: "screen" | "confirm";
   readonly anchor?: Anchor;
+  /** Seal of the forecast that was made before; a receipt echoes it. */
+  readonly sealed?: string;
 }
 
 /** Where kernels are compiled and timed. Implementations are closed with `close`, and answer in any order. */
@@ -37,6 +39,8 @@ export interface Device {
   /** How many `measure` calls may usefully overlap. */
   readonly concurrency: number;
   describe(): Promise<DeviceInfo>;
+  /** What measurements depend on beside the device, as versions by name, where that is known. */
+  environment?(): Promise<Readonly<Record<string, string>>>;
   compile(task: Task, kernels: readonly Kernel[], signal?: AbortSignal): Promise<readonly CompileOutcome[]>;
   measure(request: MeasureRequest, signal?: AbortSignal): Promise<Measurement>;
   close(): Promise<void>;
@@ -208,6 +212,8 @@ export interface PlanningContext {
   readonly escalated: ReadonlySet<string>;
   /** The next proposals come when they are asked for; not where other programs hand them in, which may wait for these. */
   readonly proposalsAtHand: boolean;
+  /** Who is measured whatever the forecast is drawn by others: the policy draws no audits. */
+  readonly unaudited?: true;
   /** Candidates considered so far, without duplicates, and measured ones. */
   readonly considered: number;
   readonly measured: number;

@@ -188,6 +188,25 @@ export function toCompileOutcome(result: z.infer<typeof compileAnswerSchema>["re
     : { kernelId: result.kernel_id, ok: false, error: result.error };
 }
 
+/** Throttling by these reasons is none of ours: the device lowers its clocks against heat or a failing power supply. */
+const forcedThrottles: readonly string[] = ["hw_slowdown", "sw_thermal", "hw_thermal", "hw_power_brake"];
+
+/** What of a receipt speaks against its measurement; nothing where nothing does, or there is no receipt. */
+function conditionsOf(receipt: MeasureAnswer["receipt"]): Pick<Measurement, "conditions"> {
+  if (!receipt) return {};
+  const environment = receipt["environment_after"];
+  const reasons: unknown = isRecord(environment) ? environment["throttle"] : undefined;
+  const throttled = Array.isArray(reasons) && forcedThrottles.some((reason) => reasons.includes(reason));
+  // Controls that were skipped prove nothing.
+  const unproven = "controls_ok" in receipt && receipt["controls_ok"] !== true;
+  if (!throttled && !unproven) return {};
+  return { conditions: { ...(unproven ? { controlsOk: false } : {}), ...(throttled ? { throttled } : {}) } };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
 /** A measurement; `receiptSha256` is where its receipt was stored. */
 export function toMeasurement(wire: MeasureAnswer, receiptSha256?: string): Measurement {
   const base = {
@@ -196,6 +215,7 @@ export function toMeasurement(wire: MeasureAnswer, receiptSha256?: string): Meas
     cost: { gpuSeconds: wire.cost.gpu_seconds, cpuSeconds: wire.cost.cpu_seconds },
     ...(wire.evidence ? { evidence: toEvidence(wire.evidence) } : {}),
     ...(receiptSha256 ? { receiptSha256 } : {}),
+    ...conditionsOf(wire.receipt),
   };
   if (wire.status !== "ok") return { ...base, status: wire.status, error: wire.error };
   const runtime = toRuntime(wire.runtime_us);

@@ -116,6 +116,18 @@ export class WorkerDevice implements Device {
     return toDeviceInfo((await this.details()).device);
   }
 
+  /** What a measurement depends on beside the device: versions of driver, CUDA and worker, as far as they are told. */
+  async environment(): Promise<Readonly<Record<string, string>>> {
+    const [{ worker_version: worker }, { device, environment }] = await Promise.all([this.greet(), this.details()]);
+    const told = {
+      driver: device.driver ?? environment?.["driver"],
+      cuda: environment?.["cuda"],
+      worker,
+    };
+    const known = Object.entries(told).filter(([, value]) => value != null && value !== "");
+    return Object.fromEntries(known.map(([name, value]) => [name, String(value)]));
+  }
+
   async compile(task: Task, kernels: readonly Kernel[], signal?: AbortSignal): Promise<readonly CompileOutcome[]> {
     const prepared = kernels.map((kernel) => ({ kernel, wire: this.prepare(kernel, task) }));
     const wires = prepared.flatMap(({ wire }) => (wire.ok ? [wire.value] : []));
@@ -156,6 +168,7 @@ export class WorkerDevice implements Device {
         kernel: kernel.value,
         mode: request.mode,
         ...this.anchorOf(request),
+        ...(request.sealed === undefined ? {} : { sealed: request.sealed }),
         ...this.limits(),
       };
       const answer = await this.client.request("measure", params, { timeoutMs: this.timeouts.measure, signal });

@@ -1,8 +1,10 @@
+import type { TrustTracker } from "../decide/trust/trust-tracker.ts";
 import { createPolicy, type PolicyName } from "../decide/policies.ts";
 import { KernelcastError, type Confirmation, type Decision, type Forecast, type RunStore } from "../domain/index.ts";
 import type { SearchInput, SearchNote } from "../search/events.ts";
 import { replayRun } from "../search/replay.ts";
 import type { CandidateState, SearchState } from "../search/state.ts";
+import { TrustCollector, type ReportTrust } from "./trust.ts";
 import { summarise, type SearchSummary } from "../search/summary.ts";
 
 /** One screening or confirmation in the order in which it ended. */
@@ -55,6 +57,10 @@ export interface ReportData {
   readonly decisions: readonly ReportDecision[];
   readonly outlooks: readonly ReportOutlook[];
   readonly nodes: readonly ReportNode[];
+  /** Where a level of trust was asked for. */
+  readonly trust: ReportTrust | undefined;
+  /** Its state at the end. */
+  readonly tracker: TrustTracker | undefined;
   readonly seedSource: string;
   readonly bestSource: string;
 }
@@ -68,9 +74,11 @@ export function collectReport(store: RunStore, runId: string): ReportData {
   const batches = new Map<string, string>();
   const decisions: { batchId: string; decision: Decision }[] = [];
   const outlooks: ReportOutlook[] = [];
+  const trust = new TrustCollector(store);
   const replayed = replayRun(store, runId, createPolicy(config.policy as PolicyName), (state, input, { notes }) => {
     if (input.type === "measurement-end")
       measurements.push(toMeasurement(state, input, notes, measurements.length + 1));
+    trust.see(input, notes);
     for (const note of notes) {
       if (note.type === "batch-open") batches.set(note.batchId, note.parentId);
       if (note.type === "decision") decisions.push(note);
@@ -90,6 +98,8 @@ export function collectReport(store: RunStore, runId: string): ReportData {
       outcome: outcomeOf(state.candidates.get(decision.kernelId)),
     })),
     outlooks,
+    trust: trust.trust,
+    tracker: state.trust?.tracker,
     nodes: [...state.candidates.values()].map((candidate) => toNode(state, candidate)),
     seedSource: sourceOf(store, state, state.seedId),
     bestSource: sourceOf(store, state, state.incumbentId ?? state.seedId),

@@ -6,6 +6,7 @@ import { html, raw, type Html } from "./html.ts";
 import { languageModelSection } from "./language-models.ts";
 import { outlookSection } from "./outlook.ts";
 import { styles } from "./styles.ts";
+import { trustSection } from "./trust.ts";
 
 /** A run's report as one self-contained HTML file, from its log alone. Throws `KernelcastError("store", …)`. */
 export function renderReport(store: RunStore, runId: string, task: Task): string {
@@ -51,7 +52,7 @@ export function renderReport(store: RunStore, runId: string, task: Task): string
           <div class="wide">${raw(treeChart(data))}</div>
           ${treeCaption}
         </section>
-        ${outlookSection(data)}
+        ${outlookSection(data)} ${trustSection(data.trust, data.tracker)}
         <section id="decisions">
           <h2>Decisions</h2>
           ${decisionTable(data)}

@@ -2,6 +2,8 @@ import type { Decision, PolicyPlan } from "../domain/index.ts";
 import { planningContext, policyContext, rememberOutlook, skip, takeUp } from "./planning.ts";
 import { incumbentOf, type Batch, type SearchState } from "./state.ts";
 import { issue, type StepBuilder } from "./step.ts";
+import { trustedDecisions, type TrustedDecision } from "./trust-decisions.ts";
+import { decidesAlone, seal } from "./trust.ts";
 
 const escalation = "escalate:";
 
@@ -12,19 +14,28 @@ export function isEscalation(commandId: string): boolean {
 
 /** Asks the policy and does what it decided: compiles what is to be measured, or asks the stronger surrogate first. */
 export function decideBatch(state: SearchState, step: StepBuilder, batch: Batch): void {
-  const { decisions, outlook, stop } = planOf(state, batch);
+  const plan = planOf(state, batch);
+  const { decisions, outlook, stop } = plan;
   const asked = decisions.filter(({ action }) => action === "escalate").map(({ kernelId }) => kernelId);
   if (asked.length > 0) return escalate(state, step, batch, decisions, asked);
   if (outlook) rememberOutlook(state, step, batch.batchId, outlook);
-  const chosen = decisions.flatMap((decision) => (carryOut(state, step, batch, decision) ? [decision.kernelId] : []));
+  const chosen = trustedDecisions(state, batch, plan).flatMap((trusted) => {
+    sealDecision(state, step, trusted);
+    return carryOut(state, step, batch, trusted.decision) ? [trusted.decision.kernelId] : [];
+  });
   batch.unmeasured = chosen.length;
   if (batch.again && chosen.length === 0) state.reconsiders = false;
-  if (stop !== undefined && state.planning.stop === undefined) {
+  if (stop !== undefined && decidesAlone(state.trust) && state.planning.stop === undefined) {
     state.planning.stop = stop;
     step.notes.push({ type: "policy-stop", message: stop });
   }
   if (chosen.length > 0)
     issue(state, step, { type: "compile", commandId: `compile:${batch.batchId}`, kernelIds: chosen });
+}
+
+function sealDecision(state: SearchState, step: StepBuilder, { decision, probability, counts }: TrustedDecision): void {
+  const candidate = state.candidates.get(decision.kernelId);
+  if (candidate) seal(state, step, candidate, { probability, counts });
 }
 
 function planOf(state: SearchState, batch: Batch): PolicyPlan {

@@ -32,7 +32,7 @@ export type CallFeed = (listener: (call: LanguageModelCall) => void) => () => vo
 
 /** What carrying out a command gave, and how many seconds it takes in virtual time. */
 export interface EffectResult {
-  readonly input: Exclude<SearchInput, { type: "run-start" | "model-call" }>;
+  readonly input: Exclude<SearchInput, { type: "run-start" | "trust-start" | "model-call" }>;
   readonly seconds: number;
 }
 
@@ -162,13 +162,14 @@ function compileSeconds(outcome: CompileOutcome): number {
 
 async function measure(command: Command<"measure">, context: EffectContext): Promise<EffectResult> {
   const { stages, store, state, runId, signal } = context;
-  const { commandId, kernelId, mode, anchorId } = command;
+  const { commandId, kernelId, mode, anchorId, sealed } = command;
   const measurement = await stages.device.measure(
     {
       requestId: `${runId}/${commandId}`,
       task: stages.task,
       kernel: loadKernel(store, state, kernelId),
       mode,
+      ...(sealed === undefined ? {} : { sealed }),
       ...(anchorId === null ? {} : { anchor: loadAnchor(store, state, anchorId) }),
     },
     signal,

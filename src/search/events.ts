@@ -12,7 +12,11 @@ import type {
   Outlook,
   ProposalFailure,
   Spending,
+  TrustLabel,
+  TrustLevel,
 } from "../domain/index.ts";
+import type { TrustChange } from "../decide/trust/trust-tracker.ts";
+import type { TrustMode, TrustStart } from "./trust.ts";
 
 /** Configuration of a run: everything that decides what it does. Equal configurations make equal decisions on recorded devices. */
 export interface SearchConfig {
@@ -25,6 +29,8 @@ export interface SearchConfig {
   readonly policy: string;
   /** The stronger surrogate that a policy may ask; absent without one. */
   readonly strongForecaster?: string;
+  /** How far the surrogate may decide; absent where nothing asks. */
+  readonly trust?: TrustMode;
   readonly seed: number;
   readonly budget: Budget;
   /** A win needs at least this improvement of log2 runtime over the incumbent: log2(1.02) for 2 %. */
@@ -59,6 +65,8 @@ export type SearchInput =
   | { readonly type: "run-start"; readonly config: SearchConfig; readonly seedKernel: CandidateRecord }
   /** A process took a live run up again that an earlier one had left. */
   | { readonly type: "run-continue" }
+  /** How far the surrogate is trusted as the run starts. */
+  | ({ readonly type: "trust-start" } & TrustStart)
   /** A call of a language model has ended; logged when it does, so that what it cost is never lost. */
   | { readonly type: "model-call"; readonly call: LanguageModelCall }
   | {
@@ -112,6 +120,26 @@ export type SearchNote =
     }
   /** What a decision of a policy that plans expected of the measurements left. */
   | ({ readonly type: "outlook"; readonly batchId: string } & Outlook)
+  /** A forecast and the would-be decision, sealed before the result is known: each link is a digest of the one before. */
+  | {
+      readonly type: "forecast-seal";
+      readonly kernelId: string;
+      readonly previous: string;
+      readonly seal: string;
+      readonly incumbentUs: number;
+      readonly skip: boolean;
+      readonly level: TrustLevel;
+      readonly probability: number;
+    }
+  /** What came of a sealed forecast. */
+  | { readonly type: "trust-label"; readonly label: TrustLabel }
+  | {
+      readonly type: "trust-change";
+      readonly change: TrustChange;
+      readonly by: "labels" | "guard";
+      /** Of the label that brought it. */
+      readonly seal: string;
+    }
   /** Forecasts were found dearer than measuring. */
   | { readonly type: "surrogate-verdict"; readonly off: boolean; readonly message: string }
   /** Why the policy ends the run. */
@@ -155,6 +183,8 @@ export type SearchCommand =
       readonly kernelId: string;
       readonly mode: "screen" | "confirm";
       readonly anchorId: string | null;
+      /** Seal of the forecast, which the receipt echoes. */
+      readonly sealed?: string;
     };
 
 /** Version of the event payloads; a log of another version is not replayed. */

@@ -20,6 +20,7 @@ import {
   type SearchState,
 } from "./state.ts";
 import type { StepBuilder } from "./step.ts";
+import { decidesAlone } from "./trust.ts";
 
 /** Skipped candidates that a policy sees, and how many more there may be before the least promising leave. */
 const mostPending = 5000;
@@ -102,6 +103,7 @@ function planningOf(
 ): PlanningContext {
   const { config, counts, planning, spent } = state;
   const { measurements, usd } = config.budget;
+  const alone = decidesAlone(state.trust);
   return {
     winLog2: config.winLog2,
     pending,
@@ -109,9 +111,10 @@ function planningOf(
     costs: planning.costs,
     rationed: measurements !== undefined,
     ...(usd === undefined ? {} : { usdLeft: Math.max(0, usd - spent.usd) }),
-    canEscalate: config.strongForecaster !== undefined && !escalated && !isSpent(state),
+    canEscalate: alone && config.strongForecaster !== undefined && !escalated && !isSpent(state),
     escalated: planning.escalated,
-    proposalsAtHand: !proposesFromOutside(state),
+    proposalsAtHand: alone && !proposesFromOutside(state),
+    ...(alone ? {} : { unaudited: true }),
     considered: counts.considered - counts.duplicates,
     measured: counts.measured,
     surrogateOff: planning.verdict?.off === true,
@@ -132,7 +135,7 @@ function toCandidate(record: CandidateRecord): Candidate {
   return { kernel: { kernelId, source: "", launches, compileOptions }, parentId, origin };
 }
 
-function measurementsLeft(state: SearchState): number {
+export function measurementsLeft(state: SearchState): number {
   const limit = state.config.budget.measurements ?? Number.POSITIVE_INFINITY;
   return isSpent(state) ? 0 : Math.max(0, limit - state.counts.measured - committedMeasurements(state));
 }
@@ -152,7 +155,8 @@ export function refreshedBeside(state: SearchState, batch: Batch): readonly stri
 export function asksSurrogate(state: SearchState, step: StepBuilder): boolean {
   const { policy, planning, counts, config } = state;
   if (!policy.needsForecasts) return false;
-  if (!planning.verdict && policy.judgeSurrogate) {
+  // Where it decides nothing it spares nothing: it is not judged by that.
+  if (!planning.verdict && policy.judgeSurrogate && decidesAlone(state.trust)) {
     const decided = counts.measured + counts.skipped;
     const share = decided === 0 ? 1 : counts.measured / decided;
     const verdict = policy.judgeSurrogate(planning.costs, config.budget.measurements !== undefined, share);
@@ -180,7 +184,7 @@ export function forgetOutlooks({ planning }: SearchState): void {
 export function chargeStage(
   { planning: { costs } }: SearchState,
   command: SearchCommand,
-  input: Exclude<SearchInput, { type: "run-start" | "run-continue" | "model-call" }>,
+  input: Exclude<SearchInput, { type: "run-start" | "run-continue" | "trust-start" | "model-call" }>,
   seconds: number,
 ): void {
   if (input.type === "proposal-end" && command.type === "propose")

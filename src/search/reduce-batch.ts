@@ -13,6 +13,7 @@ import {
   type SearchState,
 } from "./state.ts";
 import { issue, type StepBuilder } from "./step.ts";
+import { observeOutcome } from "./trust.ts";
 
 type Input<T extends SearchInput["type"]> = Extract<SearchInput, { type: T }>;
 
@@ -128,6 +129,7 @@ function admitCompiled(
   const { kernelId } = candidate.record;
   if (!outcome?.ok) {
     rememberOutcome(state, candidate, null);
+    observeOutcome(state, step, kernelId, null);
     candidate.status = "failed";
     candidate.failure = { status: "compile_error", error: outcome?.error ?? "the compiler gave no answer" };
     state.counts.failed++;

@@ -1,18 +1,16 @@
 import {
   addSpending,
   exhausted,
-  noSpending,
   type Budget,
   type Measurement,
   type OkMeasurement,
-  type Policy,
   type Spending,
 } from "../domain/index.ts";
 import { receiveCompiled, receiveForecasts, receiveProposals, reconsiderSkipped } from "./reduce-batch.ts";
 import { openBatch, rememberResult } from "./reduce-proposals.ts";
 import type { SearchCommand, SearchInput, StopReason } from "./events.ts";
-import { emptyLedger, recordCall } from "./model-ledger.ts";
-import { chargeCall, chargeStage, emptyPlanning, forgetOutlooks, skip } from "./planning.ts";
+import { recordCall } from "./model-ledger.ts";
+import { chargeCall, chargeStage, forgetOutlooks, skip } from "./planning.ts";
 import {
   committedCandidates,
   committedMeasurements,
@@ -25,77 +23,21 @@ import {
   type SearchState,
 } from "./state.ts";
 import { issue, type Step, type StepBuilder } from "./step.ts";
-import { createStrategy } from "./strategy.ts";
-
-type RunStart = Extract<SearchInput, { type: "run-start" }>;
-
-/** The state before the first measurement, and the command that measures the seed. */
-export function startSearch(
-  input: RunStart,
-  at: number,
-  policy: Policy,
-): { readonly state: SearchState; readonly step: Step } {
-  const { config, seedKernel } = input;
-  const state: SearchState = {
-    config,
-    policy,
-    tree: createStrategy(config),
-    candidates: new Map(),
-    byText: new Map([[seedKernel.normalisedSha256, seedKernel.kernelId]]),
-    byMachineCode: new Map(),
-    okIds: [],
-    contenders: new Set(),
-    outcomes: [],
-    proposalsOf: new Map(),
-    resultsOf: new Map(),
-    resultIds: new Set(),
-    recentFailures: [],
-    ledger: emptyLedger(),
-    batches: new Map(),
-    waiting: [],
-    pending: new Map(),
-    counts: { considered: 0, measured: 0, skipped: 0, audited: 0, duplicates: 0, failed: 0 },
-    startedAt: at,
-    now: at,
-    spent: noSpending,
-    nextBatch: 0,
-    seedId: seedKernel.kernelId,
-    incumbentId: undefined,
-    seedFailure: undefined,
-    barrenBatches: 0,
-    repeatedBatches: 0,
-    lostProposals: 0,
-    closingConfirmation: false,
-    reconsiders: true,
-    planning: emptyPlanning(),
-    ended: undefined,
-  };
-  state.candidates.set(seedKernel.kernelId, {
-    record: seedKernel,
-    batchId: null,
-    status: "measuring",
-    confirmed: false,
-  });
-  const step: StepBuilder = { commands: [], notes: [] };
-  issue(state, step, {
-    type: "measure",
-    commandId: `screen:${seedKernel.kernelId}`,
-    kernelId: seedKernel.kernelId,
-    mode: "screen",
-    anchorId: null,
-  });
-  return { state, step };
-}
+import { observeOutcome, startTrust } from "./trust.ts";
 
 /**
  * Applies one input at a time: the search's whole behaviour, a function of the sequence of inputs alone. The state is
  * owned by the caller and updated in place: copying it for each of 100 000 candidates would break the figure of 1 ms.
  * An input whose command is not pending is ignored, so that a repeated result does no harm.
  */
-export function applyInput(state: SearchState, input: Exclude<SearchInput, RunStart>, at: number): Step {
+export function applyInput(state: SearchState, input: Exclude<SearchInput, { type: "run-start" }>, at: number): Step {
   const step: StepBuilder = { commands: [], notes: [] };
   if (input.type === "run-continue") {
     skipDowntime(state, at);
+    return step;
+  }
+  if (input.type === "trust-start") {
+    startTrust(state, input);
     return step;
   }
   if (input.type === "model-call") {
@@ -162,6 +104,7 @@ function receiveScreening(
   const batch = candidate.batchId === null ? undefined : state.batches.get(candidate.batchId);
   if (batch) batch.unmeasured--;
   rememberMachineCode(state, candidate);
+  observeOutcome(state, step, kernelId, measurement);
   rememberOutcome(state, candidate, measurement.status === "ok" ? Math.log2(measurement.runtime.medianUs) : null);
   if (measurement.status !== "ok") {
     candidate.status = "failed";
@@ -377,9 +320,15 @@ function startMeasurements(state: SearchState, step: StepBuilder): void {
       kernelId,
       mode: "screen",
       anchorId: state.incumbentId ?? null,
+      ...sealOf(state, kernelId),
     });
     running++;
   }
+}
+
+function sealOf({ trust }: SearchState, kernelId: string): { readonly sealed?: string } {
+  const sealed = trust?.sealed.get(kernelId)?.seal;
+  return sealed === undefined ? {} : { sealed };
 }
 
 function openBatches(state: SearchState, step: StepBuilder): void {

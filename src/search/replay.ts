@@ -1,12 +1,14 @@
 import { KernelcastError, type Policy, type RunStore } from "../domain/index.ts";
 import { eventVersion, type SearchInput, type SearchNote } from "./events.ts";
-import { applyInput, startSearch } from "./reduce.ts";
+import { applyInput } from "./reduce.ts";
+import { startSearch } from "./start-search.ts";
 import type { SearchState } from "./state.ts";
 import type { Step } from "./step.ts";
 
 const inputTypes: ReadonlySet<string> = new Set<SearchInput["type"]>([
   "run-start",
   "run-continue",
+  "trust-start",
   "model-call",
   "proposal-end",
   "forecast-end",

@@ -2,11 +2,13 @@ import { rejectOnAbort, type DeviceInfo, type Policy, type RunStore } from "../d
 import { recordCandidates } from "./catalog.ts";
 import { carryOut, type EffectContext, type SearchStages } from "./effects.ts";
 import { eventVersion, type SearchCommand, type SearchConfig, type SearchInput } from "./events.ts";
-import { applyInput, startSearch } from "./reduce.ts";
+import { applyInput } from "./reduce.ts";
+import { startSearch } from "./start-search.ts";
 import { replayRun, type ReplayedRun, type StepListener } from "./replay.ts";
 import { createLiveScheduler, createVirtualScheduler, type Scheduler } from "./schedulers.ts";
 import type { SearchState } from "./state.ts";
 import type { Step } from "./step.ts";
+import type { TrustStart } from "./trust.ts";
 
 export interface RunSearchOptions {
   readonly runId: string;
@@ -16,6 +18,8 @@ export interface RunSearchOptions {
   readonly store: RunStore;
   readonly signal?: AbortSignal;
   readonly listener?: StepListener;
+  /** How far the surrogate is trusted when the run starts; a run that goes on has it in its log. */
+  readonly trust?: TrustStart;
 }
 
 /**
@@ -30,6 +34,7 @@ export async function runSearch(options: RunSearchOptions): Promise<SearchState>
   const log = createLog(store, runId);
   const replayed = replayRun(store, runId, policy, listener);
   const state = replayed ? resume(replayed, options, scheduler, log) : begin(options, scheduler, log);
+  beginTrust(options, state, log);
   const context: EffectContext = { stages, store, state, runId, signal, deviceInfo: describeOnce(stages) };
   const start = (command: SearchCommand, issuedAt: number): void =>
     scheduler.start(command.commandId, issuedAt, carryOut(command, context));
@@ -84,6 +89,15 @@ function begin(options: RunSearchOptions, scheduler: Scheduler, log: Log): Searc
   log.append(input, step, at);
   listener?.(state, input, step);
   return state;
+}
+
+/** Logs how far the surrogate is trusted, before anything that depends on it. */
+function beginTrust({ trust, listener }: RunSearchOptions, state: SearchState, log: Log): void {
+  if (!trust || state.trust || state.ended || state.counts.measured > 0) return;
+  const input = { type: "trust-start", ...trust } as const;
+  const step = applyInput(state, input, state.now);
+  log.append(input, step, state.now);
+  listener?.(state, input, step);
 }
 
 function resume(

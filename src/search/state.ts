@@ -18,6 +18,7 @@ import {
 import type { CandidateRecord, SearchCommand, SearchConfig, StopReason } from "./events.ts";
 import type { ModelLedger } from "./model-ledger.ts";
 import type { ParentChoice } from "./puct.ts";
+import type { RunTrust } from "./trust.ts";
 
 export type CandidateStatus = "proposed" | "skipped" | "duplicate" | "waiting" | "measuring" | "ok" | "failed";
 
@@ -133,6 +134,8 @@ export interface SearchState {
   reconsiders: boolean;
   /** What a policy that plans is told; empty and unused with others. */
   readonly planning: PlanningState;
+  /** How far the surrogate is trusted; undefined where nothing asks. */
+  trust?: RunTrust;
   ended: StopReason | undefined;
 }
 

@@ -1,7 +1,8 @@
 import { worthDocument, worthOfAsking, type WorthDocument } from "../decide/worth.ts";
-import type { Spending } from "../domain/index.ts";
+import type { Spending, TrustLevel } from "../domain/index.ts";
 import type { CallTally, ModelLedger } from "./model-ledger.ts";
 import type { PlanningState, SearchState } from "./state.ts";
+import type { RunTrust, TrustMode } from "./trust.ts";
 
 /** A run's outcome in the words of the `--json` document; runtimes in µs. */
 export interface SearchSummary {
@@ -43,8 +44,22 @@ export interface SearchSummary {
     readonly tokens: number;
   };
   readonly stopped: string | null;
+  /** How far the forecaster was trusted, where that was asked for. */
+  readonly trust?: TrustSummary;
   /** What a policy that plans has to say: why it ended the run, or that forecasts cost more than measuring. */
   readonly policy_notes?: readonly string[];
+}
+
+/** Trust in one run, in the words of the `--json` document. */
+export interface TrustSummary {
+  readonly asked: TrustMode;
+  /** At the start and at the end, in the run's family. */
+  readonly started: TrustLevel;
+  readonly ended: TrustLevel;
+  /** Sealed forecasts whose outcome is new. */
+  readonly labels: number;
+  /** What it lacks for the next level. */
+  readonly lacking: readonly string[];
 }
 
 /** Calls of one language model for one purpose, in the words of the `--json` document. */
@@ -82,8 +97,17 @@ export function summarise(runId: string, state: SearchState): SearchSummary {
     ...worthOf(state),
     spent: spentOf(state.spent),
     stopped: state.ended ?? null,
+    ...trustOf(state.trust),
     ...notesOf(state.planning),
   };
+}
+
+function trustOf(trust: RunTrust | undefined): Pick<SearchSummary, "trust"> {
+  if (!trust) return {};
+  const { start, tracker, labels } = trust;
+  const started = start.record.families[start.family]?.vetoed ? "shadow" : start.record.level;
+  const ended = tracker.levelIn(start.family);
+  return { trust: { asked: start.mode, started, ended, labels, lacking: tracker.obstacles() } };
 }
 
 function notesOf({ stop, verdict }: PlanningState): Pick<SearchSummary, "policy_notes"> {

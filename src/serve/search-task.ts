@@ -21,6 +21,7 @@ import { searchDefaults, virtualOpenBatches } from "../search/defaults.ts";
 import type { SearchStages } from "../search/effects.ts";
 import type { SearchConfig } from "../search/events.ts";
 import type { StepListener } from "../search/replay.ts";
+import type { TrustMode } from "../search/trust.ts";
 import { runSearch } from "../search/run-search.ts";
 import { summarise, type SearchSummary } from "../search/summary.ts";
 import { makeFolder } from "../store/make-folder.ts";
@@ -31,6 +32,7 @@ import { chargeEarlier, countedByCalls, namesModel, openModelSession, type Model
 import { checkProposer, defaultProposer, openModelProposer, openProposer, writesKernels } from "./open-proposer.ts";
 import { openTask, requireTask, taskIdOf } from "./open-task.ts";
 import { stopWhenSilent } from "./stop-when-silent.ts";
+import { openRunTrust, type OpenedRunTrust } from "./trust/run-trust.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
 /** What a user asks of a search; the same for the command line, the library and, later, the server. */
@@ -49,6 +51,12 @@ export interface SearchRequest {
   readonly proposerRecording?: string | undefined;
   /** With the proposer `external`: seconds without a candidate after which the run ends; by default it waits. */
   readonly idleTimeout?: number | undefined;
+  /** How far the forecaster may decide; without it, as its policy says, and nothing is sealed. */
+  readonly trust?: string | undefined;
+  /** File of the ledger of trust; by default in the workspace. */
+  readonly ledger?: string | undefined;
+  /** Leaves out of the ledger what the package's forecasters have earned before. */
+  readonly unearned?: boolean | undefined;
   readonly budget: Budget;
   readonly seed: number;
   readonly workspace: string;
@@ -73,6 +81,7 @@ export async function searchTask(request: SearchRequest): Promise<SearchResult> 
   checkForecaster(request.forecaster);
   checkStrong(request, policy);
   checkRequest(request);
+  trustMode(request.trust);
   if (!request.device.startsWith("recorded")) requireTask(request.task);
   const workspace = openWorkspace(request.workspace);
   try {
@@ -153,7 +162,7 @@ async function searchOn(
       : await loadRecording(request.proposerRecording, { tasks: [taskIdOf(request.task)] });
   const task = await openTask(request.task, opened.recording ?? proposals);
   const proposer = request.proposer ?? defaultProposer(task, proposals);
-  const config = configure(request, task, opened, proposer);
+  const config = configure(request, policy, task, opened, proposer);
   const deviceName = opened.recording && (await opened.device.describe()).name;
   const stages = {
     task,
@@ -220,13 +229,46 @@ async function runOn(
   const folder = workspace.folder;
   const proposer =
     opened.proposer ?? openExternal(config.proposer, { store, runId, task, workspace: folder, idleSeconds, onNote });
-  const { signal, listener } = request;
-  const observers = { ...(signal ? { signal } : {}), ...(listener ? { listener } : {}) };
   const stages = { ...opened, proposer };
-  const state = await closing(proposer, () => runSearch({ runId, config, policy, stages, store, ...observers }));
+  const state = await closing(proposer, () =>
+    withTrust(request, config, stages, runId, (trust) =>
+      runSearch({ runId, config, policy, stages, store, ...observersOf(request, trust) }),
+    ),
+  );
   const summary = summarise(runId, state);
   if (state.ended === "seed-failed") throw seedFailed(task, state.seedFailure);
   return { ...summary, report: await writeReport(workspace, runId, task) };
+}
+
+/** Opens the ledger of trust, where the run asks for it. */
+async function withTrust<T>(
+  request: SearchRequest,
+  { trust: mode, forecaster }: SearchConfig,
+  { device, task }: SearchStages,
+  runId: string,
+  work: (trust: OpenedRunTrust | undefined) => Promise<T>,
+): Promise<T> {
+  if (mode === undefined) return work(undefined);
+  const ledgerPath = request.ledger ?? join(request.workspace, "trust.sqlite");
+  const { unearned } = request;
+  const trust = await openRunTrust({ ledgerPath, unearned, mode, forecaster, device, task, runId });
+  try {
+    return await work(trust);
+  } finally {
+    trust.close();
+  }
+}
+
+function observersOf({ signal, listener }: SearchRequest, trust: OpenedRunTrust | undefined) {
+  const both: StepListener = (...step) => {
+    trust?.listener(...step);
+    listener?.(...step);
+  };
+  return {
+    ...(signal ? { signal } : {}),
+    ...(trust || listener ? { listener: both } : {}),
+    ...(trust ? { trust: trust.start } : {}),
+  };
 }
 
 async function closing<T>(proposer: Proposer, work: () => Promise<T>): Promise<T> {
@@ -237,8 +279,15 @@ async function closing<T>(proposer: Proposer, work: () => Promise<T>): Promise<T
   }
 }
 
-function configure(request: SearchRequest, task: Task, { device }: OpenedDevice, proposer: string): SearchConfig {
+function configure(
+  request: SearchRequest,
+  policy: Policy,
+  task: Task,
+  { device }: OpenedDevice,
+  proposer: string,
+): SearchConfig {
   const virtual = device.time === "virtual";
+  const trust = trustMode(request.trust);
   return {
     taskId: task.taskId,
     taskSha256: sha256Hex(canonicalJson(task)),
@@ -247,12 +296,25 @@ function configure(request: SearchRequest, task: Task, { device }: OpenedDevice,
     forecaster: request.forecaster,
     policy: request.policy,
     ...(request.strongForecaster === undefined ? {} : { strongForecaster: request.strongForecaster }),
+    ...(trust !== undefined && policy.needsForecasts ? { trust } : {}),
     seed: request.seed,
     budget: request.budget,
     measureConcurrency: Math.min(device.concurrency, liveConcurrency),
     openBatches: virtual ? virtualOpenBatches : 2,
     ...searchDefaults,
   };
+}
+
+const trustModes: readonly TrustMode[] = ["shadow", "canary", "live", "auto"];
+
+function trustMode(name: string | undefined): TrustMode | undefined {
+  if (name === undefined) return undefined;
+  const known = trustModes.find((mode) => mode === name);
+  if (known) return known;
+  throw new KernelcastError(
+    "usage",
+    `--trust ${name}: unknown (known: ${trustModes.join(", ")})${suggestion(name, trustModes)}`,
+  );
 }
 
 function policyName(name: string): PolicyName {

@@ -14,6 +14,7 @@ export {
   syntheticProposer,
   syntheticTask,
 } from "./synthetic.ts";
+export { sabotagedForecaster, type Sabotage } from "./sabotaged-forecaster.ts";
 export { syntheticRequest } from "./synthetic-request.ts";
 export { syntheticRecording, type SyntheticRecordingOptions } from "./synthetic-recording.ts";
 export { createMemoryRunStore } from "../store/memory-run-store.ts";

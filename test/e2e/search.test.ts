@@ -75,7 +75,7 @@ describe("kernelcast search on the recorded H100", () => {
     expect(code).toBe(0);
     const document = parse(stdout);
     const keys =
-      "audited best considered device duplicates failed measured report run_id seed_kernel skipped spent stopped task";
+      "audited best considered device duplicates failed measured report run_id seed_kernel skipped spent stopped task trust";
     expect(Object.keys(document).toSorted().join(" ")).toBe(keys);
     expect(document).toMatchObject({
       task: "softmax-f32",

@@ -5,7 +5,7 @@ export interface Waiting extends CliRun {
   readonly workspace: string;
 }
 
-const settings = "--forecaster static --run mine --json".split(" ");
+const settings = "--forecaster static --trust live --run mine --json".split(" ");
 
 /** Starts a search that waits, as the run `mine`, and returns when it does. */
 export async function waitingSearchOf(name: string, workspace: string, ...more: string[]): Promise<Waiting> {

@@ -93,7 +93,7 @@ function decideAll(
 
 /** Draws among the skipped of a new batch; what was skipped before had its draw then. */
 function auditsOf(rest: readonly Prospect[], chosen: number, context: PolicyContext, { auditShare }: GateOptions) {
-  if (context.planning?.again) return undefined;
+  if (context.planning?.again || context.planning?.unaudited) return undefined;
   const room = context.measurementsLeft - chosen;
   const probability = auditProbability(auditShare, chosen, rest.length, room);
   if (probability === 0) return undefined;
