@@ -1,0 +1,1 @@
+"""Trains language models to forecast kernels. Needs PyTorch, transformers and PEFT."""

@@ -1,0 +1,119 @@
+"""Forecasts of a model for the prompts of a split, and what they score. `kernelcast evaluate --forecaster recorded:FILE` judges them beside others."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import torch
+
+from .config import Config
+from .data import Data, Example, open_data
+from .events import Events
+from .models import adapter_folder, last_log_probabilities, letter_ids, load_base, pick_device, prompt_ids, write_answers
+from .read_answer import SIGMAS_TO_90, Belief, read_quantiles
+from .rewards import UNREAD, belief_of_bins, reward, score
+from .training import parts
+
+Readings = List[Dict[str, Belief]]
+
+
+def evaluate(config: Config, events: Events) -> None:
+    """Judges the run's adapter, where it has one, else the model as it is, on all of the split."""
+    from peft import PeftModel
+
+    data = open_data(config.data)
+    model, tokenizer = load_base(config.model, pick_device())
+    out = Path(config.out)
+    is_trained = (out / "adapter" / "adapter_config.json").exists()
+    if is_trained:
+        model = PeftModel.from_pretrained(model, str(adapter_folder(config.out)))
+    everything = data.split(config.judge.split)
+    most = config.model.max_prompt_tokens
+    examples = [one for one in everything if len(prompt_ids(tokenizer, one)) <= most]
+    events.emit("data", split=config.judge.split, examples=len(examples), too_long=len(everything) - len(examples))
+    scores, readings = judge(model, tokenizer, data, examples, config)
+    path = out / f"forecasts-{config.judge.split}.jsonl"
+    rows = forecast_rows(config.name, data, examples, readings)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    about = {"split": config.judge.split, "adapter": is_trained, "forecasts": len(rows), "file": str(path)}
+    events.emit("judge", **about, **scores)
+
+
+@torch.no_grad()
+def judge(
+    model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], config: Config
+) -> Tuple[Dict[str, float], Readings]:
+    """Scores and readings; answers are the likeliest ones, drawn from nothing."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    ids = [prompt_ids(tokenizer, one) for one in examples]
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.model.dtype == "bfloat16"):
+        if data.form == "bins-logprobs":
+            readings = read_letters(model, tokenizer, data, examples, ids, config.judge.batch)
+        else:
+            limits = {"max_new_tokens": config.judge.max_new_tokens, "batch": config.judge.batch}
+            answers = write_answers(model, tokenizer, ids, temperature=0.0, **limits)
+            texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
+            readings = [read_quantiles(text, one.labels) for text, one in zip(texts, examples)]
+    model.train(was_training)
+    return score_readings(data, examples, readings), readings
+
+
+def read_letters(
+    model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], ids: Sequence[Sequence[int]], batch: int
+) -> Readings:
+    letters = letter_ids(tokenizer, data.bins)
+    readings: Readings = []
+    for start, end in parts(len(ids), batch):
+        rows = last_log_probabilities(model, ids[start:end], tokenizer.pad_token_id)[:, letters].exp().tolist()
+        for row, one in zip(rows, examples[start:end]):
+            works = sum(row[:-1])
+            p_ok = min(0.999, max(0.001, works / (works + row[-1])))
+            readings.append({one.kernels[0].label: belief_of_bins(row[:-1], p_ok, one.scale_log2_us, data.bins)})
+    return readings
+
+
+def score_readings(data: Data, examples: Sequence[Example], readings: Readings) -> Dict[str, float]:
+    """Means over tasks of means over kernels. CRPS, log score and coverage are of working kernels with a forecast."""
+    tasks: Dict[str, List[Dict[str, Optional[float]]]] = {}
+    for one, read in zip(examples, readings):
+        for truth in one.kernels:
+            belief = read.get(truth.label)
+            row: Dict[str, Optional[float]] = {
+                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins) for name in UNREAD
+            }
+            row["unread"] = float(belief is None)
+            if belief:
+                row["p_ok brier"] = (belief.p_ok - float(truth.log2_us is not None)) ** 2
+            if belief and truth.log2_us is not None:
+                row |= {"crps": score(belief, truth.log2_us)["crps"], "log score": score(belief, truth.log2_us)["log"]}
+                low, high = belief.m - SIGMAS_TO_90 * belief.sigma_low, belief.m + SIGMAS_TO_90 * belief.sigma_high
+                row["coverage 80"] = float(low <= truth.log2_us <= high)
+            tasks.setdefault(one.task_id, []).append(row)
+    names = [*UNREAD, "unread", "p_ok brier", "crps", "log score", "coverage 80"]
+    means = {name: [_mean([row[name] for row in rows if name in row]) for rows in tasks.values()] for name in names}
+    scores = {name: _mean([one for one in values if not math.isnan(one)]) for name, values in means.items()}
+    return {**scores, "tasks": len(tasks), "kernels": sum(len(rows) for rows in tasks.values())}
+
+
+def _mean(values: Sequence[Any]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def forecast_rows(name: str, data: Data, examples: Sequence[Example], readings: Readings) -> List[Dict[str, Any]]:
+    """Rows of the recording format's table `forecasts`."""
+    rows = []
+    for one, read in zip(examples, readings):
+        for truth in one.kernels:
+            belief = read.get(truth.label)
+            if belief is None:
+                continue
+            ends = (-SIGMAS_TO_90 * belief.sigma_low, 0.0, SIGMAS_TO_90 * belief.sigma_high)
+            times = {part: float(f"{2 ** (belief.m + end):.7g}") for part, end in zip(("p10", "p50", "p90"), ends)}
+            about = {"anchor_ids": list(one.anchor_ids), "device": data.meta["device"], "prompt_sha256": one.prompt_sha256}
+            rows.append({"forecaster": name, "kernel_id": truth.kernel_id, "p_ok": belief.p_ok, "runtime_us": times, **about})
+    return rows

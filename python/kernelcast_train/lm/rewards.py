@@ -1,0 +1,105 @@
+"""
+Rewards of written forecasts, and proper scores of a distribution over bins: the formulas of `src/train/language-model/rewards.ts`, which shared vectors
+compare.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from typing import Dict, List, Optional, Sequence
+
+import torch
+from torch import Tensor
+
+from ..scores import below, crps, log_score
+from .data import Bins, Example
+from .read_answer import Belief, from_quantiles
+
+WORST_CRPS = 4.0
+WORST_LOG = -10.0
+UNREAD = {"correctness": -1.0, "correctness+brier": -2.0, "correctness+crps": -3.0, "log": WORST_LOG - 2}
+OUTER_WIDTH = 1.0
+
+
+def bin_of(log2_speedup: float, bins: Bins) -> int:
+    """A bin holds its lower edge."""
+    return bisect_right(bins.edges, log2_speedup)
+
+
+def outcome_of(log2_us: Optional[float], scale_log2_us: float, bins: Bins) -> int:
+    """The bin, or the last outcome where the kernel does not work."""
+    return len(bins.letters) if log2_us is None else bin_of(scale_log2_us - log2_us, bins)
+
+
+def bin_probabilities(belief: Belief, scale_log2_us: float, bins: Bins) -> List[float]:
+    edges = torch.tensor([scale_log2_us - edge - belief.m for edge in bins.edges], dtype=torch.float64)
+    low, high = (torch.full_like(edges, sigma) for sigma in (belief.sigma_low, belief.sigma_high))
+    bounds = [1.0, *below(edges, low, high).tolist(), 0.0]
+    return [bound - following for bound, following in zip(bounds, bounds[1:])]
+
+
+def score(belief: Belief, log2_us: float) -> Dict[str, float]:
+    """CRPS in log2 units and log score in nats, lower being better."""
+    values = [torch.tensor(one, dtype=torch.float64) for one in (belief.m, belief.sigma_low, belief.sigma_high, log2_us)]
+    return {"crps": crps(*values).item(), "log": log_score(*values).item()}
+
+
+def reward(name: str, belief: Optional[Belief], log2_us: Optional[float], scale_log2_us: float, bins: Bins) -> float:
+    if belief is None:
+        return UNREAD[name]
+    if name == "log":
+        value = math.log(1 - belief.p_ok) if log2_us is None else math.log(belief.p_ok) - score(belief, log2_us)["log"]
+        return max(WORST_LOG, value)
+    outcomes = [belief.p_ok * one for one in bin_probabilities(belief, scale_log2_us, bins)] + [1 - belief.p_ok]
+    confidence = max(outcomes)
+    correct = float(outcomes.index(confidence) == outcome_of(log2_us, scale_log2_us, bins))
+    if name == "correctness":
+        return correct
+    if name == "correctness+brier":
+        return correct - (confidence - correct) ** 2
+    loss = (belief.p_ok - float(log2_us is not None)) ** 2
+    if log2_us is not None:
+        loss += min(WORST_CRPS, score(belief, log2_us)["crps"]) / WORST_CRPS
+    return correct - loss
+
+
+def reward_of_answer(name: str, readings: Dict[str, Belief], example: Example, bins: Bins) -> float:
+    """The mean over the kernels that were asked for."""
+    values = [reward(name, readings.get(one.label), one.log2_us, example.scale_log2_us, bins) for one in example.kernels]
+    return sum(values) / len(values)
+
+
+def belief_of_bins(probabilities: Sequence[float], p_ok: float, scale_log2_us: float, bins: Bins) -> Belief:
+    """`beliefOfBins` of src/forecast/llm/bins.ts: the 10, 50 and 90 % quantiles, mass spread evenly within a bin."""
+    total = sum(probabilities)
+    bounds = [bins.edges[0] - OUTER_WIDTH, *bins.edges, bins.edges[-1] + OUTER_WIDTH]
+
+    def speedup_at(share: float) -> float:
+        before = 0.0
+        for index, probability in enumerate(probabilities):
+            if probability > 0 and before + probability >= share * total:
+                low, high = bounds[index], bounds[index + 1]
+                return low + (share * total - before) / probability * (high - low)
+            before += probability
+        return bounds[-1]
+
+    p10, p50, p90 = (2 ** (scale_log2_us - speedup_at(share)) for share in (0.9, 0.5, 0.1))
+    return from_quantiles(p10, p50, p90, p_ok)
+
+
+def proper_loss(kind: str, log_letters: Tensor, outcomes: Tensor) -> Tensor:
+    """
+    Of log probabilities over the letters [rows, bins + 1], the last one failure: cross-entropy, or the ranked probability score of
+    the bins given that the kernel works, with the Brier score of that. Both are proper.
+    """
+    if kind == "log":
+        return -log_letters.gather(1, outcomes.unsqueeze(1)).squeeze(1)
+    p = log_letters.exp()
+    works = (outcomes < p.shape[1] - 1).float()
+    p_ok = 1 - p[:, -1]
+    brier = (p_ok - works) ** 2
+    cumulative = (p[:, :-1] / p_ok.clamp(min=1e-6).unsqueeze(1)).cumsum(dim=1)[:, :-1]
+    reached = (torch.arange(cumulative.shape[1], device=p.device) >= outcomes.unsqueeze(1)).float()
+    ranked = ((cumulative - reached) ** 2).mean(dim=1)
+    return brier + works * ranked

@@ -1,0 +1,127 @@
+"""What supervised and reinforced training have in common: steps, learning rate, checkpoints, judging."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Tuple
+
+import torch
+
+from . import checkpoint
+from .config import Config
+from .data import Data, Example, draw, open_data
+from .events import Events
+from .models import load_base, pick_device, prompt_ids, trained, with_adapter
+
+
+class Run:
+    """One training run, from its start or its latest checkpoint."""
+
+    def __init__(self, kind: str, config: Config, events: Events) -> None:
+        self.kind, self.config, self.events = kind, config, events
+        self.out = Path(config.out)
+        self.data: Data = open_data(config.data)
+        self.device = pick_device()
+        base, self.tokenizer = load_base(config.model, self.device)
+        self.model = with_adapter(base, config.model, config.seed)
+        self.optimiser = torch.optim.AdamW(
+            trained(self.model), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+        )
+        self.prompts: Dict[str, List[int]] = {}
+        self.examples = self.fitting("train")
+        if not self.examples:
+            raise ValueError(f"{config.data}: no training prompt of at most {config.model.max_prompt_tokens} tokens")
+        self.digest = _digest(kind, config, self.examples)
+
+    def fitting(self, split: str) -> List[Example]:
+        """The examples of a split whose prompts are not too long; the others are told of."""
+        examples = self.data.split(split)
+        most = self.config.model.max_prompt_tokens
+        kept = [one for one in examples if len(self.ids(one)) <= most]
+        self.events.emit("data", split=split, examples=len(kept), too_long=len(examples) - len(kept))
+        return kept
+
+    def ids(self, example: Example) -> List[int]:
+        found = self.prompts.get(example.prompt_sha256)
+        if found is None:
+            found = self.prompts[example.prompt_sha256] = prompt_ids(self.tokenizer, example)
+        return found
+
+    def autocast(self) -> Any:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.model.dtype == "bfloat16")
+
+    def train(self, learn: Callable[[List[Example], int], Dict[str, float]]) -> None:
+        """`learn` leaves gradients behind, or steps by itself through `step_optimiser`, and gives what to tell of a step."""
+        config, events = self.config, self.events
+        state = checkpoint.resume(self.out, self.model, self.optimiser, self.digest)
+        first, spent = (state["step"], state["spent_seconds"]) if state else (0, 0.0)
+        total, part = sum(one.numel() for one in self.model.parameters()), sum(one.numel() for one in trained(self.model))
+        about = {"parameters": total, "trained": part, "device": _device_name(self.device), "torch": torch.__version__}
+        events.emit("start", kind=self.kind, name=config.name, steps=config.steps, resumed_from=first, **about)
+        started = time.monotonic()
+        for step in range(first, config.steps):
+            begun = time.monotonic()
+            # Whatever draws in a step draws the same after a resume.
+            torch.manual_seed(config.seed * 1_000_003 + step)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate(step)
+            self.model.train()
+            told = learn(draw(self.examples, config.prompts_per_step, config.seed, step), step)
+            events.emit("step", step=step + 1, rate=self.rate(step), step_seconds=time.monotonic() - begun, **told)
+            done = step + 1
+            elapsed = time.monotonic() - started
+            is_over = 0 < config.limit_seconds <= elapsed
+            if done % config.checkpoint_every == 0 or done == config.steps or is_over:
+                about = {"step": done, "spent_seconds": spent + elapsed, "digest": self.digest}
+                events.emit("checkpoint", step=done, folder=str(checkpoint.save(self.out, self.model, self.optimiser, about)))
+            if config.judge.every > 0 and done % config.judge.every == 0 and done < config.steps:
+                self.judge(done)
+            if is_over and done < config.steps:
+                events.emit("stop", step=done, why="limit_seconds; run it again to go on", spent_seconds=spent + elapsed)
+                return
+        self.finish(spent + time.monotonic() - started)
+
+    def finish(self, spent: float) -> None:
+        self.model.save_pretrained(str(self.out / "adapter"))
+        self.judge(self.config.steps)
+        self.events.emit("done", steps=self.config.steps, spent_seconds=spent, adapter=str(self.out / "adapter"))
+
+    def judge(self, step: int) -> None:
+        from .evaluation import judge
+
+        examples = self.fitting_sample()
+        if examples:
+            scores, _ = judge(self.model, self.tokenizer, self.data, examples, self.config)
+            self.events.emit("judge", step=step, split=self.config.judge.split, **scores)
+
+    def fitting_sample(self) -> List[Example]:
+        judging = self.config.judge
+        if not hasattr(self, "judged"):
+            examples = self.fitting(judging.split)
+            self.judged = draw(examples, min(judging.prompts, len(examples)), 0, 0) if examples else []
+        return self.judged
+
+    def rate(self, step: int) -> float:
+        config = self.config
+        return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+
+    def step_optimiser(self) -> float:
+        norm = torch.nn.utils.clip_grad_norm_(trained(self.model), self.config.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return float(norm)
+
+
+def parts(count: int, size: int) -> List[Tuple[int, int]]:
+    return [(start, min(count, start + size)) for start in range(0, count, size)]
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+
+
+def _digest(kind: str, config: Config, examples: List[Example]) -> str:
+    text = "".join([kind, config.digest(), *(one.prompt_sha256 + one.answer for one in examples)])
+    return hashlib.sha256(text.encode()).hexdigest()
