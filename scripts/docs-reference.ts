@@ -4,6 +4,7 @@ import { generateHelpTextForAllCommands, type Application, type CommandContext }
 import { z } from "zod";
 import { buildApp } from "../src/cli/app.ts";
 import { taskFileSchema } from "../src/formats/task-schema.ts";
+import { trainingConfigSchema } from "../src/train/language-model/config.ts";
 
 const folder = new URL("../docs/reference/", import.meta.url);
 
@@ -11,6 +12,12 @@ const schema = z.toJSONSchema(taskFileSchema, { io: "input" });
 writeFileSync(
   new URL("task.schema.json", folder),
   `${JSON.stringify({ ...schema, title: "kernelcast task.yaml" }, null, 2)}\n`,
+);
+
+const training = z.toJSONSchema(trainingConfigSchema, { io: "input" });
+writeFileSync(
+  new URL("train.schema.json", folder),
+  `${JSON.stringify({ ...training, title: "kernelcast train configuration" }, null, 2)}\n`,
 );
 
 const commands = generateHelpTextForAllCommands(buildApp({ NO_COLOR: "1" }) as unknown as Application<CommandContext>)

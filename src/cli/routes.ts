@@ -12,6 +12,7 @@ import { measureCommand } from "./measure.ts";
 import { recordingRoutes } from "./recording.ts";
 import { searchCommand } from "./search.ts";
 import { submitCommand } from "./submit.ts";
+import { trainRoutes } from "./train.ts";
 import { trustRoutes } from "./trust.ts";
 
 /** The commands by name; each loads its implementation when it runs. */
@@ -26,6 +27,7 @@ export const routes: Readonly<Record<string, Command<CliContext> | RouteMap<CliC
   recording: recordingRoutes,
   import: importRoutes,
   export: exportRoutes,
+  train: trainRoutes,
   trust: trustRoutes,
   doctor: doctorCommand,
   demo: demoCommand,

@@ -1,0 +1,181 @@
+"""The whole of training, on a tiny random model: supervised, proper-score, reinforced, resumed, judged, exported."""
+
+import io
+import json
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; training of language models is not tested")
+pytest.importorskip("transformers", reason="transformers is not installed; training of language models is not tested")
+pytest.importorskip("peft", reason="peft is not installed; training of language models is not tested")
+
+from toy_model import save_data, save_gguf, save_toy  # noqa: E402
+
+from kernelcast_train.lm import rl  # noqa: E402
+from kernelcast_train.lm.__main__ import main  # noqa: E402
+from kernelcast_train.lm.config import parse_config  # noqa: E402
+from kernelcast_train.lm.events import Events  # noqa: E402
+from kernelcast_train.lm.models import answer_log_probabilities, load_base, write_answers  # noqa: E402
+from kernelcast_train.lm.training import Run  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy")
+    save_toy(folder / "model")
+    save_data(folder / "lists", "quantiles")
+    save_data(folder / "bins", "bins-logprobs")
+    return folder
+
+
+def settings(toy, out, data="lists", **changes):
+    model = {"base": str(toy / "model"), "dtype": "float32", "max_prompt_tokens": 200, **changes.pop("model", {})}
+    values = {
+        "name": "toy", "data": str(toy / data), "out": str(out), "model": model, "steps": 6, "prompts_per_step": 4, "learning_rate": 3e-3,
+        "warmup_steps": 1, "checkpoint_every": 3, "judge": {"prompts": 8, "max_new_tokens": 120}, "rl": {"group": 4, "max_new_tokens": 24},
+    }  # fmt: skip
+    return {**values, **changes}
+
+
+def run(command, values, monkeypatch):
+    """The events of a command that must succeed."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(values)))
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    assert main([command]) == 0
+    return [json.loads(line) for line in written.getvalue().splitlines()]
+
+
+def steps(events):
+    return [one for one in events if one["event"] == "step"]
+
+
+def last(events, name):
+    return [one for one in events if one["event"] == name][-1]
+
+
+def untimed(events):
+    timed = ("seconds", "step_seconds", "sampling_seconds", "learning_seconds")
+    return [{name: value for name, value in one.items() if name not in timed} for one in steps(events)]
+
+
+@pytest.fixture(scope="module")
+def supervised(toy, tmp_path_factory):
+    """A run that has learned the form of an answer."""
+    out = tmp_path_factory.mktemp("sft")
+    with pytest.MonkeyPatch.context() as patch:
+        events = run("sft", settings(toy, out, steps=150, prompts_per_step=8, checkpoint_every=150), patch)
+    return out, events
+
+
+def test_supervised_training_teaches_the_form(supervised):
+    _, events = supervised
+    losses = [one["loss"] for one in steps(events)]
+    assert losses[-1] < 0.2 * losses[0]
+    assert last(events, "judge")["unread"] < 0.2
+    assert last(events, "done")["steps"] == 150
+
+
+def test_proper_scores_teach_the_distribution(toy, tmp_path, monkeypatch):
+    values = settings(toy, tmp_path, data="bins", steps=80, prompts_per_step=8, checkpoint_every=80, sft={"loss": "crps"})
+    judged = last(run("sft", values, monkeypatch), "judge")
+    assert judged["unread"] == 0
+    assert judged["correctness"] > 0.8
+    assert judged["crps"] < 0.3
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(toy, supervised, tmp_path, monkeypatch):
+    model = {"adapters": [str(supervised[0])]}
+    whole = run("rl", settings(toy, tmp_path / "whole", model=model), monkeypatch)
+    # Every step is over the limit, so that each call makes one.
+    stopped = [run("rl", settings(toy, tmp_path / "parts", model=model, limit_seconds=1e-6), monkeypatch) for _ in range(6)]
+    assert [one["resumed_from"] for events in stopped for one in events if one["event"] == "start"] == [0, 1, 2, 3, 4, 5]
+    assert untimed([one for events in stopped for one in events]) == untimed(whole)
+    assert last(stopped[-1], "judge")["correctness"] == last(whole, "judge")["correctness"]
+
+
+def test_another_run_is_not_gone_on_from(toy, tmp_path, monkeypatch, capsys):
+    run("sft", settings(toy, tmp_path, steps=1), monkeypatch)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(settings(toy, tmp_path, steps=1, seed=2))))
+    assert main(["sft"]) == 1
+    assert "is of a run with other settings" in capsys.readouterr().err
+
+
+def test_reinforcement_starts_at_its_reference_and_leaves_it(toy, supervised, tmp_path, monkeypatch):
+    model = {"adapters": [str(supervised[0])]}
+    events = run("rl", settings(toy, tmp_path, model=model, rl={"group": 4, "max_new_tokens": 110, "kl": 0.05}), monkeypatch)
+    told = steps(events)
+    assert told[0]["kl"] == pytest.approx(0, abs=1e-4)
+    assert told[-1]["kl"] > 1e-5
+    assert told[0]["rollouts"] == 16
+    assert 0 <= told[0]["unread"] < 0.9
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_what_was_rewarded_becomes_likelier(toy, tmp_path, epochs):
+    config = parse_config(settings(toy, tmp_path, rl={"group": 2, "max_new_tokens": 8, "epochs": epochs, "kl": 0.0}))
+    training = Run("rl", config, Events(tmp_path))
+    examples = training.examples[:2]
+    torch.manual_seed(1)
+    rolled = rl.roll_out(training, examples)
+    rolled.advantages = torch.tensor([1.0, -1.0, 1.0, -1.0])
+
+    def likelihoods():
+        with torch.no_grad():
+            chosen, own = answer_log_probabilities(training.model, rolled.prompts, rolled.answers, training.tokenizer.pad_token_id)
+        return (chosen * own).sum(dim=1)
+
+    before = likelihoods()
+    rl.update(training, rolled)
+    gains = (likelihoods() - before).view(2, 2)
+    assert (gains[:, 0] > gains[:, 1]).all()
+
+
+def test_log_probabilities_do_not_depend_on_the_batch(toy):
+    model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
+    prompts, answers = [[5, 6, 7, 8, 9], [10, 11]], [[1, 2], [3, 4, 5, 6]]
+    with torch.no_grad():
+        both, own = answer_log_probabilities(model, prompts, answers, tokenizer.pad_token_id)
+        alone = [answer_log_probabilities(model, [p], [a], tokenizer.pad_token_id)[0][0] for p, a in zip(prompts, answers)]
+        whole = [model(torch.tensor([p + a])).logits[0, len(p) - 1 : -1].log_softmax(-1) for p, a in zip(prompts, answers)]
+    for row, answer in enumerate(answers):
+        exact = whole[row].gather(1, torch.tensor(answer).unsqueeze(1)).squeeze(1)
+        assert torch.allclose(both[row][own[row]], exact, atol=1e-5)
+        assert torch.allclose(alone[row], exact, atol=1e-5)
+
+
+def test_answers_are_the_likeliest_at_temperature_0(toy):
+    model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
+    prompts = [[5, 6, 7], [8, 9, 10, 11, 12]]
+    limits = {"temperature": 0.0, "max_new_tokens": 6}
+    together = write_answers(model, tokenizer, prompts, batch=2, **limits)
+    assert together == write_answers(model, tokenizer, prompts, batch=1, **limits)
+
+
+def test_forecasts_are_written_for_others_to_judge(toy, supervised, tmp_path, monkeypatch):
+    out, _ = supervised
+    judged = last(run("eval", settings(toy, out, steps=150), monkeypatch), "judge")
+    rows = [json.loads(line) for line in (out / "forecasts-validation.jsonl").read_text().splitlines()]
+    assert judged["adapter"] is True and judged["forecasts"] == len(rows) > 16
+    assert rows[0]["forecaster"] == "toy" and rows[0]["anchor_ids"] == ["seed"]
+    assert rows[0]["runtime_us"]["p10"] < rows[0]["runtime_us"]["p50"] < rows[0]["runtime_us"]["p90"]
+
+
+def test_a_gguf_goes_in_and_comes_out_trained(toy, tmp_path, monkeypatch):
+    gguf = pytest.importorskip("gguf", reason="gguf is not installed; the export to GGUF is not tested")
+    base = save_gguf(tmp_path / "toy.gguf", toy / "model")
+    values = settings(toy, tmp_path / "out", model={"base": str(base)}, steps=3, export={"gguf": "f16", "merged": True})
+    run("sft", values, monkeypatch)
+    files = last(run("export", values, monkeypatch), "export")["files"]
+    before, after = gguf.GGUFReader(str(base)), gguf.GGUFReader(files["gguf"])
+    assert [one.name for one in after.tensors] == [one.name for one in before.tensors]
+    assert after.fields["tokenizer.chat_template"].contents() == before.fields["tokenizer.chat_template"].contents()
+    config = parse_config({**values, "model": {**values["model"], "base": files["gguf"]}})
+    merged = parse_config({**values, "model": {**values["model"], "base": files["merged"]}})
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        logits = [load_base(one.model, torch.device("cpu"))[0](ids).logits for one in (config, merged, parse_config(values))]
+    assert torch.allclose(logits[0], logits[1], atol=0.02)
+    assert not torch.allclose(logits[0], logits[2], atol=0.02)
+    assert "Toy GPU" in (tmp_path / "out" / "MODEL_CARD.md").read_text()

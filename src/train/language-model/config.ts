@@ -1,0 +1,103 @@
+/** The configuration of a training run, as people write it. What is left out is as `python/kernelcast_train/lm/config.py` has it. */
+import { z } from "zod";
+
+const count = z.int().min(1);
+const share = z.number().min(0);
+const path = z.string().min(1);
+
+const lora = z.strictObject({
+  rank: count.optional(),
+  alpha: z.number().positive().optional(),
+  dropout: z.number().min(0).max(0.9).optional(),
+  targets: z.array(z.string().min(1)).min(1).optional(),
+});
+
+const model = z.strictObject({
+  base: path.describe("Folder of safetensors with a tokenizer, or a GGUF file, which is dequantised"),
+  adapters: z.array(path).optional().describe("Earlier runs, merged in this order before the training"),
+  dtype: z.enum(["bfloat16", "float32"]).optional(),
+  max_prompt_tokens: count.optional().describe("Longer prompts are left out, and counted"),
+  checkpointing: z.boolean().optional().describe("Compute activations again instead of keeping them"),
+  lora: lora.optional(),
+});
+
+const sft = z.strictObject({
+  loss: z
+    .enum(["likelihood", "crps", "log"])
+    .optional()
+    .describe("crps and log: a proper score of the one-token distribution"),
+  letter_weight: share.optional(),
+});
+
+const rl = z.strictObject({
+  reward: z.enum(["correctness", "correctness+brier", "correctness+crps", "log"]).optional(),
+  group: z.int().min(2).optional().describe("Answers of each prompt"),
+  temperature: z.number().positive().optional(),
+  max_new_tokens: count.optional(),
+  kl: share.optional().describe("Weight of the divergence from the model that training starts from"),
+  advantage: z.enum(["group", "mean", "batch"]).optional(),
+  clip: z.number().positive().optional(),
+  epochs: count.optional().describe("Updates of each batch of answers"),
+  mask_reasoning: z.boolean().optional(),
+  sample_batch: count.optional(),
+});
+
+const judge = z.strictObject({
+  every: z.int().min(0).optional().describe("Steps between judgements; 0: at the end alone"),
+  split: z.enum(["train", "validation", "test"]).optional(),
+  prompts: count.optional(),
+  batch: count.optional(),
+  max_new_tokens: count.optional(),
+});
+
+const exporting = z.strictObject({
+  gguf: z.enum(["q8_0", "f16", "bf16"]).optional(),
+  merged: z.boolean().optional(),
+});
+
+export const trainingConfigSchema: z.ZodObject = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[\w.-]+$/)
+    .optional(),
+  data: path.describe("Folder that kernelcast train data wrote"),
+  out: path.describe("Folder of the run: events, checkpoints, adapter"),
+  model,
+  seed: z.int().min(0).optional(),
+  steps: count.optional(),
+  prompts_per_step: count.optional(),
+  rows_per_pass: count.optional().describe("Answers that are learned from at once, as memory allows"),
+  learning_rate: z.number().positive().optional(),
+  warmup_steps: z.int().min(0).optional(),
+  weight_decay: share.optional(),
+  clip_norm: z.number().positive().optional(),
+  checkpoint_every: count.optional(),
+  limit_seconds: share.optional().describe("Keep a checkpoint and stop after so long; the same command goes on"),
+  sft: sft.optional(),
+  rl: rl.optional(),
+  judge: judge.optional(),
+  export: exporting.optional(),
+});
+
+/** What the paths need; the trainer reads the rest. */
+export interface TrainingConfig {
+  readonly data: string;
+  readonly out: string;
+  readonly model: { readonly base: string; readonly adapters?: readonly string[] };
+  readonly [setting: string]: unknown;
+}
+
+/** The configuration with its paths changed. */
+export function withPaths(config: TrainingConfig, change: (path: string) => string): TrainingConfig {
+  const { adapters } = config.model;
+  return {
+    ...config,
+    data: change(config.data),
+    out: change(config.out),
+    model: {
+      ...config.model,
+      base: change(config.model.base),
+      ...(adapters ? { adapters: adapters.map(change) } : {}),
+    },
+  };
+}

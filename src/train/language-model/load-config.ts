@@ -1,0 +1,22 @@
+import { dirname, resolve } from "node:path";
+import { parseDocument } from "yaml";
+import { KernelcastError } from "../../domain/index.ts";
+import { describeIssue } from "../../formats/load-task.ts";
+import { readText } from "../../formats/read-text.ts";
+import { trainingConfigSchema, withPaths, type TrainingConfig } from "./config.ts";
+
+/**
+ * Reads a configuration; paths in it are relative to its folder, or are left as they are where another machine's. Throws
+ * `KernelcastError("usage", …)` with one line.
+ */
+export async function loadTrainingConfig(file: string, from: string, isElsewhere: boolean): Promise<TrainingConfig> {
+  const text = await readText(file, { what: "configuration", code: "usage", from });
+  const document = parseDocument(text);
+  const [fault] = document.errors;
+  if (fault) throw new KernelcastError("usage", `${file}: ${fault.message.split("\n")[0] ?? "it is no YAML"}`);
+  const parsed = trainingConfigSchema.safeParse(document.toJS());
+  if (!parsed.success) throw new KernelcastError("usage", `${file}: ${describeIssue(parsed.error.issues[0])}`);
+  const config = parsed.data as unknown as TrainingConfig;
+  const folder = dirname(resolve(from, file));
+  return isElsewhere ? config : withPaths(config, (path) => resolve(folder, path));
+}
