@@ -96,9 +96,7 @@ def test_thoughts_can_be_left_out():
 
 
 def test_draws_are_by_seed_and_step_and_even_over_families():
-    examples = [
-        Example(str(index), "t", "rare" if index == 0 else "common", "", "", "", [], 0.0, []) for index in range(50)
-    ]
+    examples = [Example(str(index), "t", "rare" if index == 0 else "common", "", "", "", [], 0.0, []) for index in range(50)]
     drawn = draw(examples, 10, 1, 7)
     assert [one.prompt_sha256 for one in drawn] == [one.prompt_sha256 for one in draw(examples, 10, 1, 7)]
     assert [one.prompt_sha256 for one in drawn] != [one.prompt_sha256 for one in draw(examples, 10, 1, 8)]
@@ -125,7 +123,13 @@ def test_settings_are_those_of_the_schema():
 
     schema = json.loads(SCHEMA.read_text())["properties"]
     assert set(schema) == {one.name for one in fields(config.Config)}
-    for name, kind in (("model", config.Model), ("sft", config.Sft), ("rl", config.Rl), ("judge", config.Judge), ("export", config.Export)):
+    for name, kind in (
+        ("model", config.Model),
+        ("sft", config.Sft),
+        ("rl", config.Rl),
+        ("judge", config.Judge),
+        ("export", config.Export),
+    ):
         assert set(schema[name]["properties"]) == {one.name for one in fields(kind)}
     assert set(schema["model"]["properties"]["lora"]["properties"]) == {one.name for one in fields(config.Lora)}
 

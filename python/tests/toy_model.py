@@ -27,7 +27,9 @@ def save_toy(folder):
     tokenizer = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(vocabulary)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=TEMPLATE)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=TEMPLATE
+    )
     fast.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     fast.save_pretrained(str(folder))
     config = Qwen2Config(vocab_size=len(vocabulary), max_position_embeddings=512, tie_word_embeddings=False, **SIZES)
@@ -49,7 +51,13 @@ def save_data(folder, form):
 def _row(form, split, index):
     word, log2_us, letter = (("fast", 3.2, "K"), ("even", 4.0, "G"), ("slow", 4.8, "C"), ("fail", None, "X"))[index % 4]
     time = 2 ** (4.0 if log2_us is None else log2_us)
-    entry = {"kernel": "K01", "p_ok": 0.05 if log2_us is None else 0.95, "us_p10": round(time / 1.3), "us_p50": round(time), "us_p90": round(time * 1.3)}
+    entry = {
+        "kernel": "K01",
+        "p_ok": 0.05 if log2_us is None else 0.95,
+        "us_p10": round(time / 1.3),
+        "us_p50": round(time),
+        "us_p90": round(time * 1.3),
+    }
     return {
         "prompt_sha256": f"{form} {split} {index}", "task_id": f"{split}-{index % 3}", "family": f"{split}-{index % 2}", "split": split, "form": form,
         "system": "s", "prompt": f"{word} {index % 5}", "answer": letter if form == "bins-logprobs" else json.dumps({"forecasts": [entry]}),

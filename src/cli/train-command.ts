@@ -56,7 +56,11 @@ function trainBy(command: TrainerCommand): TrainFunction {
     const { config, python, launcher, json } = flags;
     const { process, signal } = this;
     const result = await trainModel({
-      ...{ command, config, python, launcher, signal },
+      command,
+      config,
+      python,
+      launcher,
+      signal,
       cwd: process.cwd(),
       env: { ...process.env },
       onLine: (line) => (json ? note(this, line) : printLine(this, line)),

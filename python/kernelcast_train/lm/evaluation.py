@@ -43,9 +43,7 @@ def evaluate(config: Config, events: Events) -> None:
 
 
 @torch.no_grad()
-def judge(
-    model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], config: Config
-) -> Tuple[Dict[str, float], Readings]:
+def judge(model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], config: Config) -> Tuple[Dict[str, float], Readings]:
     """Scores and readings; answers are the likeliest ones, drawn from nothing."""
     was_training = model.training
     model.eval()

@@ -29,7 +29,9 @@ def export(config: Config, events: Events) -> None:
         if config.export.gguf:
             source = Path(config.model.base)
             if source.suffix != ".gguf":
-                raise ValueError("export.gguf needs a model that came from a GGUF; set export.merged, and use llama.cpp's converter")
+                raise ValueError(
+                    "export.gguf needs a model that came from a GGUF; set export.merged, and use llama.cpp's converter"
+                )
             path = out / f"{config.name}-{config.export.gguf}.gguf"
             write_gguf(source, merged.state_dict(), path, config.export.gguf)
             files["gguf"] = str(path)
@@ -58,7 +60,9 @@ def model_card(config: Config, happened: List[Dict[str, Any]]) -> str:
     judged = [one for one in happened if one["event"] == "judge"]
     meta = json.loads((Path(config.data) / "meta.json").read_text())
     lines = [f"# {config.name}", ""]
-    lines.append(f"Forecasts CUDA kernels. Trained from `{Path(config.model.base).name}`, form `{meta['form']}`, on {meta['recording']}, {meta['device']}.")
+    lines.append(
+        f"Forecasts CUDA kernels. Trained from `{Path(config.model.base).name}`, form `{meta['form']}`, on {meta['recording']}, {meta['device']}."
+    )
     for one in starts:
         lines.append(
             f"- {one['kind']}: {one['trained']} of {one['parameters']} parameters, from step {one['resumed_from']} of {one['steps']}, on {one['device']}, "

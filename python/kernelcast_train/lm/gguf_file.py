@@ -60,7 +60,11 @@ def _stored(gguf: Any, shape: Any, kind: str) -> Any:
 
 
 def _copy_fields(gguf: Any, reader: Any, writer: Any, kind: str) -> None:
-    file_types = {"q8_0": gguf.LlamaFileType.MOSTLY_Q8_0, "f16": gguf.LlamaFileType.MOSTLY_F16, "bf16": gguf.LlamaFileType.MOSTLY_BF16}
+    file_types = {
+        "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+        "f16": gguf.LlamaFileType.MOSTLY_F16,
+        "bf16": gguf.LlamaFileType.MOSTLY_BF16,
+    }
     for one in reader.fields.values():
         if one.name == "general.architecture" or one.name.startswith("GGUF."):
             continue

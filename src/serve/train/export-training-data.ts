@@ -44,6 +44,9 @@ export async function exportTrainingData(request: TrainingDataRequest): Promise<
     view,
     evidence,
     ...(perTask === undefined ? {} : { perTask }),
-    ...{ contextTokens, spread, draws, seed },
+    contextTokens,
+    spread,
+    draws,
+    seed,
   });
 }

@@ -28,7 +28,12 @@ export async function trainModel(request: TrainModelRequest): Promise<TrainModel
   const config = await loadTrainingConfig(file, cwd, launcher !== undefined);
   const tell = createTeller();
   const events = await runTrainer({
-    ...{ command, config, python, launcher, env, signal },
+    command,
+    config,
+    python,
+    launcher,
+    env,
+    signal,
     packageFolder: pythonFolder,
     onEvent: (event) => onLine(tell(event)),
     onNote: onLine,
