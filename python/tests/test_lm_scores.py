@@ -1,4 +1,4 @@
-"""Rewards and the reading of answers, against the vectors that TypeScript computed; proper scores; drawing; configuration; parts."""
+"""Rewards and the reading of answers, against the vectors of TypeScript; proper scores; drawing; configuration; parts."""
 
 import json
 from pathlib import Path

@@ -31,11 +31,10 @@ def toy(tmp_path_factory):
 
 def settings(toy, out, data="lists", **changes):
     model = {"base": str(toy / "model"), "dtype": "float32", "max_prompt_tokens": 200, **changes.pop("model", {})}
-    values = {
-        "name": "toy", "data": str(toy / data), "out": str(out), "model": model, "steps": 6, "prompts_per_step": 4, "learning_rate": 3e-3,
-        "warmup_steps": 1, "checkpoint_every": 3, "judge": {"prompts": 8, "max_new_tokens": 120}, "rl": {"group": 4, "max_new_tokens": 24},
-    }  # fmt: skip
-    return {**values, **changes}
+    places = {"name": "toy", "data": str(toy / data), "out": str(out), "model": model}
+    pace = {"steps": 6, "prompts_per_step": 4, "learning_rate": 3e-3, "warmup_steps": 1, "checkpoint_every": 3}
+    rest = {"judge": {"prompts": 8, "max_new_tokens": 120}, "rl": {"group": 4, "max_new_tokens": 24}}
+    return {**places, **pace, **rest, **changes}
 
 
 def run(command, values, monkeypatch):

@@ -16,7 +16,7 @@ SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "n
 
 
 def byte_vocabulary():
-    return sorted(pre_tokenizers.ByteLevel.alphabet()) + SPECIALS
+    return [*sorted(pre_tokenizers.ByteLevel.alphabet()), "ab", *SPECIALS]
 
 
 def save_toy(folder):
@@ -24,7 +24,7 @@ def save_toy(folder):
 
     torch.manual_seed(1)
     vocabulary = byte_vocabulary()
-    tokenizer = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(vocabulary)}, merges=[]))
+    tokenizer = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(vocabulary)}, merges=[("a", "b")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(
@@ -32,7 +32,7 @@ def save_toy(folder):
     )
     fast.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     fast.save_pretrained(str(folder))
-    config = Qwen2Config(vocab_size=len(vocabulary), max_position_embeddings=512, tie_word_embeddings=False, **SIZES)
+    config = Qwen2Config(vocab_size=len(vocabulary), max_position_embeddings=512, tie_word_embeddings=False, initializer_range=0.2, **SIZES)
     Qwen2ForCausalLM(config).save_pretrained(str(folder))
     return folder
 
@@ -58,11 +58,11 @@ def _row(form, split, index):
         "us_p50": round(time),
         "us_p90": round(time * 1.3),
     }
-    return {
-        "prompt_sha256": f"{form} {split} {index}", "task_id": f"{split}-{index % 3}", "family": f"{split}-{index % 2}", "split": split, "form": form,
-        "system": "s", "prompt": f"{word} {index % 5}", "answer": letter if form == "bins-logprobs" else json.dumps({"forecasts": [entry]}),
-        "anchor_ids": ["seed"], "scale_log2_us": 4.0, "kernels": [{"label": "K01", "kernel_id": f"{split}-{index}", "log2_us": log2_us}],
-    }  # fmt: skip
+    taught = letter if form == "bins-logprobs" else json.dumps({"forecasts": [entry]})
+    about = {"task_id": f"{split}-{index % 3}", "family": f"{split}-{index % 2}", "split": split, "form": form}
+    kernels = [{"label": "K01", "kernel_id": f"{split}-{index}", "log2_us": log2_us}]
+    asked = {"prompt_sha256": f"{form} {split} {index}", "system": "s", "prompt": f"{word} {index % 5}", "answer": taught}
+    return {**about, **asked, "anchor_ids": ["seed"], "scale_log2_us": 4.0, "kernels": kernels}
 
 
 def save_gguf(path, folder):

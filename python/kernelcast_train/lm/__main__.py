@@ -1,6 +1,6 @@
 """
-`python3 -m kernelcast_train.lm sft|rl|eval|export < CONFIG.json`: what `kernelcast train` starts. Events are JSON Lines on standard output; a fault is one
-line on standard error and exit code 1, or 3 where a package is missing.
+`python3 -m kernelcast_train.lm sft|rl|eval|export < CONFIG.json`: what `kernelcast train` starts. Events are JSON Lines on
+standard output; a fault is one line on standard error and exit code 1, or 3 where a package is missing.
 """
 
 from __future__ import annotations

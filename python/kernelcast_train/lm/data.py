@@ -78,8 +78,8 @@ def _example(row: Dict[str, Any]) -> Example:
 
 def draw(examples: Sequence[Example], count: int, seed: int, step: int) -> List[Example]:
     """
-    The examples of a step: families in turn are drawn evenly, then one of the family's examples, so that a family of many kernels does not rule. A
-    function of seed and step.
+    The examples of a step: families in turn are drawn evenly, then one of the family's examples, so that a family of many kernels
+    does not rule. A function of seed and step.
     """
     rng = random.Random(f"{seed} {step}")
     families: Dict[str, List[Example]] = {}

@@ -1,4 +1,7 @@
-"""Forecasts of a model for the prompts of a split, and what they score. `kernelcast evaluate --forecaster recorded:FILE` judges them beside others."""
+"""
+Forecasts of a model for the prompts of a split, and what they score. `kernelcast evaluate --forecaster recorded:FILE` judges them
+beside others.
+"""
 
 from __future__ import annotations
 

@@ -60,13 +60,12 @@ def model_card(config: Config, happened: List[Dict[str, Any]]) -> str:
     judged = [one for one in happened if one["event"] == "judge"]
     meta = json.loads((Path(config.data) / "meta.json").read_text())
     lines = [f"# {config.name}", ""]
-    lines.append(
-        f"Forecasts CUDA kernels. Trained from `{Path(config.model.base).name}`, form `{meta['form']}`, on {meta['recording']}, {meta['device']}."
-    )
+    base = Path(config.model.base).name
+    lines.append(f"Forecasts CUDA kernels. Trained from `{base}`, form `{meta['form']}`, on {meta['recording']}, {meta['device']}.")
     for one in starts:
         lines.append(
-            f"- {one['kind']}: {one['trained']} of {one['parameters']} parameters, from step {one['resumed_from']} of {one['steps']}, on {one['device']}, "
-            f"PyTorch {one['torch']}"
+            f"- {one['kind']}: {one['trained']} of {one['parameters']} parameters, from step {one['resumed_from']} of {one['steps']}, "
+            f"on {one['device']}, PyTorch {one['torch']}"
         )
     for one in (event for event in happened if event["event"] in ("stop", "done")):
         lines.append(f"- {one['event']}: {one['spent_seconds']:.0f} s of training so far")

@@ -1,6 +1,6 @@
 """
-Writes a GGUF of trained weights from the GGUF that they came from: its metadata, tokenizer and chat template, and the new weights. For architectures
-whose tensors are stored as they are; others need llama.cpp's converter.
+Writes a GGUF of trained weights from the GGUF that they came from: its metadata, tokenizer and chat template, and the new weights.
+For architectures whose tensors are stored as they are; others need llama.cpp's converter.
 """
 
 from __future__ import annotations

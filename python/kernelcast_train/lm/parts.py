@@ -1,5 +1,6 @@
 """
-`python3 -m kernelcast_train.lm.parts split FILE FOLDER [MIB]` and `join FOLDER FILE`: files that travel in parts, here of 31 MiB, with their checksums.
+`python3 -m kernelcast_train.lm.parts split FILE FOLDER [MIB]` and `join FOLDER FILE`: files that travel in parts, by default of
+31 MiB, with their checksums.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Reads written forecasts just as `src/forecast/llm/read-entries.ts` and the form `quantiles` do: `tests/fixtures/rewards.json` compares them.
+Reads written forecasts just as `src/forecast/llm/read-entries.ts` and the form `quantiles` do: `tests/fixtures/rewards.json`
+compares them.
 """
 
 from __future__ import annotations

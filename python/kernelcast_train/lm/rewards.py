@@ -1,6 +1,6 @@
 """
-Rewards of written forecasts, and proper scores of a distribution over bins: the formulas of `src/train/language-model/rewards.ts`, which shared vectors
-compare.
+Rewards of written forecasts, and proper scores of a distribution over bins: the formulas of `src/train/language-model/rewards.ts`,
+which shared vectors compare.
 """
 
 from __future__ import annotations

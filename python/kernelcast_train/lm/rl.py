@@ -1,6 +1,6 @@
 """
-Reinforcement learning of written forecasts: GRPO. Each prompt is answered `group` times by the model as it is; an answer's advantage is its
-reward less its group's mean. What is held against it is the KL divergence to the model without the adapter.
+Reinforcement learning of written forecasts: GRPO. Each prompt is answered `group` times by the model as it is; an answer's
+advantage is its reward less its group's mean. What is held against it is the KL divergence to the model without the adapter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Supervised fine-tuning: on the likelihood of answers, or on a proper score of the one-token distribution, which samples nothing."""
+"""
+Supervised fine-tuning: on the likelihood of answers, or on a proper score of the one-token distribution, which samples nothing.
+"""
 
 from __future__ import annotations
 
