@@ -37,6 +37,8 @@ class Sft:
     """`likelihood`; `crps` or `log`: of the one-token distribution of bins, which is proper-score fine-tuning."""
     letter_weight: float = 0.1
     """Of a proper score: weight of the probability that the answer is a letter at all."""
+    log_weight: float = 0.1
+    """Of `crps`: weight of the log score beside it. It, too, is proper, and has a gradient where the model is surely wrong."""
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,12 @@ def model_card(config: Config, happened: List[Dict[str, Any]]) -> str:
     meta = json.loads((Path(config.data) / "meta.json").read_text())
     lines = [f"# {config.name}", ""]
     base = Path(config.model.base).name
-    lines.append(f"Forecasts CUDA kernels. Trained from `{base}`, form `{meta['form']}`, on {meta['recording']}, {meta['device']}.")
+    asked = f"form `{meta['form']}`, on {meta['recording']}, {meta['device']}"
+    lines.append(f"Forecasts CUDA kernels. Trained from `{base}`, {asked}.\n")
     for one in starts:
         lines.append(
-            f"- {one['kind']}: {one['trained']} of {one['parameters']} parameters, from step {one['resumed_from']} of {one['steps']}, "
-            f"on {one['device']}, PyTorch {one['torch']}"
+            f"- {one['kind']}: {one['trained']} of {one['parameters']} parameters, "
+            f"from step {one['resumed_from']} of {one['steps']}, on {one['device']}, PyTorch {one['torch']}"
         )
     for one in (event for event in happened if event["event"] in ("stop", "done")):
         lines.append(f"- {one['event']}: {one['spent_seconds']:.0f} s of training so far")

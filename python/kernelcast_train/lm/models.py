@@ -31,9 +31,17 @@ def load_base(config: Model, device: torch.device) -> Tuple[Any, Any]:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(place, dtype=DTYPES[config.dtype], **options)
+    forget_quantisation(model)
     for adapter in config.adapters:
         model = PeftModel.from_pretrained(model, str(adapter_folder(adapter))).merge_and_unload()
     return model.to(device), tokenizer
+
+
+def forget_quantisation(model: Any) -> None:
+    """A model that was read from a GGUF holds plain weights, but is still taken for quantised, and then not saved."""
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def adapter_folder(path: str) -> Path:

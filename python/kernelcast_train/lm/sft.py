@@ -55,8 +55,11 @@ class ProperLoss:
         own = everything[:, self.letters]
         mass = own.logsumexp(dim=1)
         outcomes = torch.tensor([self.outcome(run, one) for one in examples], device=run.device)
-        scores = proper_loss(run.config.sft.loss, own - mass.unsqueeze(1), outcomes)
-        return (scores - run.config.sft.letter_weight * mass).sum()
+        settings, letters = run.config.sft, own - mass.unsqueeze(1)
+        scores = proper_loss(settings.loss, letters, outcomes) - settings.letter_weight * mass
+        if settings.loss == "crps":
+            scores = scores + settings.log_weight * proper_loss("log", letters, outcomes)
+        return scores.sum()
 
     def outcome(self, run: Run, example: Example) -> Any:
         return outcome_of(example.kernels[0].log2_us, example.scale_log2_us, run.data.bins)

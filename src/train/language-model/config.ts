@@ -27,6 +27,7 @@ const sft = z.strictObject({
     .optional()
     .describe("crps and log: a proper score of the one-token distribution"),
   letter_weight: share.optional(),
+  log_weight: share.optional().describe("Of crps: weight of the log score beside it"),
 });
 
 const rl = z.strictObject({
