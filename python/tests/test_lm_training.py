@@ -16,7 +16,7 @@ from kernelcast_train.lm import rl  # noqa: E402
 from kernelcast_train.lm.__main__ import main  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
 from kernelcast_train.lm.events import Events  # noqa: E402
-from kernelcast_train.lm.models import answer_log_probabilities, load_base, write_answers  # noqa: E402
+from kernelcast_train.lm.models import answer_log_probabilities, group_log_probabilities, load_base, write_answers  # noqa: E402
 from kernelcast_train.lm.training import Run  # noqa: E402
 
 
@@ -144,12 +144,34 @@ def test_log_probabilities_do_not_depend_on_the_batch(toy):
         assert torch.allclose(alone[row], exact, atol=1e-5)
 
 
+def test_answers_to_one_prompt_do_not_see_each_other(toy):
+    model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
+    prompt, answers = [5, 6, 7, 8, 9], [[1, 2], [3, 4, 5, 6], [7]]
+    with torch.no_grad():
+        shared = group_log_probabilities(model, prompt, answers, tokenizer.pad_token_id, temperature=0.7)
+        plain, own = answer_log_probabilities(model, [prompt] * 3, answers, tokenizer.pad_token_id, temperature=0.7)
+    assert torch.allclose(shared[own], plain[own], atol=1e-5)
+
+
 def test_answers_are_the_likeliest_at_temperature_0(toy):
     model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
     prompts = [[5, 6, 7], [8, 9, 10, 11, 12]]
     limits = {"temperature": 0.0, "max_new_tokens": 6}
     together = write_answers(model, tokenizer, prompts, batch=2, **limits)
     assert together == write_answers(model, tokenizer, prompts, batch=1, **limits)
+    twice = write_answers(model, tokenizer, prompts, batch=4, copies=2, **limits)
+    assert twice == [answer for answer in together for _ in range(2)]
+
+
+def test_drawn_answers_differ_and_are_as_likely_as_the_model_says(toy):
+    model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
+    torch.manual_seed(1)
+    drawn = write_answers(model, tokenizer, [[5, 6, 7]], temperature=1.0, max_new_tokens=1, batch=2000, copies=2000)
+    with torch.no_grad():
+        exact = model(torch.tensor([[5, 6, 7]])).logits[0, -1].softmax(-1)
+    counts = torch.bincount(torch.tensor([answer[0] for answer in drawn]), minlength=len(exact)) / len(drawn)
+    assert (counts - exact).abs().max() < 0.05
+    assert (counts > 0).sum() > 3
 
 
 def test_forecasts_are_written_for_others_to_judge(toy, supervised, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
         parse: text,
         brief:
           "How the model is asked, as after the ? of --forecaster gguf:FILE?…; form=quantiles or form=bins-logprobs",
-        default: "form=quantiles&list=4&anchors=2",
+        default: "form=quantiles&list=2&anchors=2",
       },
       tasks: { ...optionalText, brief: "These tasks only, ids with commas between" },
       device: { ...optionalText, brief: "Device of the recording (default: the one that measured most)" },
@@ -51,7 +51,7 @@ const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
   docs: {
     brief: "Write prompts and their answers from a recording, to train a language model with",
     fullDescription:
-      "The prompts are those that a forecaster with the same options writes, with sanitised sources; split by family. Kernels whose time no two passes agree on are left out.\n\nExample: kernelcast train data --recording atlas --asked 'form=quantiles&list=4&anchors=2' --out lists",
+      "The prompts are those that a forecaster with the same options writes, with sanitised sources; split by family. Kernels whose time no two passes agree on are left out.\n\nExample: kernelcast train data --recording atlas --asked 'form=quantiles&list=2&anchors=2' --out lists",
   },
 });
 

@@ -126,6 +126,34 @@ def answer_log_probabilities(
     return chosen, mask[:, -width:].bool()
 
 
+def group_log_probabilities(
+    model: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]], pad_id: int, temperature: float = 1.0
+) -> Tensor:
+    """
+    The same for several answers to one prompt, [answers, longest answer], which is then read only once: the answers stand behind it
+    one after the other, each at the same positions, and none sees another.
+    """
+    device = next(model.parameters()).device
+    count, width, start = len(answers), max(len(row) for row in answers), len(prompt)
+    padded = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in answers], device=device)
+    ids = torch.cat([torch.tensor(prompt, device=device), padded.flatten()]).unsqueeze(0)
+    places = torch.cat([torch.arange(start), torch.arange(start, start + width).repeat(count)]).to(device)
+    # 0 for the prompt, then 1, 2, …: a token sees what stands before it in the prompt and in its own answer.
+    owner = torch.cat([torch.zeros(start), torch.arange(1, count + 1).repeat_interleave(width)]).to(device)
+    ours = (owner == 0).unsqueeze(0) | (owner.unsqueeze(0) == owner.unsqueeze(1))
+    seen = ours & (places.unsqueeze(0) <= places.unsqueeze(1))
+    out = model(
+        input_ids=ids,
+        attention_mask=seen[None, None],
+        position_ids=places.unsqueeze(0),
+        logits_to_keep=torch.arange(start - 1, ids.shape[1], device=device),
+        use_cache=False,
+    )
+    logits = out.logits[0].float() / temperature
+    before = torch.cat([logits[:1].expand(count, 1, -1), logits[1:].view(count, width, -1)[:, :-1]], dim=1)
+    return before.gather(2, padded.unsqueeze(2)).squeeze(2) - before.logsumexp(dim=2)
+
+
 def last_log_probabilities(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Tensor:
     """log P of the token after each prompt, over the whole vocabulary."""
     ids, mask = pad(prompts, pad_id, True, next(model.parameters()).device)
@@ -136,21 +164,40 @@ def last_log_probabilities(model: Any, prompts: Sequence[Sequence[int]], pad_id:
 
 @torch.no_grad()
 def write_answers(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], *, temperature: float, max_new_tokens: int, batch: int
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    temperature: float,
+    max_new_tokens: int,
+    batch: int,
+    copies: int = 1,
 ) -> List[List[int]]:
-    """One answer for each prompt, without what follows its end; drawn by the current state of torch's random numbers."""
+    """
+    So many answers to each prompt, one prompt's after the other's, without what follows their end; drawn by the current state of
+    torch's random numbers. `batch` is of answers; a prompt is read once for all of its own.
+    """
     device = next(model.parameters()).device
+    end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
+    drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {"do_sample": False}
+    limits = {"max_new_tokens": max_new_tokens, "pad_token_id": padding, "eos_token_id": end, "repetition_penalty": 1.0}
     answers: List[List[int]] = []
-    for start in range(0, len(prompts), batch):
-        ids, mask = pad(prompts[start : start + batch], tokenizer.pad_token_id, True, device)
-        sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False, "temperature": None}
-        out = model.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id, top_k=0 if temperature > 0 else None, top_p=1.0 if temperature > 0 else None,
-            repetition_penalty=1.0, use_cache=True, **sampling,
-        )  # fmt: skip
-        answers.extend(_until_end(row, tokenizer.eos_token_id) for row in out[:, ids.shape[1] :].tolist())
+    size = max(1, batch // copies)
+    for start in range(0, len(prompts), size):
+        ids, mask = pad(prompts[start : start + size], padding, True, device)
+        read = _read_once(model, ids, mask, copies) if copies > 1 else None
+        ids, mask = (one.repeat_interleave(copies, dim=0) for one in (ids, mask))
+        out = model.generate(input_ids=ids, attention_mask=mask, past_key_values=read, use_cache=True, **limits, **drawing)
+        answers.extend(_until_end(row, end) for row in out[:, ids.shape[1] :].tolist())
     return answers
+
+
+def _read_once(model: Any, ids: Tensor, mask: Tensor, copies: int) -> Any:
+    """What the model remembers of prompts but their last token, for several answers each."""
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, :-1]
+    out = model(input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions, logits_to_keep=1, use_cache=True)
+    out.past_key_values.batch_repeat_interleave(copies)
+    return out.past_key_values
 
 
 def _until_end(row: List[int], end: int) -> List[int]:

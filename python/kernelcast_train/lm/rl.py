@@ -6,6 +6,7 @@ advantage is its reward less its group's mean. What is held against it is the KL
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Dict, List
 
@@ -15,10 +16,10 @@ from torch import Tensor
 from .config import Config, Rl
 from .data import Example
 from .events import Events
-from .models import answer_log_probabilities, write_answers
+from .models import group_log_probabilities, write_answers
 from .read_answer import read_quantiles
 from .rewards import reward_of_answer
-from .training import Run, parts
+from .training import Run
 
 SMALLEST_DEVIATION = 1e-4
 THOUGHTS_END = "</think>"
@@ -72,9 +73,14 @@ def roll_out(run: Run, examples: List[Example]) -> Rollouts:
     run.model.eval()
     with run.autocast():
         answers = write_answers(
-            run.model, run.tokenizer, prompts,
-            temperature=settings.temperature, max_new_tokens=settings.max_new_tokens, batch=settings.sample_batch,
-        )  # fmt: skip
+            run.model,
+            run.tokenizer,
+            [run.ids(one) for one in examples],
+            temperature=settings.temperature,
+            max_new_tokens=settings.max_new_tokens,
+            batch=settings.sample_batch,
+            copies=settings.group,
+        )
     run.model.train()
     texts = [run.tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
     asked = [one for one in examples for _ in range(settings.group)]
@@ -122,11 +128,11 @@ def update(run: Run, rolled: Rollouts) -> Dict[str, float]:
     told: Dict[str, float] = {}
     for _ in range(settings.epochs):
         told = {"loss": 0.0, "kl": 0.0, "clipped": 0.0}
-        for index, (start, end) in enumerate(parts(len(rolled.answers), run.config.rows_per_pass)):
+        for index, group in enumerate(groups(run, rolled)):
             with run.autocast():
-                new, _ = log_probabilities(run, rolled, start, end)
-            own = learned_mask(rolled, start, end, new)
-            policy, clipped = policy_loss(new, old[index] if old else new.detach(), rolled.advantages[start:end], settings)
+                new = log_probabilities(run, rolled, group)
+            own = learned_mask(rolled, group, new)
+            policy, clipped = policy_loss(new, old[index] if old else new.detach(), rolled.advantages[group], settings)
             divergence = kl_estimate(new, reference[index]) if reference else torch.zeros_like(new)
             loss = ((policy + settings.kl * divergence) * own).sum() / max(1, tokens)
             loss.backward()
@@ -153,25 +159,23 @@ def kl_estimate(new: Tensor, reference: Tensor) -> Tensor:
 
 @torch.no_grad()
 def passes(run: Run, rolled: Rollouts, reference: bool = False) -> List[Tensor]:
-    found: List[Tensor] = []
-    for start, end in parts(len(rolled.answers), run.config.rows_per_pass):
-        with run.autocast():
-            if reference:
-                with run.model.disable_adapter():
-                    found.append(log_probabilities(run, rolled, start, end)[0])
-            else:
-                found.append(log_probabilities(run, rolled, start, end)[0])
-    return found
+    with run.autocast(), run.model.disable_adapter() if reference else nullcontext():
+        return [log_probabilities(run, rolled, group) for group in groups(run, rolled)]
 
 
-def log_probabilities(run: Run, rolled: Rollouts, start: int, end: int) -> tuple[Tensor, Tensor]:
-    return answer_log_probabilities(
-        run.model, rolled.prompts[start:end], rolled.answers[start:end], run.tokenizer.pad_token_id, run.config.rl.temperature
-    )
+def groups(run: Run, rolled: Rollouts) -> List[slice]:
+    size = run.config.rl.group
+    return [slice(start, start + size) for start in range(0, len(rolled.answers), size)]
 
 
-def learned_mask(rolled: Rollouts, start: int, end: int, like: Tensor) -> Tensor:
+def log_probabilities(run: Run, rolled: Rollouts, group: slice) -> Tensor:
+    """Of the answers to one prompt."""
+    prompt, answers = rolled.prompts[group.start], rolled.answers[group]
+    return group_log_probabilities(run.model, prompt, answers, run.tokenizer.pad_token_id, run.config.rl.temperature)
+
+
+def learned_mask(rolled: Rollouts, group: slice, like: Tensor) -> Tensor:
     mask = torch.zeros_like(like, dtype=torch.bool)
-    for index, row in enumerate(rolled.learned[start:end]):
+    for index, row in enumerate(rolled.learned[group]):
         mask[index, : len(row)] = torch.tensor(row, device=like.device)
     return mask
