@@ -18,6 +18,13 @@ const { values, positionals } = parseArgs({
   options: { out: { type: "string", default: "training-bundle" }, python: { type: "string", default: "python3" } },
 });
 const python = fileURLToPath(new URL("../python/", import.meta.url));
+/** By the path of the file alone, so that PyTorch need not be there. */
+const splitter = `
+import pathlib, runpy, sys
+parts = runpy.run_path(${JSON.stringify(join(python, "kernelcast_train", "lm", "parts.py"))}, run_name="parts")
+parts["split"](pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+`;
+
 const out = resolve(values.out);
 const configs = await Promise.all(positionals.map((file) => loadTrainingConfig(file, process.cwd(), false)));
 const [base, ...others] = [...new Set(configs.map(({ model }) => model.base))];
@@ -77,13 +84,6 @@ function split(file: string, folder: string): void {
     env: { ...process.env, PYTHONPATH: python },
   });
 }
-
-/** By the path of the file alone, so that PyTorch need not be there. */
-const splitter = `
-import pathlib, runpy, sys
-parts = runpy.run_path(${JSON.stringify(join(python, "kernelcast_train", "lm", "parts.py"))}, run_name="parts")
-parts["split"](pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
-`;
 
 function runScript(model: string): string {
   return `#!/usr/bin/env bash

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, List, Optional
 
 
@@ -100,7 +101,10 @@ class Config:
         kept = dataclasses.asdict(self)
         for name in ("data", "out", "name", "checkpoint_every", "limit_seconds", "judge", "export", "rows_per_pass"):
             del kept[name]
-        del kept["model"]["base"], kept["model"]["adapters"], kept["model"]["checkpointing"], kept["rl"]["sample_batch"]
+        # Elsewhere the same files are in other folders, by the same names.
+        kept["model"]["base"] = Path(self.model.base).name
+        kept["model"]["adapters"] = [Path(one).name for one in self.model.adapters]
+        del kept["model"]["checkpointing"], kept["rl"]["sample_batch"]
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
