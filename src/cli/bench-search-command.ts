@@ -1,12 +1,11 @@
 import { resolve } from "node:path";
-import { fileFault, KernelcastError } from "../domain/index.ts";
 import type { SplitChoice } from "../evaluate/choose-tasks.ts";
 import { gapAnatomy } from "../evaluate/searches/gap-anatomy.ts";
 import { scoreSearches } from "../evaluate/searches/score-searches.ts";
 import { searchDocument } from "../evaluate/searches/search-document.ts";
 import { usualArms } from "../serve/bench/arms.ts";
 import { benchSearch } from "../serve/bench/bench-search.ts";
-import { makeFolder } from "../store/make-folder.ts";
+import { makeOutputFolder } from "./output-folder.ts";
 import { benchSearchLines } from "./bench-search-result.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { createProgress } from "./evaluate-command.ts";
@@ -62,14 +61,5 @@ export async function benchSearchCommand(this: CliContext, flags: BenchSearchFla
     note(this, `wrote ${writeSearches(out, results, { scores, anatomy, document })}`);
   } finally {
     progress.close();
-  }
-}
-
-/** Made before anything is run, which may take minutes. */
-function makeOutputFolder(folder: string): void {
-  try {
-    makeFolder(folder);
-  } catch (cause) {
-    throw new KernelcastError("store", `cannot make the folder ${folder}: ${fileFault(cause)}`, { cause });
   }
 }

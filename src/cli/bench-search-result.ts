@@ -2,6 +2,7 @@ import type { AnatomyStep } from "../evaluate/searches/gap-anatomy.ts";
 import { leastNeeds, near, type ArmScore, type Figure } from "../evaluate/searches/score-searches.ts";
 import type { SearchResults } from "../evaluate/searches/search-results.ts";
 import type { BenchSetting } from "../serve/bench/bench-search.ts";
+import { table } from "./table.ts";
 
 /** The answer for people: a table of the arms, what was lost and won, and where the gap comes from. */
 export function benchSearchLines(
@@ -88,14 +89,4 @@ function plain(value: number | undefined, digits: number): string {
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-/** The first column to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join("  "),
-  );
 }

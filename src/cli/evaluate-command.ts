@@ -1,11 +1,10 @@
 import { resolve } from "node:path";
-import { fileFault, KernelcastError } from "../domain/index.ts";
 import type { SplitChoice } from "../evaluate/choose-tasks.ts";
 import { evaluationDocuments, evaluationNotes } from "../evaluate/evaluation-document.ts";
 import type { SourceForm } from "../evaluate/sources.ts";
 import type { View } from "../evaluate/plan-view.ts";
 import { evaluateRecording } from "../serve/evaluate-recording.ts";
-import { makeFolder } from "../store/make-folder.ts";
+import { makeOutputFolder } from "./output-folder.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { evaluationLines } from "./evaluate-result.ts";
 import { listed } from "./listed.ts";
@@ -69,15 +68,6 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
     note(this, `wrote ${writeEvaluation(out, result, document)}`);
   } finally {
     progress.close();
-  }
-}
-
-/** Made before anything is asked, which may take minutes. */
-function makeOutputFolder(folder: string): void {
-  try {
-    makeFolder(folder);
-  } catch (cause) {
-    throw new KernelcastError("store", `cannot make the folder ${folder}: ${fileFault(cause)}`, { cause });
   }
 }
 

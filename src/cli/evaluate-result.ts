@@ -5,6 +5,7 @@ import { forecastCosts, worthOfForecaster } from "../evaluate/worth-of-forecaste
 import { comparedScores } from "../evaluate/paired-differences.ts";
 import type { ScoreName } from "../evaluate/score-task.ts";
 import type { MeanScore } from "../evaluate/score-tasks.ts";
+import { table } from "./table.ts";
 
 /** Columns of the table. */
 const columns: readonly (readonly [header: string, name: ScoreName])[] = [
@@ -92,14 +93,4 @@ function figure(value: number | undefined): string {
 
 function count(number: number, noun: string): string {
   return `${String(number).replace(/\B(?=(\d{3})+$)/g, " ")} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-/** The first column to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join("  "),
-  );
 }

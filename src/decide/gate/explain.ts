@@ -35,9 +35,7 @@ export function measured(choice: Choice, place: number, { shortlist, choices, co
   const { prospect, information, value } = shortlist[choice.row] as Weighing["shortlist"][number];
   const again = prospect.pending ? "skipped before, now " : "";
   const why =
-    information > prospect.gain
-      ? `unsure, and alike to others: measured for what it tells`
-      : `${percent(prospect.winProbability)} to win, ${gainText(prospect.gain)} expected`;
+    information > prospect.gain ? `unsure, and alike to others: measured for what it tells` : promiseOf(prospect);
   const shares = choice.ownShare < 0.995 ? `, ${percent(choice.ownShare)} of it beside those chosen before` : "";
   return {
     action: "measure",
@@ -53,11 +51,10 @@ export function measured(choice: Choice, place: number, { shortlist, choices, co
 }
 
 /** Why a candidate waits while the next proposals are seen. */
-export function putOff({ winProbability, gain }: Prospect, { share }: Look): Finding {
-  const promise = `${percent(winProbability)} to win, ${gainText(gain)} expected`;
+export function putOff(prospect: Prospect, { share }: Look): Finding {
   return {
     action: "skip",
-    reason: `${promise}: others are seen first, for the best on offer may be better by ${percent(share)}`,
+    reason: `${promiseOf(prospect)}: others are seen first, for the best on offer may be better by ${percent(share)}`,
     numbers: { look_share: share },
   };
 }
@@ -68,7 +65,7 @@ export function skipped(
   weighing: Weighing,
   { surelyFails, measurementsLeft }: { readonly surelyFails: number; readonly measurementsLeft: number },
 ): Finding {
-  const { winProbability, gain, forecast } = prospect;
+  const { gain, forecast } = prospect;
   if (measurementsLeft === 0) return { action: "skip", reason: "the budget of measurements is spent" };
   if (prospect.fails)
     return {
@@ -77,7 +74,7 @@ export function skipped(
     };
   const last = weighing.choices.at(-1);
   const least = last && weighing.shortlist[last.row]?.prospect.gain;
-  const promise = `${percent(winProbability)} to win, ${gainText(gain)} expected`;
+  const promise = promiseOf(prospect);
   if (least === undefined)
     return { action: "skip", reason: `${promise}: less than candidates of late, so the next are seen first` };
   return {
@@ -88,6 +85,10 @@ export function skipped(
         : `${promise}: less than what is measured`,
     numbers: { least_measured_gain_log2: least },
   };
+}
+
+function promiseOf({ winProbability, gain }: Prospect): string {
+  return `${percent(winProbability)} to win, ${gainText(gain)} expected`;
 }
 
 export function gainText(log2: number): string {

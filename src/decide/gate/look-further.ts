@@ -23,9 +23,10 @@ export function lookFurther(
 ): Look {
   if (!planning?.proposalsAtHand || planning.again || measurementsLeft === 0) return { isWorth: false, share: 0 };
   const { considered, measured, costs } = planning;
-  const share = expectedRise(prospects, considered, options.proposalsPerParent);
   const room = options.consideredFirst + options.consideredPerMeasurement * measured;
-  if (considered + options.proposalsPerParent > room || share < options.leastRise) return { isWorth: false, share };
+  if (considered + options.proposalsPerParent > room) return { isWorth: false, share: 0 };
+  const share = expectedRise(prospects, considered, options.proposalsPerParent);
+  if (share < options.leastRise) return { isWorth: false, share };
   const perCandidate =
     usdWithWaiting(costs.proposing, options.prices) + usdWithWaiting(costs.forecasting, options.prices);
   const cost = perCandidate * options.proposalsPerParent;
