@@ -72,6 +72,12 @@ class Export:
     gguf: Optional[str] = None
     """`q8_0`, `f16` or `bf16`; none: no GGUF is written."""
     merged: bool = False
+    adapter: bool = False
+    """One adapter for the base, in safetensors: `model.adapters` and what the run learned."""
+    adapter_gguf: bool = False
+    """The same as a GGUF, which llama.cpp lays over the GGUF that the model came from."""
+    rank: Optional[int] = None
+    """Of that one adapter; none: the sum of the ranks, which is exact."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a run leaves for use: merged weights, a GGUF, and a model card written from what happened."""
+"""What a run leaves for use: one adapter, merged weights, GGUFs of either, and a model card written from what happened."""
 
 from __future__ import annotations
 
@@ -9,36 +9,65 @@ from typing import Any, Dict, List
 
 from .config import Config
 from .events import Events
-from .gguf_file import write_gguf
+from .gguf_file import write_adapter_gguf, write_gguf
+from .joining import Joined, join, save_adapter
 from .models import adapter_folder, load_base, pick_device
 
 
 def export(config: Config, events: Events) -> None:
-    from peft import PeftModel
-
     out = Path(config.out)
-    adapter = adapter_folder(config.out)
-    files: Dict[str, str] = {"adapter": str(adapter)}
+    files: Dict[str, str] = {"adapter": str(adapter_folder(config.out))}
+    told: Dict[str, Any] = {}
+    if config.export.adapter or config.export.adapter_gguf:
+        joined = join([adapter_folder(one) for one in [*config.model.adapters, config.out]], config.export.rank)
+        told["rank"] = joined.rank
+        files.update(_export_adapter(config, joined, out))
     if config.export.merged or config.export.gguf:
-        model, tokenizer = load_base(config.model, pick_device())
-        merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-        if config.export.merged:
-            merged.save_pretrained(str(out / "merged"))
-            tokenizer.save_pretrained(str(out / "merged"))
-            files["merged"] = str(out / "merged")
-        if config.export.gguf:
-            source = Path(config.model.base)
-            if source.suffix != ".gguf":
-                raise ValueError(
-                    "export.gguf needs a model that came from a GGUF; set export.merged, and use llama.cpp's converter"
-                )
-            path = out / f"{config.name}-{config.export.gguf}.gguf"
-            write_gguf(source, merged.state_dict(), path, config.export.gguf)
-            files["gguf"] = str(path)
+        files.update(_export_merged(config, out))
     card = out / "MODEL_CARD.md"
     card.write_text(model_card(config, read_events(out)))
-    digests = {name: sha256(Path(path)) for name, path in files.items() if Path(path).is_file()}
-    events.emit("export", files={**files, "card": str(card)}, sha256=digests)
+    of_files = {name: Path(path) for name, path in files.items() if Path(path).is_file()}
+    digests = {name: sha256(path) for name, path in of_files.items()}
+    sizes = {name: path.stat().st_size for name, path in of_files.items()}
+    events.emit("export", files={**files, "card": str(card)}, sha256=digests, bytes=sizes, **told)
+
+
+def _export_adapter(config: Config, joined: Joined, out: Path) -> Dict[str, str]:
+    """What was learned since the base, as one adapter."""
+    files = {}
+    if config.export.adapter:
+        folder = out / f"{config.name}-adapter"
+        save_adapter(joined, folder, Path(config.model.base).name)
+        files["joined adapter"] = str(folder / "adapter_model.safetensors")
+    if config.export.adapter_gguf:
+        path = out / f"{config.name}-adapter.gguf"
+        write_adapter_gguf(_source(config, "export.adapter_gguf", "export.adapter"), joined, path)
+        files["adapter gguf"] = str(path)
+    return files
+
+
+def _export_merged(config: Config, out: Path) -> Dict[str, str]:
+    from peft import PeftModel
+
+    files = {}
+    model, tokenizer = load_base(config.model, pick_device())
+    merged = PeftModel.from_pretrained(model, str(adapter_folder(config.out))).merge_and_unload()
+    if config.export.merged:
+        merged.save_pretrained(str(out / "merged"))
+        tokenizer.save_pretrained(str(out / "merged"))
+        files["merged"] = str(out / "merged")
+    if config.export.gguf:
+        path = out / f"{config.name}-{config.export.gguf}.gguf"
+        write_gguf(_source(config, "export.gguf", "export.merged"), merged.state_dict(), path, config.export.gguf)
+        files["gguf"] = str(path)
+    return files
+
+
+def _source(config: Config, setting: str, instead: str) -> Path:
+    source = Path(config.model.base)
+    if source.suffix != ".gguf":
+        raise ValueError(f"{setting} needs a model that came from a GGUF; set {instead}, and use llama.cpp's converter")
+    return source
 
 
 def sha256(path: Path) -> str:

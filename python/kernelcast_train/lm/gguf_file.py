@@ -1,14 +1,16 @@
 """
-Writes a GGUF of trained weights from the GGUF that they came from: its metadata, tokenizer and chat template, and the new weights.
-For architectures whose tensors are stored as they are; others need llama.cpp's converter.
+Writes a GGUF of trained weights from the GGUF that they came from: its metadata, tokenizer and chat template, and the new weights;
+or one of an adapter alone, which llama.cpp lays over that GGUF. For architectures whose tensors are stored as they are; others need llama.cpp's converter.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import torch
+
+from .joining import Joined
 
 PLAIN = ("qwen2", "qwen3")
 SUFFIXES = (".weight", ".bias")
@@ -18,10 +20,7 @@ def write_gguf(source: Path, weights: Dict[str, torch.Tensor], out: Path, kind: 
     """Gives how many tensors are new. ValueError for an architecture that this cannot write."""
     import gguf
 
-    reader = gguf.GGUFReader(str(source))
-    architecture = reader.fields["general.architecture"].contents()
-    if architecture not in PLAIN:
-        raise ValueError(f"{source}: a GGUF of {architecture} is made by llama.cpp's convert_hf_to_gguf.py; set export.merged")
+    reader, architecture = _open(gguf, source, "a GGUF of {} is made by llama.cpp's convert_hf_to_gguf.py; set export.merged")
     by_name = _names(gguf, reader, architecture, weights)
     writer = gguf.GGUFWriter(str(out), architecture)
     _copy_fields(gguf, reader, writer, kind)
@@ -42,12 +41,51 @@ def write_gguf(source: Path, weights: Dict[str, torch.Tensor], out: Path, kind: 
     return len(by_name)
 
 
+def write_adapter_gguf(source: Path, joined: Joined, out: Path) -> None:
+    """The adapter in 16 bits. ValueError for an architecture that this cannot write, and where a module has no such tensor."""
+    import gguf
+
+    reader, architecture = _open(gguf, source, "an adapter for {} is made by llama.cpp's convert_lora_to_gguf.py; set export.adapter")
+    names = _name_map(gguf, reader, architecture)
+    shapes = {tensor.name: [int(size) for size in tensor.shape] for tensor in reader.tensors}
+    writer = gguf.GGUFWriter(str(out), architecture)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    # llama.cpp scales by alpha over the rank: by nothing, for the scale is in B.
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(joined.rank))
+    writer.add_base_model_count(1)
+    writer.add_base_model_name(0, source.stem)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    for module, (a, b) in joined.factors.items():
+        name = names.get_name(f"{module}.weight", try_suffixes=SUFFIXES)
+        if shapes.get(name) != [a.shape[1], b.shape[0]]:
+            raise ValueError(f"{module}: {source} has no tensor of this name and shape, so that the adapter cannot be for it")
+        writer.add_tensor(f"{name}.lora_a", a.half().numpy())
+        writer.add_tensor(f"{name}.lora_b", b.half().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _open(gguf: Any, source: Path, otherwise: str) -> Tuple[Any, str]:
+    reader = gguf.GGUFReader(str(source))
+    architecture = reader.fields["general.architecture"].contents()
+    if architecture not in PLAIN:
+        raise ValueError(f"{source}: {otherwise.format(architecture)}")
+    return reader, architecture
+
+
 def _names(gguf: Any, reader: Any, architecture: str, weights: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
-    number = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
-    names = gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
+    names = _name_map(gguf, reader, architecture)
     known = {tensor.name for tensor in reader.tensors}
     found = {names.get_name(name, try_suffixes=SUFFIXES): one for name, one in weights.items()}
     return {name: one for name, one in found.items() if name in known}
+
+
+def _name_map(gguf: Any, reader: Any, architecture: str) -> Any:
+    number = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    return gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
 
 
 def _stored(gguf: Any, shape: Any, kind: str) -> Any:
