@@ -139,7 +139,7 @@ def test_the_gguf_of_an_adapter_has_what_llama_cpp_reads(toy):
 def test_an_adapter_for_another_base_is_refused(toy, tmp_path):
     config = config_of(toy)
     values = {"data": config.data, "out": config.out, "model": {"base": str(toy / "model")}, "export": {"adapter_gguf": True}}
-    with pytest.raises(ValueError, match="needs a model that came from a GGUF; set export.adapter"):
+    with pytest.raises(ValueError, match="needs a model that came from a GGUF"):
         export(parse_config(values), Events(tmp_path))
     narrow = Joined(1, {"model.layers.0.self_attn.q_proj": (torch.ones(1, 9), torch.ones(9, 1))})
     with pytest.raises(ValueError, match="has no tensor of this name and shape"):

@@ -1,6 +1,7 @@
 """
 Writes a GGUF of trained weights from the GGUF that they came from: its metadata, tokenizer and chat template, and the new weights;
-or one of an adapter alone, which llama.cpp lays over that GGUF. For architectures whose tensors are stored as they are; others need llama.cpp's converter.
+or one of an adapter alone, which llama.cpp lays over that GGUF. For architectures whose tensors are stored as they are; others need
+llama.cpp's converters.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def write_adapter_gguf(source: Path, joined: Joined, out: Path) -> None:
     """The adapter in 16 bits. ValueError for an architecture that this cannot write, and where a module has no such tensor."""
     import gguf
 
-    reader, architecture = _open(gguf, source, "an adapter for {} is made by llama.cpp's convert_lora_to_gguf.py; set export.adapter")
+    reader, architecture = _open(gguf, source, "adapters for {} are made by convert_lora_to_gguf.py; set export.adapter")
     names = _name_map(gguf, reader, architecture)
     shapes = {tensor.name: [int(size) for size in tensor.shape] for tensor in reader.tensors}
     writer = gguf.GGUFWriter(str(out), architecture)
