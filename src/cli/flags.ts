@@ -22,7 +22,7 @@ export const forecasterFlag = {
   kind: "parsed",
   parse: text,
   brief:
-    "static[:MODEL], embedded[:FOLDER], auto, ensemble:A+B, adapt:FORECASTER, recorded:PATH[#NAME], command:PROGRAM, or a language model: openai:, anthropic: or google:MODEL, openai-compatible:MODEL@URL, gguf:FILE, each with [?form=FORM&…]",
+    "static[:MODEL], embedded[:FOLDER], auto, ensemble:A+B, adapt:FORECASTER, recorded:PATH[#NAME], command:PROGRAM, or a language model: openai:, anthropic: or google:MODEL, openai-compatible:MODEL@URL, gguf:FILE, each with [?form=FORM&…], gguf: also with adapter=FILE",
   default: "static",
 } as const;
 

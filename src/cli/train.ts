@@ -96,8 +96,9 @@ const evalCommand = trainerCommand(async () => (await import("./train-command.ts
 });
 
 const exportCommand = trainerCommand(async () => (await import("./train-command.ts")).train.export, {
-  brief: "Write merged weights, a GGUF for --forecaster gguf:FILE, and a model card",
-  fullDescription: "Example: kernelcast train export --config examples/train/rl-crps.yaml",
+  brief: "Write an adapter or a GGUF for --forecaster gguf:FILE, merged weights, and a model card",
+  fullDescription:
+    "What is written is set under export in the configuration: adapter_gguf for --forecaster 'gguf:BASE?adapter=FILE', gguf for --forecaster gguf:FILE.\n\nExample: kernelcast train export --config examples/train/rl-crps.yaml",
 });
 
 export const trainRoutes: RouteMap<CliContext> = buildRouteMap<string, CliContext>({

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { checkAdapter, requireAdapter } from "./adapter-file.ts";
 import { KernelcastError, type LanguageModelAbilities, type TokenChoice } from "../domain/index.ts";
 import { noUsage } from "./cost.ts";
 import type { RequestFault } from "./faults.ts";
@@ -12,6 +13,7 @@ import {
 } from "./llama-library.ts";
 import { createLlamaSequences, type LlamaSequences } from "./llama-sequences.ts";
 import type { Provider, ProviderAnswer, ProviderRequest } from "./provider.ts";
+import type { GgufSpecification } from "./specification.ts";
 import { withBoundedLists } from "./bounded-lists.ts";
 
 const mostContextTokens = 16_384;
@@ -20,19 +22,24 @@ const alternatives = 20;
 /** Tokens that are read at once; between two such parts a request can be interrupted. */
 const partTokens = 512;
 
-/** Opens a GGUF file in this process; throws `KernelcastError("model", …)` without node-llama-cpp, or for a file that is no model. */
+/**
+ * Opens a GGUF file in this process, with an adapter laid over it; throws `KernelcastError("model", …)` without node-llama-cpp, or for
+ * a file that is no model or no adapter of it.
+ */
 export async function openGguf(
-  file: string,
+  { file, adapter }: GgufSpecification,
   concurrency: number,
 ): Promise<{ readonly provider: Provider; readonly abilities: LanguageModelAbilities }> {
   if (!existsSync(file)) throw new KernelcastError("model", `${file}: no such model file`);
+  if (adapter !== undefined) requireAdapter(adapter);
   const library = await loadLlamaLibrary();
   // Without a limit of its own, the library would use as many threads as it takes the machine to have cores for mathematics.
   const llama = await library.getLlama({ build: "never", logLevel: "error", progressLogs: false, maxThreads: 0 });
   try {
     const model = await llama.loadModel({ modelPath: file });
+    if (adapter !== undefined) await checkAdapter(adapter, model.fileInfo, library);
     const contextSize = Math.min(model.trainContextSize, mostContextTokens);
-    const sequences = createLlamaSequences(model, concurrency, contextSize);
+    const sequences = createLlamaSequences({ model, count: concurrency, mostRoom: contextSize, adapter });
     const ask = createAsk({ file, library, llama, model, sequences, contextSize });
     const abilities = {
       schemas: true,
@@ -44,6 +51,7 @@ export async function openGguf(
     return { provider: { send: orFault(ask, file), close: () => llama.dispose() }, abilities };
   } catch (cause) {
     await llama.dispose();
+    if (KernelcastError.isInstance(cause)) throw cause;
     throw new KernelcastError("model", `${file} cannot be read as a GGUF model`, { cause });
   }
 }

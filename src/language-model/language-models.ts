@@ -10,7 +10,7 @@ import {
 import { callWithRetries, type CallContext } from "./call-with-retries.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { createLanguageModel, faultOf } from "./create-language-model.ts";
-import { fileDigest } from "./file-digest.ts";
+import { ggufIdentity } from "./gguf-identity.ts";
 import { openGguf } from "./gguf.ts";
 import { readKey, type Environment } from "./keys.ts";
 import { hostedAbilities, knownModel } from "./known-models.ts";
@@ -146,7 +146,7 @@ async function openAt(
   options: LanguageModelsOptions,
 ): Promise<Opened> {
   if (specification.provider === "gguf") {
-    return { ...(await openGguf(specification.file, sequencesOf(options))), thinks: false };
+    return { ...(await openGguf(specification, sequencesOf(options))), thinks: false };
   }
   const provider = await openProvider(specification, key, options.environment ?? process.env);
   if (specification.provider === "openai-compatible") {
@@ -205,8 +205,7 @@ function readAbilities(text: string): LanguageModelAbilities {
 }
 
 function identityOf(specification: ModelSpecification): string {
-  const name = modelName(specification);
-  return specification.provider === "gguf" ? `gguf ${fileDigest(specification.file)}` : name;
+  return specification.provider === "gguf" ? ggufIdentity(specification) : modelName(specification);
 }
 
 function todayOf({ today }: LanguageModelsOptions): string {

@@ -3,11 +3,21 @@ import { KernelcastError } from "../domain/index.ts";
 /** The part of node-llama-cpp that is used; the package is an optional peer, so that its types are not at hand. */
 export interface LlamaModule {
   getLlama(options: object): Promise<Llama>;
+  readGgufFileInfo(path: string, options: object): Promise<GgufFileInfo>;
   resolveChatWrapper(model: LlamaModel): ChatWrapper;
   readonly LlamaGrammarEvaluationState: new (options: {
     readonly model: LlamaModel;
     readonly grammar: object;
   }) => object;
+}
+
+/** What the header of a GGUF file says. */
+export interface GgufFileInfo {
+  readonly metadata: {
+    readonly general?: { readonly architecture?: string; readonly type?: string };
+    readonly adapter?: { readonly type?: string };
+  };
+  readonly tensorInfo?: readonly { readonly name: string; readonly dimensions: readonly (number | bigint)[] }[];
 }
 
 export interface Llama {
@@ -18,6 +28,7 @@ export interface Llama {
 
 export interface LlamaModel {
   readonly trainContextSize: number;
+  readonly fileInfo: GgufFileInfo;
   readonly tokenizer: unknown;
   createContext(options: object): Promise<LlamaContext>;
   detokenize(tokens: readonly number[]): string;

@@ -21,10 +21,19 @@ interface Place {
   leftAt: number;
 }
 
+interface SequencesOptions {
+  readonly model: LlamaModel;
+  readonly count: number;
+  /** Tokens that a sequence may come to hold. */
+  readonly mostRoom: number;
+  /** File of an adapter that is laid over the model. */
+  readonly adapter: string | undefined;
+}
+
 const leastRoom = 2048;
 
 /** Memory is claimed for the room that requests have needed so far, by powers of two, and not for all that the model could read. */
-export function createLlamaSequences(model: LlamaModel, count: number, mostRoom: number): LlamaSequences {
+export function createLlamaSequences({ model, count, mostRoom, adapter }: SequencesOptions): LlamaSequences {
   const change = createBell();
   let context: LlamaContext | undefined;
   let places: readonly Place[] = [];
@@ -36,7 +45,12 @@ export function createLlamaSequences(model: LlamaModel, count: number, mostRoom:
     context = undefined;
     [places, size] = [[], 0];
     const wanted = Math.min(mostRoom, Math.max(leastRoom, 2 ** Math.ceil(Math.log2(room))));
-    const made = await model.createContext({ contextSize: wanted, sequences: count, threads: availableParallelism() });
+    const made = await model.createContext({
+      contextSize: wanted,
+      sequences: count,
+      threads: availableParallelism(),
+      ...(adapter === undefined ? {} : { lora: adapter }),
+    });
     context = made;
     places = Array.from({ length: count }, () => ({ sequence: made.getSequence(), isTaken: false, leftAt: 0 }));
     size = wanted;

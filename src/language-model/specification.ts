@@ -6,16 +6,30 @@ export type HostedProvider = "openai" | "anthropic" | "google";
 export type ModelSpecification =
   | { readonly provider: HostedProvider; readonly model: string }
   | { readonly provider: "openai-compatible"; readonly model: string; readonly baseUrl: string }
-  | { readonly provider: "gguf"; readonly file: string };
+  | GgufSpecification;
+
+export interface GgufSpecification {
+  readonly provider: "gguf";
+  readonly file: string;
+  /** File of an adapter that is laid over the model. */
+  readonly adapter?: string;
+}
 
 const modelForms =
-  "openai:MODEL, anthropic:MODEL, google:MODEL, openai-compatible:MODEL@http://HOST:PORT/v1 or gguf:FILE";
+  "openai:MODEL, anthropic:MODEL, google:MODEL, openai-compatible:MODEL@http://HOST:PORT/v1 or gguf:FILE[?adapter=FILE]";
+
+/** What stands between a model's file and its adapter's. */
+const adapterMark = "?adapter=";
 
 /** Reads `provider:model`; throws `KernelcastError("usage", …)`. Addresses that hold a key are refused, for they are stored. */
 export function parseModelSpecification(text: string): ModelSpecification {
   const colon = text.indexOf(":");
   const [provider, model] = [text.slice(0, Math.max(colon, 0)), text.slice(colon + 1)];
   if (model === "") throw unknown(text);
+  if (provider !== "gguf" && model.includes(adapterMark)) {
+    const why = "only a gguf: model takes an adapter; a server is given its adapters by itself";
+    throw new KernelcastError("usage", `${withoutCredentials(text)}: ${why}`);
+  }
   switch (provider) {
     case "openai":
     case "anthropic":
@@ -24,7 +38,7 @@ export function parseModelSpecification(text: string): ModelSpecification {
     case "openai-compatible":
       return compatible(text, model);
     case "gguf":
-      return { provider, file: model };
+      return gguf(text, model);
     default:
       throw unknown(text);
   }
@@ -36,10 +50,18 @@ export function modelName(specification: ModelSpecification): string {
     case "openai-compatible":
       return `openai-compatible:${specification.model}@${specification.baseUrl}`;
     case "gguf":
-      return `gguf:${specification.file}`;
+      return `gguf:${specification.file}${specification.adapter === undefined ? "" : adapterMark + specification.adapter}`;
     default:
       return `${specification.provider}:${specification.model}`;
   }
+}
+
+function gguf(text: string, rest: string): GgufSpecification {
+  const mark = rest.indexOf(adapterMark);
+  if (mark < 0) return { provider: "gguf", file: rest };
+  const [file, adapter] = [rest.slice(0, mark), rest.slice(mark + adapterMark.length)];
+  if (file !== "" && adapter !== "") return { provider: "gguf", file, adapter };
+  throw new KernelcastError("usage", `${text}: name both files: gguf:BASE.gguf?adapter=ADAPTER.gguf`);
 }
 
 function compatible(text: string, rest: string): ModelSpecification {

@@ -30,9 +30,10 @@ export function checkProposer(text: string): void {
   if (kind === "external") batchOf(text);
   if (kind === "tunables") learnsSpace(text);
   if (!namesModel(text)) return;
-  const { detail } = splitModel("proposer", text);
-  if (detail.includes("?")) {
-    const why = "a proposer takes no options after a question mark; --forecaster does";
+  const { kind: provider, detail } = splitModel("proposer", text);
+  const isAdapted = provider === "gguf" && /^[^?]+\?adapter=[^&?]+$/.test(detail);
+  if (detail.includes("?") && !isAdapted) {
+    const why = "a proposer takes no options after a question mark but the adapter of a gguf: model; --forecaster does";
     throw new KernelcastError("usage", `--proposer ${text}: ${why}`);
   }
   parseModelSpecification(text);

@@ -12,6 +12,13 @@ describe("what follows the provider", () => {
     });
   });
 
+  it("leaves an adapter with the model that it makes another", () => {
+    expect(parseLlmSpecification("m.gguf?list=2&adapter=runs/a=1.gguf&form=bins")).toEqual({
+      model: "m.gguf?adapter=runs/a=1.gguf",
+      options: { list: 2, form: "bins" },
+    });
+  });
+
   it.each([
     ["", "name a model"],
     ["?form=bins", "name a model"],

@@ -59,6 +59,7 @@ function createForm(name: FormName, samples: number): Form {
 
 /** A model and how it is asked, as in `openai:MODEL?form=bins`. */
 export interface LlmSpecification {
+  /** With the adapter that is laid over it, as `FILE?adapter=FILE`: that is another model. */
   readonly model: string;
   readonly options: LlmForecasterOptions;
 }
@@ -72,10 +73,12 @@ const numbers = {
   seed: "seed",
   concurrency: "concurrency",
 } as const;
-const known: readonly string[] = [...Object.keys(choices), ...Object.keys(numbers)];
+const adapterOption = "adapter";
+const known: readonly string[] = [...Object.keys(choices), ...Object.keys(numbers), adapterOption];
 
 /**
- * Reads what follows the provider: `MODEL[?form=F&list=N&sources=auto|full|changes&samples=K&anchors=N&thinking=N&seed=N&concurrency=N]`.
+ * Reads what follows the provider: `MODEL[?form=F&list=N&sources=auto|full|changes&samples=K&anchors=N&thinking=N&seed=N&concurrency=N]`,
+ * and `adapter=FILE` of a model in a file.
  * Throws `KernelcastError("usage", …)` with one line.
  */
 export function parseLlmSpecification(text: string): LlmSpecification {
@@ -83,12 +86,17 @@ export function parseLlmSpecification(text: string): LlmSpecification {
   const model = (mark < 0 ? text : text.slice(0, mark)).trim();
   if (model === "") throw wrong(text, "name a model after the colon");
   const options: Record<string, string | number> = {};
+  let adapter = "";
   for (const pair of mark < 0 ? [] : text.slice(mark + 1).split("&")) {
     const [name = "", value = ""] = pair.split("=", 2);
+    if (name === adapterOption) {
+      adapter = `?${pair}`;
+      continue;
+    }
     const [key, parsed] = parseOption(text, name, value);
     options[key] = parsed;
   }
-  return { model, options };
+  return { model: `${model}${adapter}`, options };
 }
 
 function parseOption(text: string, name: string, value: string): readonly [string, string | number] {

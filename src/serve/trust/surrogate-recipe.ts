@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { sha256Hex } from "../../domain/index.ts";
+import { canonicalJson, sha256Hex } from "../../domain/index.ts";
+import { parseLlmSpecification } from "../../forecast/llm/options.ts";
 import { recordingFolder } from "../../formats/recording-folder.ts";
+import { ggufIdentity, parseModelSpecification } from "../../language-model/index.ts";
 import { digestPath } from "../bench/digest-path.ts";
 import { memberNames, shippedMembers } from "../open-ensemble.ts";
 import { packagePath } from "../package-paths.ts";
 
 /**
  * Digest of what a surrogate is made of: its models and its calibration recipes, as files. Refitting within a run changes neither. Of a
- * language model or a program nothing but its name is known.
+ * hosted language model or a program nothing but its name is known.
  */
 export function surrogateRecipe(forecaster: string): string {
   const { kind, detail } = split(forecaster);
@@ -21,7 +23,16 @@ export function surrogateRecipe(forecaster: string): string {
     const [path = ""] = detail.split("#");
     return sha256Hex(digestPath(recordingFolder(path)) ?? path);
   }
+  if (kind === "gguf") return ggufRecipe(forecaster, detail);
   return sha256Hex(forecaster);
+}
+
+/** Of models in files the content is known, and how they are asked. */
+function ggufRecipe(forecaster: string, detail: string): string {
+  const { model, options } = parseLlmSpecification(detail);
+  const specification = parseModelSpecification(`gguf:${model}`);
+  if (specification.provider !== "gguf" || !existsSync(specification.file)) return sha256Hex(forecaster);
+  return sha256Hex(`${ggufIdentity(specification)} ${canonicalJson(options)}`);
 }
 
 function split(text: string): { readonly kind: string; readonly detail: string } {

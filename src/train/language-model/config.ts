@@ -54,7 +54,10 @@ const judge = z.strictObject({
 const exporting = z.strictObject({
   gguf: z.enum(["q8_0", "f16", "bf16"]).optional(),
   merged: z.boolean().optional(),
-  adapter: z.boolean().optional().describe("One adapter for the base, in safetensors: model.adapters and what was learned"),
+  adapter: z
+    .boolean()
+    .optional()
+    .describe("One adapter for the base, in safetensors: model.adapters and what was learned"),
   adapter_gguf: z.boolean().optional().describe("The same as a GGUF, for --forecaster gguf:BASE?adapter=FILE"),
   rank: count.optional().describe("Of that adapter, by least squares; left out: the sum of the ranks, which is exact"),
 });
