@@ -17,6 +17,15 @@ export function testModelFile(env: NodeJS.ProcessEnv = process.env): string {
 
 /** Why tests with the real model cannot run here; undefined where they can. */
 export function testModelLacks(): string | undefined {
-  const lacks = [testModelFile(), libraryLink].filter((path) => !existsSync(path));
+  return lacking([testModelFile(), libraryLink]);
+}
+
+/** The same of tests that bring a model of their own. */
+export function testLibraryLacks(): string | undefined {
+  return lacking([libraryLink]);
+}
+
+function lacking(paths: readonly string[]): string | undefined {
+  const lacks = paths.filter((path) => !existsSync(path));
   return lacks.length === 0 ? undefined : `no ${lacks.join(" and no ")}: npm run fetch:test-model`;
 }
