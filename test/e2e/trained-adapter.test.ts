@@ -50,6 +50,8 @@ async function train(base: string, rate: number): Promise<Trained> {
   mkdirSync(folder);
   const data = join(folder, "data");
   runPython([script, "data", data]);
+  // A tiny model is slower by several threads, and much slower beside other work.
+  const threads: NodeJS.ProcessEnv = base === testModelFile() ? {} : { OMP_NUM_THREADS: "1" };
   const run = async (name: string, commands: readonly string[], adapters: readonly string[], rank: number) => {
     const lora = { rank, alpha: 2 * rank };
     const judge = { prompts: 1, max_new_tokens: 4 };
@@ -66,7 +68,7 @@ async function train(base: string, rate: number): Promise<Trained> {
     const file = join(folder, `${name}.yaml`);
     writeFileSync(file, JSON.stringify(config));
     for (const command of commands) {
-      const { code, stderr } = await runCli(["train", command, "--config", file]);
+      const { code, stderr } = await runCli(["train", command, "--config", file], threads);
       if (code !== 0) throw new Error(`train ${command}: ${stderr}`);
     }
     return config.out;
@@ -95,27 +97,34 @@ function apart(answers: Trained["reference"], reference: Trained["reference"]): 
   const differences = reference.flatMap((choices, prompt) => {
     const found = new Map((answers[prompt] ?? []).map(({ token, logprob }) => [token, logprob]));
     // Parts of characters are all alike as text.
-    const legible = choices.filter(({ token, logprob }) => /^[\x20-\x7E]+$/.test(token) && logprob > Math.log(0.02));
+    const legible = choices.filter(({ token, logprob }) => /^[\x20-\x7E]+$/.test(token) && logprob > Math.log(0.002));
     return legible.map(({ token, logprob }) => Math.abs((found.get(token) ?? -99) - logprob));
   });
   expect(differences.length).toBeGreaterThanOrEqual(asked.length);
   return Math.max(...differences);
 }
 
-async function expectAgreement(trained: Trained, rounding: number): Promise<void> {
+interface Rounding {
+  /** Of activations, where the base is the very file that was trained from. */
+  readonly adapter: number;
+  /** Of activations and of the weights of the merged model. */
+  readonly whole: number;
+}
+
+async function expectAgreement(trained: Trained, rounding: Rounding): Promise<void> {
   const { base, adapter, whole, reference } = trained;
-  expect(apart(await firstTokens(`gguf:${base}?adapter=${adapter}`), reference)).toBeLessThan(rounding);
-  expect(apart(await firstTokens(`gguf:${whole}`), reference)).toBeLessThan(rounding);
-  expect(apart(await firstTokens(`gguf:${base}`), reference)).toBeGreaterThan(5 * rounding);
+  expect(apart(await firstTokens(`gguf:${base}?adapter=${adapter}`), reference)).toBeLessThan(rounding.adapter);
+  expect(apart(await firstTokens(`gguf:${whole}`), reference)).toBeLessThan(rounding.whole);
+  expect(apart(await firstTokens(`gguf:${base}`), reference)).toBeGreaterThan(3 * rounding.whole);
 }
 
 describe.skipIf(lacks !== undefined)("a trained adapter", () => {
   it("makes llama.cpp answer as transformers does, over its base and merged", { timeout: 300_000 }, async () => {
     runPython([script, "toy", scratch.path]);
-    await expectAgreement(await train(join(scratch.path, "toy.gguf"), 0.02), 0.1);
+    await expectAgreement(await train(join(scratch.path, "toy.gguf"), 0.02), { adapter: 0.02, whole: 0.3 });
   });
 
   it.skipIf(testModelLacks() !== undefined)("of the real small model, too", { timeout: 1_200_000 }, async () => {
-    await expectAgreement(await train(testModelFile(), 0.002), 0.3);
+    await expectAgreement(await train(testModelFile(), 0.0003), { adapter: 0.3, whole: 0.3 });
   });
 });
