@@ -1,6 +1,6 @@
 """
 What transformers makes of prompts, for a test to compare llama.cpp with: `python3 first_tokens.py < REQUEST.json`, the request
-being `{"base", "adapters", "asked": [{"system", "prompt"}]}`. Prints the likeliest first tokens of each answer with log-probabilities.
+being `{"base", "adapters", "asked": [{"system", "prompt"}]}`. Prints each answer's likeliest first tokens with log-probabilities.
 `python3 first_tokens.py toy FOLDER` makes a tiny model as FOLDER/toy.gguf, and `… data FOLDER` data to train any model with.
 """
 
