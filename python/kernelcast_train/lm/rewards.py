@@ -64,10 +64,9 @@ def reward(name: str, belief: Optional[Belief], log2_us: Optional[float], scale_
     return correct - loss
 
 
-def reward_of_answer(name: str, readings: Dict[str, Belief], example: Example, bins: Bins) -> float:
-    """The mean over the kernels that were asked for."""
-    values = [reward(name, readings.get(one.label), one.log2_us, example.scale_log2_us, bins) for one in example.kernels]
-    return sum(values) / len(values)
+def rewards_of_answer(name: str, readings: Dict[str, Belief], example: Example, bins: Bins) -> List[float]:
+    """Of each kernel that was asked for; an answer's reward is their mean."""
+    return [reward(name, readings.get(one.label), one.log2_us, example.scale_log2_us, bins) for one in example.kernels]
 
 
 def belief_of_bins(probabilities: Sequence[float], p_ok: float, scale_log2_us: float, bins: Bins) -> Belief:
