@@ -48,7 +48,7 @@ def test_bins_are_spread_as_typescript_spreads_them():
         assert values_of(got) == close(belief_of(case["belief"]))
 
 
-@pytest.mark.parametrize("name", ["correctness", "correctness+brier", "correctness+crps", "log"])
+@pytest.mark.parametrize("name", ["correctness", "correctness+brier", "correctness+crps", "crps", "log"])
 def test_rewards_are_those_of_typescript(name):
     got = [reward(name, belief_of(case["belief"]), case["log2Us"], case["scaleLog2Us"], BINS) for case in VECTORS["rewards"]]
     assert got == pytest.approx([case["rewards"][name] for case in VECTORS["rewards"]], rel=1e-6, abs=1e-6)

@@ -46,7 +46,7 @@ class Sft:
 
 @dataclass(frozen=True)
 class Rl:
-    reward: str = "correctness+crps"
+    reward: str = "crps"
     group: int = 8
     temperature: float = 1.0
     max_new_tokens: int = 256
@@ -100,6 +100,8 @@ class Config:
     rows_per_pass: int = 8
     learning_rate: float = 1e-5
     warmup_steps: int = 5
+    schedule: str = "constant"
+    """`linear`: the rate falls to 0 over the steps."""
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     checkpoint_every: int = 20
@@ -134,7 +136,8 @@ PARTS = {
 }
 CHOICES = {
     "loss": ("likelihood", "crps", "log"),
-    "reward": ("correctness", "correctness+brier", "correctness+crps", "log"),
+    "reward": ("correctness", "correctness+brier", "correctness+crps", "crps", "log"),
+    "schedule": ("constant", "linear"),
     "advantage": ("group", "mean", "batch"),
     "credit": ("forecast", "answer"),
     "dtype": ("bfloat16", "float32"),

@@ -22,6 +22,8 @@ from .rewards import UNREAD, belief_of_bins, reward, score
 from .training import parts
 from .writing import write_answers
 
+# That of CRPS alone is told by the scores that it is made of.
+REWARDS = tuple(name for name in UNREAD if name != "crps")
 Readings = List[Dict[str, Belief]]
 
 
@@ -103,7 +105,7 @@ def score_readings(data: Data, examples: Sequence[Example], readings: Readings) 
         for truth in one.kernels:
             belief = read.get(truth.label)
             row: Dict[str, Optional[float]] = {
-                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins) for name in UNREAD
+                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins) for name in REWARDS
             }
             row["unread"] = float(belief is None)
             if belief:
@@ -113,7 +115,7 @@ def score_readings(data: Data, examples: Sequence[Example], readings: Readings) 
                 low, high = belief.m - SIGMAS_TO_90 * belief.sigma_low, belief.m + SIGMAS_TO_90 * belief.sigma_high
                 row["coverage 80"] = float(low <= truth.log2_us <= high)
             tasks.setdefault(one.task_id, []).append(row)
-    names = [*UNREAD, "unread", "p_ok brier", "crps", "log score", "coverage 80"]
+    names = [*REWARDS, "unread", "p_ok brier", "crps", "log score", "coverage 80"]
     means = {name: [_mean([row[name] for row in rows if name in row]) for rows in tasks.values()] for name in names}
     scores = {name: _mean([one for one in values if not math.isnan(one)]) for name, values in means.items()}
     return {**scores, "tasks": len(tasks), "kernels": sum(len(rows) for rows in tasks.values())}

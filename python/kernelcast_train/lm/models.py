@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
+from .attention import register
 from .config import Model
 from .data import Bins, Example
 
@@ -47,7 +49,8 @@ def load_base(config: Model, device: torch.device) -> Tuple[Any, Any]:
 def _load(place: str, config: Model, **options: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(place, dtype=DTYPES[config.dtype], **options)
+    settings = {"dtype": DTYPES[config.dtype], "attn_implementation": register()}
+    return AutoModelForCausalLM.from_pretrained(place, **settings, **options)
 
 
 def _kept_folder(config: Model) -> Optional[Path]:
@@ -99,6 +102,10 @@ def with_adapter(model: Any, config: Model, seed: int) -> Any:
     model = get_peft_model(model, settings)
     for parameter in trained(model):
         parameter.data = parameter.data.float()
+    for layer in model.modules():
+        # Autocast makes of inputs what is needed.
+        if hasattr(layer, "cast_input_dtype_enabled"):
+            layer.cast_input_dtype_enabled = config.dtype == "float32"
     return model
 
 
@@ -131,16 +138,21 @@ def letter_ids(tokenizer: Any, bins: Bins) -> List[int]:
     return [one[0] for one in ids]
 
 
-def pad(rows: Sequence[Sequence[int]], value: int, left: bool, device: torch.device) -> Tuple[Tensor, Tensor]:
-    """Rows of one length, and which of it is theirs."""
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), value, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
+def pad(rows: Sequence[Sequence[int]], value: int, device: torch.device) -> Tensor:
+    """
+    Rows of one length. What is added stands behind: no token sees what comes after it, so that no mask is needed, and attention takes
+    its fastest way.
+    """
+    ids = torch.full((len(rows), max(len(row) for row in rows)), value, dtype=torch.long)
     for index, row in enumerate(rows):
-        place = slice(width - len(row), width) if left else slice(0, len(row))
-        ids[index, place] = torch.tensor(row)
-        mask[index, place] = 1
-    return ids.to(device), mask.to(device)
+        ids[index, : len(row)] = torch.tensor(row)
+    return ids.to(device)
+
+
+def inner(model: Any) -> Tuple[Any, Any]:
+    """The layers, and what makes logits of their last state; with whatever adapter is in them."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return base.get_decoder(), base.get_output_embeddings()
 
 
 def answer_log_probabilities(
@@ -148,20 +160,42 @@ def answer_log_probabilities(
 ) -> Tuple[Tensor, Tensor]:
     """log P of each token of the answers [rows, longest answer], and which are theirs."""
     device = next(model.parameters()).device
+    layers, head = inner(model)
+    ids = pad([[*prompt, *answer] for prompt, answer in zip(prompts, answers)], pad_id, device)
+    states = layers(input_ids=ids, use_cache=False).last_hidden_state
     width = max(len(row) for row in answers)
-    # Answers end where the rows end, so that only their positions need logits.
-    rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers)]
-    padded = [[*row, *[pad_id] * (width - len(answer))] for row, answer in zip(rows, answers)]
-    ids, _ = pad(padded, pad_id, True, device)
-    mask = torch.zeros_like(ids)
-    for index, (row, answer) in enumerate(zip(rows, answers)):
-        end = ids.shape[1] - (width - len(answer))
-        mask[index, end - len(row) : end] = 1
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=width + 1, use_cache=False)
-    logits = out.logits[:, :-1].float() / temperature
-    chosen = logits.gather(2, ids[:, -width:].unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2)
-    return chosen, mask[:, -width:].bool()
+    first = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+    places = first.unsqueeze(1) + torch.arange(width, device=device)
+    own = torch.arange(width, device=device) < torch.tensor([[len(answer)] for answer in answers], device=device)
+    # Beyond an answer's end any token does.
+    places = places.clamp(max=ids.shape[1] - 2)
+    rows = torch.arange(len(ids), device=device).unsqueeze(1)
+    logits = head(states[rows, places]).float() / temperature
+    return logits.gather(2, ids[rows, places + 1].unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2), own
+
+
+@dataclass
+class Read:
+    """What a model made of prompts."""
+
+    logits: Tensor
+    """After each prompt [prompts, vocabulary]."""
+    memory: Any
+    lengths: Tensor
+    """[prompts, 1]"""
+    is_theirs: Tensor
+    """Of the memory: what is no padding [prompts, memory]."""
+
+
+def read_prompts(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Read:
+    device = next(model.parameters()).device
+    layers, head = inner(model)
+    ids = pad(prompts, pad_id, device)
+    lengths = torch.tensor([[len(row)] for row in prompts], device=device)
+    out = layers(input_ids=ids, use_cache=True)
+    last = out.last_hidden_state[torch.arange(len(ids), device=device), lengths.squeeze(1) - 1]
+    is_theirs = torch.arange(ids.shape[1], device=device) < lengths
+    return Read(head(last), out.past_key_values, lengths, is_theirs)
 
 
 def group_log_probabilities(
@@ -176,40 +210,30 @@ def group_log_probabilities(
     stand behind it one after the other, each at the same positions, and none sees another.
     """
     device = next(model.parameters()).device
+    layers, head = inner(model)
     count, width = len(answers[0]), max(len(row) for group in answers for row in group)
-    padded = torch.full((len(prompts), count, width), pad_id, dtype=torch.long)
-    for index, group in enumerate(answers):
-        for place, row in enumerate(group):
-            padded[index, place, : len(row)] = torch.tensor(row)
-    padded = padded.to(device)
-    ids, mask = pad(prompts, pad_id, True, device)
-    first, memory = read_prompts(model, ids, mask)
+    rows = [[*row, *[pad_id] * (width - len(row))] for group in answers for row in group]
+    ids = torch.tensor(rows, device=device).view(len(prompts), count, width)
+    read = read_prompts(model, prompts, pad_id)
     answer_of, place_of = torch.arange(count, device=device).repeat_interleave(width), torch.arange(width, device=device).repeat(count)
     own = (answer_of.unsqueeze(1) == answer_of) & (place_of.unsqueeze(1) >= place_of)
-    seen = torch.cat([mask.bool().unsqueeze(1).expand(-1, count * width, -1), own.expand(len(prompts), -1, -1)], dim=2)
-    places = mask.sum(dim=1, keepdim=True) + place_of
-    out = model(
-        input_ids=padded.flatten(1), attention_mask=seen.unsqueeze(1), position_ids=places, past_key_values=memory, use_cache=True
-    )
-    after = out.logits.view(len(prompts), count, width, -1)[:, :, :-1]
-    before = torch.cat([first[:, None, None].expand(-1, count, 1, -1), after], dim=2).float() / temperature
-    return before.gather(3, padded.unsqueeze(3)).squeeze(3) - before.logsumexp(dim=3)
-
-
-def read_prompts(model: Any, ids: Tensor, mask: Tensor) -> Tuple[Tensor, Any]:
-    """Logits after each prompt, which are padded on the left, and what the model remembers of them."""
-    if bool(mask.all()):
-        # Without a mask attention takes its fastest way.
-        out = model(input_ids=ids, logits_to_keep=1, use_cache=True)
-    else:
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        out = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True)
-    return out.logits[:, -1], out.past_key_values
+    seen = torch.cat([read.is_theirs.unsqueeze(1).expand(-1, count * width, -1), own.expand(len(prompts), -1, -1)], dim=2)
+    states = layers(
+        input_ids=ids.flatten(1),
+        attention_mask=seen.unsqueeze(1),
+        position_ids=read.lengths + place_of,
+        past_key_values=read.memory,
+        use_cache=True,
+    ).last_hidden_state.view(len(prompts), count, width, -1)
+    after = head(states[:, :, :-1])
+    before = torch.cat([read.logits[:, None, None].expand(-1, count, 1, -1), after], dim=2).float() / temperature
+    return before.gather(3, ids.unsqueeze(3)).squeeze(3) - before.logsumexp(dim=3)
 
 
 def last_log_probabilities(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Tensor:
     """log P of the token after each prompt, over the whole vocabulary."""
-    ids, mask = pad(prompts, pad_id, True, next(model.parameters()).device)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=False)
-    return out.logits[:, -1].float().log_softmax(dim=1)
+    device = next(model.parameters()).device
+    layers, head = inner(model)
+    states = layers(input_ids=pad(prompts, pad_id, device), use_cache=False).last_hidden_state
+    last = torch.tensor([len(row) - 1 for row in prompts], device=device)
+    return head(states[torch.arange(len(prompts), device=device), last]).float().log_softmax(dim=1)

@@ -26,7 +26,8 @@ class Run:
         self.data: Data = open_data(config.data)
         self.device = pick_device()
         base, self.tokenizer = load_base(config.model, self.device)
-        self.sampler = Sampler(base) if kind == "rl" else None
+        # Of a proper score nothing is written.
+        self.sampler = Sampler(base) if self.data.form == "quantiles" else None
         self.model = with_adapter(base, config.model, config.seed)
         self.optimiser = torch.optim.AdamW(
             trained(self.model), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
@@ -111,7 +112,8 @@ class Run:
 
     def rate(self, step: int) -> float:
         config = self.config
-        return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+        left = 1 - step / config.steps if config.schedule == "linear" else 1.0
+        return config.learning_rate * left * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
     def step_optimiser(self) -> float:
         norm = torch.nn.utils.clip_grad_norm_(trained(self.model), self.config.clip_norm)

@@ -7,9 +7,11 @@ from typing import Any, List, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from .models import pad, read_prompts
+from .models import Read, inner, read_prompts
 
 READ_AT_ONCE = 8
+# Tokens between looks at whether all answers are over, for which the device must be waited for.
+LOOK_EVERY = 8
 
 
 @torch.no_grad()
@@ -46,11 +48,11 @@ def _write_together(
     and those of their own, so that what the model remembers of a prompt is kept, and read, once.
     """
     device = next(model.parameters()).device
+    layers, head = inner(model)
     end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
-    ids, mask = pad(prompts, padding, True, device)
-    logits, memory = _read_by_parts(model, ids, mask)
-    logits = logits.unsqueeze(1).expand(-1, copies, -1)
-    lengths, prompt_seen = mask.sum(dim=1, keepdim=True), mask.bool()[:, None].expand(-1, copies, -1)
+    read = _read_by_parts(model, prompts, padding)
+    logits = read.logits.unsqueeze(1).expand(-1, copies, -1)
+    of_prompt = read.is_theirs.unsqueeze(1).expand(-1, copies, -1)
     own = torch.eye(copies, dtype=torch.bool, device=device).expand(len(prompts), -1, -1)
     written: List[Tensor] = []
     is_over = torch.zeros(len(prompts), copies, dtype=torch.bool, device=device)
@@ -58,31 +60,43 @@ def _write_together(
         tokens = _draw(logits, temperature).masked_fill(is_over, padding)
         written.append(tokens)
         is_over = is_over | (tokens == end)
-        if step + 1 == most or bool(is_over.all()):
+        if step + 1 == most or (step % LOOK_EVERY == 0 and bool(is_over.all())):
             break
-        seen = torch.cat([prompt_seen, own.repeat(1, 1, step + 1)], dim=2).unsqueeze(1)
-        places = (lengths + step).expand(-1, copies)
-        out = model(input_ids=tokens, attention_mask=seen, position_ids=places, past_key_values=memory, use_cache=True)
-        logits = out.logits
+        states = layers(
+            input_ids=tokens,
+            attention_mask=torch.cat([of_prompt, own.repeat(1, 1, step + 1)], dim=2).unsqueeze(1),
+            position_ids=(read.lengths + step).expand(-1, copies),
+            past_key_values=read.memory,
+            use_cache=True,
+        ).last_hidden_state
+        logits = head(states)
     rows = torch.stack(written, dim=2).tolist()
     return [[_until_end(row, end) for row in group] for group in rows]
 
 
-def _read_by_parts(model: Any, ids: Tensor, mask: Tensor) -> Tuple[Tensor, Any]:
-    """As `read_prompts`, a few prompts at a time, for the sake of memory."""
+def _read_by_parts(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Read:
+    """A few prompts at a time, for the sake of memory."""
     from transformers import DynamicCache
 
-    parts = [
-        read_prompts(model, ids[start : start + READ_AT_ONCE], mask[start : start + READ_AT_ONCE])
-        for start in range(0, len(ids), READ_AT_ONCE)
-    ]
-    if len(parts) == 1:
-        return parts[0]
+    reads = [read_prompts(model, prompts[start : start + READ_AT_ONCE], pad_id) for start in range(0, len(prompts), READ_AT_ONCE)]
+    if len(reads) == 1:
+        return reads[0]
+    width = max(one.is_theirs.shape[1] for one in reads)
     memory = DynamicCache()
-    for number in range(len(parts[0][1].layers)):
-        layers = [part[1].layers[number] for part in parts]
-        memory.update(torch.cat([one.keys for one in layers]), torch.cat([one.values for one in layers]), number)
-    return torch.cat([part[0] for part in parts]), memory
+    for number in range(len(reads[0].memory.layers)):
+        layers = [one.memory.layers[number] for one in reads]
+        memory.update(*(torch.cat([_widen(getattr(one, name), width) for one in layers]) for name in ("keys", "values")), number)
+    return Read(
+        torch.cat([one.logits for one in reads]),
+        memory,
+        torch.cat([one.lengths for one in reads]),
+        torch.cat([torch.nn.functional.pad(one.is_theirs, (0, width - one.is_theirs.shape[1])) for one in reads]),
+    )
+
+
+def _widen(kept: Tensor, width: int) -> Tensor:
+    """Of [prompts, heads, memory, size]."""
+    return torch.nn.functional.pad(kept, (0, 0, 0, width - kept.shape[2]))
 
 
 def _draw(logits: Tensor, temperature: float) -> Tensor:

@@ -1,5 +1,6 @@
 /** The configuration of a training run, as people write it. What is left out is as `python/kernelcast_train/lm/config.py` has it. */
 import { z } from "zod";
+import { rewardNames } from "./rewards.ts";
 
 const count = z.int().min(1);
 const share = z.number().min(0);
@@ -32,7 +33,7 @@ const sft = z.strictObject({
 });
 
 const rl = z.strictObject({
-  reward: z.enum(["correctness", "correctness+brier", "correctness+crps", "log"]).optional(),
+  reward: z.enum(rewardNames).optional(),
   group: z.int().min(2).optional().describe("Answers of each prompt"),
   temperature: z.number().positive().optional(),
   max_new_tokens: count.optional(),
@@ -81,6 +82,7 @@ export const trainingConfigSchema: z.ZodObject = z.strictObject({
   rows_per_pass: count.optional().describe("Answers that are learned from at once, as memory allows"),
   learning_rate: z.number().positive().optional(),
   warmup_steps: z.int().min(0).optional(),
+  schedule: z.enum(["constant", "linear"]).optional().describe("linear: the rate falls to 0 over the steps"),
   weight_decay: share.optional(),
   clip_norm: z.number().positive().optional(),
   checkpoint_every: count.optional(),
