@@ -13,14 +13,14 @@ from toy_model import save_data, save_gguf, save_toy
 
 from kernelcast_train.lm.config import Model
 from kernelcast_train.lm.data import Example
-from kernelcast_train.lm.models import last_log_probabilities, load_base, prompt_ids
+from kernelcast_train.lm.models import last_log_probabilities, load_base, prompt_rows
 
 SHOWN = 10
 
 
 def first_tokens(request):
     model, tokenizer = load_base(Model(base=request["base"], adapters=request["adapters"], dtype="float32"), torch.device("cpu"))
-    rows = [prompt_ids(tokenizer, example_of(one)) for one in request["asked"]]
+    rows = prompt_rows(tokenizer, [example_of(one) for one in request["asked"]])
     with torch.no_grad():
         likely = last_log_probabilities(model.eval(), rows, tokenizer.pad_token_id).topk(SHOWN, dim=1)
     return [
