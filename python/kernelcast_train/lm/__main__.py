@@ -1,6 +1,7 @@
 """
 `python3 -m kernelcast_train.lm sft|rl|eval|export < CONFIG.json`: what `kernelcast train` starts. Events are JSON Lines on
-standard output; a fault is one line on standard error and exit code 1, or 3 where a package is missing.
+standard output; a fault is one line on standard error and exit code 1, 3 where a package is missing,
+or 4 for want of memory.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Callable, Dict
 
 from .config import Config, parse_config
 from .events import Events
+from .memory import advice
 
 MISSING_PACKAGE = 3
+OUT_OF_MEMORY = 4
 
 
 def commands() -> Dict[str, Callable[[Config, Events], None]]:
@@ -31,12 +34,29 @@ def main(words: list[str]) -> int:
         if len(words) != 1 or words[0] not in known:
             return fault(f"name one of {', '.join(known)}", 2)
         config = parse_config(json.load(sys.stdin))
-        known[words[0]](config, Events(Path(config.out)))
+        return run(words[0], known[words[0]], config)
     except ImportError as cause:
-        return fault(f"{cause}; training needs PyTorch, transformers, peft, and gguf for GGUF files", MISSING_PACKAGE)
-    except (OSError, ValueError) as cause:
-        return fault(str(cause).strip().split("\n")[0], 1)
+        packages = "PyTorch, transformers, peft, and gguf for GGUF files: see python/requirements-train.txt"
+        return fault(f"{cause}; training needs {packages}", MISSING_PACKAGE)
+    except OSError as cause:
+        return fault(f"{cause.filename}: {cause.strerror}" if cause.filename else first_line(cause), 1)
+    except ValueError as cause:
+        return fault(first_line(cause), 1)
+
+
+def run(name: str, command: Callable[[Config, Events], None], config: Config) -> int:
+    try:
+        command(config, Events(Path(config.out)))
+    except (MemoryError, RuntimeError) as cause:
+        message = advice(cause, name, config)
+        if message is None:
+            raise
+        return fault(message, OUT_OF_MEMORY)
     return 0
+
+
+def first_line(cause: Exception) -> str:
+    return str(cause).strip().split("\n")[0]
 
 
 def fault(message: str, code: int) -> int:

@@ -30,7 +30,8 @@ function describe(event: TrainerEvent, steps: number, curve: readonly number[]):
       return `${event.split}: ${event.examples} prompts${event.too_long > 0 ? `, ${event.too_long} left out as too long` : ""}`;
     case "start": {
       const from = event.resumed_from > 0 ? `, going on from step ${event.resumed_from}` : "";
-      return `${event.kind} on ${event.device}: ${event.steps} steps, ${event.trained} of ${event.parameters} parameters${from}`;
+      const device = event.device === "CPU" ? "the CPU (PyTorch finds no GPU)" : event.device;
+      return `${event.kind} on ${device}: ${event.steps} steps, ${event.trained} of ${event.parameters} parameters${from}`;
     }
     case "step": {
       const { step, step_seconds: seconds, rollouts } = event;

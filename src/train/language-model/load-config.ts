@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
-import { KernelcastError } from "../../domain/index.ts";
+import { z } from "zod";
+import { KernelcastError, suggestion } from "../../domain/index.ts";
 import { describeIssue } from "../../formats/load-task.ts";
 import { readText } from "../../formats/read-text.ts";
 import { trainingConfigSchema, withPaths, type TrainingConfig } from "./config.ts";
@@ -15,8 +16,26 @@ export async function loadTrainingConfig(file: string, from: string, isElsewhere
   const [fault] = document.errors;
   if (fault) throw new KernelcastError("usage", `${file}: ${fault.message.split("\n")[0] ?? "it is no YAML"}`);
   const parsed = trainingConfigSchema.safeParse(document.toJS());
-  if (!parsed.success) throw new KernelcastError("usage", `${file}: ${describeIssue(parsed.error.issues[0])}`);
+  if (!parsed.success) throw new KernelcastError("usage", `${file}: ${describe(parsed.error.issues[0])}`);
   const config = parsed.data as unknown as TrainingConfig;
   const folder = dirname(resolve(from, file));
   return isElsewhere ? config : withPaths(config, (path) => resolve(folder, path));
+}
+
+/** What is wrong with a setting; of one that there is not, which may have been meant. */
+function describe(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code !== "unrecognized_keys") return describeIssue(issue);
+  const [key = ""] = issue.keys;
+  const name = [...issue.path, key].map(String).join(".");
+  return `there is no setting ${name}${suggestion(key, settingsAt(issue.path))}`;
+}
+
+function settingsAt(path: readonly PropertyKey[]): readonly string[] {
+  let at: unknown = trainingConfigSchema;
+  for (const name of path) at = at instanceof z.ZodObject ? inner(at.shape[String(name)]) : undefined;
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+}
+
+function inner(schema: unknown): unknown {
+  return schema instanceof z.ZodOptional ? schema.unwrap() : schema;
 }

@@ -18,7 +18,7 @@ async function config(text: string): Promise<string> {
 const known = "data: lists\nout: ../runs/a\nmodel: { base: m.gguf, adapters: [sft] }\nsteps: 2\n";
 
 /** A launcher that answers in the trainer's place: it keeps what it was given, tells of a run and ends with a code. */
-async function launcher(code: number): Promise<string> {
+async function launcher(code: number, words?: string): Promise<string> {
   const file = join(folder, "launcher.mjs");
   const script = `
 import { readFileSync, writeFileSync } from "node:fs";
@@ -31,7 +31,8 @@ for (const event of [
   { event: "unheard-of", seconds: 1 },
   { event: "done", seconds: 2, steps: 2 },
 ]) console.log(JSON.stringify(event));
-if (${code} > 0) console.error("Traceback\\nkernelcast_train: the data are not there");
+if (${code} > 0) console.error(${JSON.stringify(words)} ?? "Traceback\\nkernelcast_train: the data are not there");
+if (${code} === 9) process.kill(process.pid, "SIGKILL");
 process.exit(${code});
 `;
   await writeFile(file, script);
@@ -50,7 +51,9 @@ describe("a configuration", () => {
   });
 
   it.each([
-    ["stepps: 2", /stepps/],
+    ["stepps: 2", /run\.yaml: there is no setting stepps; did you mean steps\?$/],
+    ["rl: { gruop: 4 }", /run\.yaml: there is no setting rl\.gruop; did you mean group\?$/],
+    ["colour: red", /run\.yaml: there is no setting colour$/],
     ["rl: { group: 1 }", /rl\.group/],
     ["rl: { reward: speed }", /rl\.reward/],
     ["name: a/b", /name/],
@@ -94,6 +97,30 @@ describe("kernelcast train", () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: "kernelcast: kernelcast_train: the data are not there\n" });
   });
 
+  it.each([
+    [
+      "its own words before a library's",
+      1,
+      "kernelcast_train: lower rows_per_pass\nlibrary: bye",
+      /: lower rows_per_pass$/,
+    ],
+    ["a library's without its own", 1, "Traceback\nKeyError: 'system'", /KeyError: 'system'$/],
+    [
+      "the signal",
+      9,
+      "library: a warning",
+      /ended by SIGKILL, as systems do when memory runs out; the same command goes on/,
+    ],
+    ["the signal that another machine tells of", 137, "library: a warning", /exited with code 137, as systems do/],
+    ["an interruption elsewhere", 130, "library: a warning", /exited with code 130; the same command goes on/],
+  ])("tells of a fault by %s", async (_what, ends, said, line) => {
+    const words = ["train", "sft", "--config", await config(known), "--launcher", await launcher(ends, said)];
+    const { code, stderr } = await runCommand(words);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^kernelcast: [^\n]+\n$/);
+    expect(stderr.trimEnd()).toMatch(line);
+  });
+
   it("says of a Python that is not there that it is not", async () => {
     const words = ["train", "sft", "--config", await config(known), "--python", join(folder, "no-python")];
     const { code, stderr } = await runCommand(words);
@@ -109,6 +136,11 @@ describe("what is told of a run", () => {
     expect(sparkline([1, 2, 3])).toBe("▁▅█");
     expect(sparkline([5, 5])).toBe("▁▁");
     expect(sparkline(Array.from({ length: 100 }, (_, index) => index))).toHaveLength(24);
+  });
+
+  it("tells of a GPU that is missing", () => {
+    const about = { steps: 2, resumed_from: 0, parameters: 10, trained: 2, device: "CPU" };
+    expect(createTeller()({ event: "start", seconds: 0, kind: "sft", ...about })).toMatch(/PyTorch finds no GPU/);
   });
 
   it("tells of prompts that were left out", () => {

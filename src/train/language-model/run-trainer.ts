@@ -1,6 +1,6 @@
 import { KernelcastError } from "../../domain/index.ts";
 import { readJsonLines, type JsonLine } from "../../process/json-lines.ts";
-import { describeExit, startChild } from "../../process/child.ts";
+import { describeExit, startChild, type ChildExit } from "../../process/child.ts";
 import { lastLine } from "../../process/last-words.ts";
 import { splitWords } from "../../process/shell-words.ts";
 import type { TrainingConfig } from "./config.ts";
@@ -51,8 +51,24 @@ export async function runTrainer(options: TrainerOptions): Promise<readonly Trai
   const exit = await child.exited;
   signal?.throwIfAborted();
   if (exit.kind === "exited" && exit.code === 0) return events;
-  const said = lastLine(child.stderrTail());
-  throw new KernelcastError("model", said === undefined || said === "" ? `the trainer ${describeExit(exit)}` : said);
+  throw new KernelcastError("model", whyEnded(exit, child.stderrTail()));
+}
+
+/** A shell, ssh and srun tell of a signal by a code beyond this. */
+const signalCodes = 128;
+
+/** What the trainer says itself comes before what its libraries say; where it was killed neither says why. */
+function whyEnded(exit: ChildExit, stderr: string): string {
+  const own = stderr.split("\n").findLast((line) => line.startsWith("kernelcast_train: "));
+  if (own !== undefined) return lastLine(own) ?? own;
+  const isKilled = exit.kind === "killed" || (exit.kind === "exited" && exit.code > signalCodes);
+  const said = isKilled ? undefined : lastLine(stderr);
+  if (said !== undefined) return said;
+  const what = `the trainer ${describeExit(exit)}`;
+  if (!isKilled) return what;
+  const isForMemory = exit.kind === "killed" ? exit.signal === "SIGKILL" : exit.code === signalCodes + 9;
+  const why = isForMemory ? ", as systems do when memory runs out" : "";
+  return `${what}${why}; the same command goes on from the latest checkpoint`;
 }
 
 function eventOf(line: JsonLine): TrainerEvent | undefined {
