@@ -1,6 +1,7 @@
 """
 What transformers makes of prompts, for a test to compare llama.cpp with: `python3 first_tokens.py < REQUEST.json`, the request
-being `{"base", "adapters", "asked": [{"system", "prompt"}]}`. Prints each answer's likeliest first tokens with log-probabilities.
+being `{"base", "keep", "adapters", "asked": [{"system", "prompt"}]}`.
+Prints each answer's likeliest first tokens with log-probabilities.
 `python3 first_tokens.py toy FOLDER` makes a tiny model as FOLDER/toy.gguf, and `… data FOLDER` data to train any model with.
 """
 
@@ -19,7 +20,9 @@ SHOWN = 10
 
 
 def first_tokens(request):
-    model, tokenizer = load_base(Model(base=request["base"], adapters=request["adapters"], dtype="float32"), torch.device("cpu"))
+    model, tokenizer = load_base(
+        Model(base=request["base"], keep=request["keep"], adapters=request["adapters"], dtype="float32"), torch.device("cpu")
+    )
     rows = prompt_rows(tokenizer, [example_of(one) for one in request["asked"]])
     with torch.no_grad():
         likely = last_log_probabilities(model.eval(), rows, tokenizer.pad_token_id).topk(SHOWN, dim=1)

@@ -104,4 +104,4 @@ class TestTraining:
 
         monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", full)
         code, line = told("sft", values, monkeypatch, capsys)
-        assert code == 4 and "the model does not fit into memory with weights of float32" in line
+        assert code == 4 and "the model, with weights of float32, does not fit into memory" in line

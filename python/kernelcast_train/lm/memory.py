@@ -13,7 +13,7 @@ def advice(cause: BaseException, command: str, config: Config) -> Optional[str]:
         return None
     inside = _functions(cause)
     if "load_base" in inside:
-        return f"the model does not fit into memory with weights of {config.model.dtype}; take a smaller one, or set model.dtype bfloat16"
+        return f"the model, with weights of {config.model.dtype}, does not fit into memory: take a smaller one, or bfloat16"
     if "judge" in inside:
         return f"out of memory while judging: lower judge.batch (it is {config.judge.batch}); {_go_on(command)}"
     if "write_answers" in inside:
