@@ -9,11 +9,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; training 
 
 from kernelcast_train.lm import parts  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
+from kernelcast_train.lm.credit import advantages, credited, learned_tokens  # noqa: E402
 from kernelcast_train.lm.data import Bins, Example, draw, of_folds  # noqa: E402
 from kernelcast_train.lm.mixing import mix  # noqa: E402
 from kernelcast_train.lm.read_answer import Belief, read_quantiles  # noqa: E402
 from kernelcast_train.lm.rewards import belief_of_bins, outcome_of, proper_loss, reward  # noqa: E402
-from kernelcast_train.lm.credit import advantages, credited, learned_tokens  # noqa: E402
 from kernelcast_train.lm.rl import kl_estimate  # noqa: E402
 
 VECTORS = json.loads((Path(__file__).parent / "fixtures" / "rewards.json").read_text())

@@ -65,9 +65,7 @@ def judge(model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], c
     return score_readings(data, examples, readings), readings
 
 
-def read_written(
-    model: Any, tokenizer: Any, examples: Sequence[Example], ids: Sequence[Sequence[int]], config: Config
-) -> Readings:
+def read_written(model: Any, tokenizer: Any, examples: Sequence[Example], ids: Sequence[Sequence[int]], config: Config) -> Readings:
     """Of the likeliest answer to each prompt, or of several that are drawn, as mixtures."""
     judging = config.judge
     copies = max(1, judging.samples)

@@ -16,9 +16,8 @@ NORMAL = torch.distributions.Normal(torch.tensor(0.0, dtype=torch.float64), 1.0)
 
 def mix(beliefs: Sequence[Belief]) -> Belief:
     """The 10, 50 and 90 % quantiles of the mixture, and the mean of P(works)."""
-    m, low, high, p_ok = (
-        torch.tensor([getattr(one, name) for one in beliefs], dtype=torch.float64) for name in ("m", "sigma_low", "sigma_high", "p_ok")
-    )
+    names = ("m", "sigma_low", "sigma_high", "p_ok")
+    m, low, high, p_ok = (torch.tensor([getattr(one, name) for one in beliefs], dtype=torch.float64) for name in names)
     p10, p50, p90 = (_quantile(share, m, low, high) for share in (0.1, 0.5, 0.9))
     widths = [max(SMALLEST_SIGMA, width / SIGMAS_TO_90) for width in (p50 - p10, p90 - p50)]
     return Belief(p_ok.mean().item(), p50, *widths)

@@ -140,8 +140,8 @@ def letter_ids(tokenizer: Any, bins: Bins) -> List[int]:
 
 def pad(rows: Sequence[Sequence[int]], value: int, device: torch.device) -> Tensor:
     """
-    Rows of one length. What is added stands behind: no token sees what comes after it, so that no mask is needed, and attention takes
-    its fastest way.
+    Rows of one length. What is added stands behind: no token sees what comes after it, so that no mask is needed, and attention
+    takes its fastest way.
     """
     ids = torch.full((len(rows), max(len(row) for row in rows)), value, dtype=torch.long)
     for index, row in enumerate(rows):
@@ -215,7 +215,8 @@ def group_log_probabilities(
     rows = [[*row, *[pad_id] * (width - len(row))] for group in answers for row in group]
     ids = torch.tensor(rows, device=device).view(len(prompts), count, width)
     read = read_prompts(model, prompts, pad_id)
-    answer_of, place_of = torch.arange(count, device=device).repeat_interleave(width), torch.arange(width, device=device).repeat(count)
+    answer_of = torch.arange(count, device=device).repeat_interleave(width)
+    place_of = torch.arange(width, device=device).repeat(count)
     own = (answer_of.unsqueeze(1) == answer_of) & (place_of.unsqueeze(1) >= place_of)
     seen = torch.cat([read.is_theirs.unsqueeze(1).expand(-1, count * width, -1), own.expand(len(prompts), -1, -1)], dim=2)
     states = layers(

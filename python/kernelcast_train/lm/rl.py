@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from .config import Config, Rl
+from .credit import advantages, credited, learned_tokens
 from .data import Example
 from .events import Events
-from .credit import advantages, credited, learned_tokens
 from .models import group_log_probabilities
 from .read_answer import read_quantiles
 from .rewards import rewards_of_answer
 from .training import Run, parts
 from .writing import write_answers
+
 
 @dataclass
 class Rollouts:
@@ -43,10 +44,11 @@ class Rollouts:
 
 def train(config: Config, events: Events) -> None:
     if config.model.checkpointing:
-        raise ValueError("model.checkpointing: train rl keeps what was read of prompts, so it cannot be; lower rl.group or rows_per_pass")
+        raise ValueError("model.checkpointing: train rl keeps what it read of prompts, so it cannot be; lower rows_per_pass")
     run = Run("rl", config, events)
     if run.data.form != "quantiles":
         raise ValueError("train rl samples written forecasts; make the data with form=quantiles")
+
     def learn(examples: List[Example], _step: int) -> Dict[str, float]:
         # Prompts of like length are learned from together.
         examples = sorted(examples, key=lambda one: len(run.ids(one)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import torch
 
@@ -34,14 +34,13 @@ class Run:
         )
         self.prompts: Dict[str, List[int]] = {}
         self.samples: Dict[str, List[Example]] = {}
-        self.examples = of_folds(self.fitting("train"), config.families.folds, config.families.take)
+        self.examples = self.fitting("train", of_folds(self.data.split("train"), config.families.folds, config.families.take))
         if not self.examples:
             raise ValueError(f"{config.data}: no training prompt of at most {config.model.max_prompt_tokens} tokens")
         self.digest = _digest(kind, config, self.examples)
 
-    def fitting(self, split: str) -> List[Example]:
-        """The examples of a split whose prompts are not too long; the others are told of."""
-        examples = self.data.split(split)
+    def fitting(self, split: str, examples: Sequence[Example]) -> List[Example]:
+        """The examples whose prompts are not too long; the others are told of."""
         most = self.config.model.max_prompt_tokens
         unknown = [one for one in examples if one.prompt_sha256 not in self.prompts]
         # All at once, which the tokenizer does on all cores.
@@ -106,8 +105,9 @@ class Run:
 
     def sample(self, split: str) -> List[Example]:
         if split not in self.samples:
-            examples = self.examples if split == "train" else self.fitting(split)
-            self.samples[split] = draw(examples, min(self.config.judge.prompts, len(examples)), 0, 0) if examples else []
+            known = self.examples if split == "train" else self.data.split(split)
+            drawn = draw(known, min(self.config.judge.prompts, len(known)), 0, 0) if known else []
+            self.samples[split] = drawn if split == "train" else self.fitting(split, drawn)
         return self.samples[split]
 
     def rate(self, step: int) -> float:
