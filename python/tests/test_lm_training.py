@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +99,37 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(toy, supervised, t
     assert [one["resumed_from"] for events in stopped for one in events if one["event"] == "start"] == [0, 1, 2, 3, 4, 5]
     assert untimed([one for events in stopped for one in events]) == untimed(whole)
     assert last(stopped[-1], "judge")["correctness"] == last(whole, "judge")["correctness"]
+
+
+def shared(command, values):
+    """The events of a command whose steps two processes share."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kernelcast_train.lm", command],
+        input=json.dumps({**values, "processes": 2}),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ":".join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def test_two_processes_learn_what_one_does(toy, tmp_path, monkeypatch):
+    alone = run("sft", settings(toy, tmp_path / "one", steps=4, prompts_per_step=5), monkeypatch)
+    together = shared("sft", settings(toy, tmp_path / "two", steps=4, prompts_per_step=5))
+    assert [one["loss"] for one in steps(together)] == pytest.approx([one["loss"] for one in steps(alone)], rel=1e-3)
+    assert [one["norm"] for one in steps(together)] == pytest.approx([one["norm"] for one in steps(alone)], rel=1e-3)
+    assert len([one for one in together if one["event"] == "start"]) == 1
+    assert last(together, "judge")["kernels"] == last(alone, "judge")["kernels"]
+
+
+def test_two_processes_share_the_answers_of_a_step(toy, supervised, tmp_path):
+    model = {"adapters": [str(supervised[0])]}
+    events = shared("rl", settings(toy, tmp_path, model=model, steps=2, rl={"group": 4, "max_new_tokens": 110}))
+    assert [one["rollouts"] for one in steps(events)] == [16, 16]
+    assert steps(events)[0]["kl"] == pytest.approx(0, abs=1e-4)
+    assert last(events, "done")["steps"] == 2
 
 
 def test_another_run_is_not_gone_on_from(toy, tmp_path, monkeypatch, capsys):

@@ -19,6 +19,7 @@ export interface TrainDataFlags {
   readonly context: number;
   readonly spread: Spread;
   readonly draws: number;
+  readonly lists?: readonly number[];
   readonly seed: number;
   readonly json: boolean;
 }

@@ -15,6 +15,10 @@ function spread(input: string): Spread {
   return { low, high };
 }
 
+function listSizes(input: string): readonly number[] {
+  return input.split(",").map(wholeNumber(1));
+}
+
 const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
   loader: async () => (await import("./train-command.ts")).trainData,
   parameters: {
@@ -52,6 +56,12 @@ const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
         parse: wholeNumber(1),
         brief: "Times that each task is gone through, anew each time",
         default: "1",
+      },
+      lists: {
+        kind: "parsed",
+        parse: listSizes,
+        optional: true,
+        brief: "Kernels of a list, by turns over the draws, as 8,8,2 (default: as --asked has it)",
       },
       seed: { kind: "parsed", parse: wholeNumber(0), brief: "Fixes what is drawn", default: "1" },
       json: jsonFlag,

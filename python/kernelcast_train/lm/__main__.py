@@ -18,6 +18,8 @@ from .memory import advice
 
 MISSING_PACKAGE = 3
 OUT_OF_MEMORY = 4
+# What several processes can do together.
+SHARED = ("sft", "rl")
 
 
 def commands() -> Dict[str, Callable[[Config, Events], None]]:
@@ -31,9 +33,13 @@ def main(words: list[str]) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         known = commands()
+        from . import team
+
         if len(words) != 1 or words[0] not in known:
             return fault(f"name one of {', '.join(known)}", 2)
         config = parse_config(json.load(sys.stdin))
+        if words[0] in SHARED and team.is_leader(config):
+            return team.lead(words[0], config)
         return run(words[0], known[words[0]], config)
     except ImportError as cause:
         packages = "PyTorch, transformers, peft, and gguf for GGUF files: see python/requirements-train.txt"
@@ -46,7 +52,7 @@ def main(words: list[str]) -> int:
 
 def run(name: str, command: Callable[[Config, Events], None], config: Config) -> int:
     try:
-        command(config, Events(Path(config.out)))
+        command(config, Events(Path(config.out), is_told=os.environ.get("RANK", "0") == "0"))
     except (MemoryError, RuntimeError) as cause:
         message = advice(cause, name, config)
         if message is None:

@@ -101,6 +101,8 @@ class Config:
     model: Model
     name: str = "model"
     seed: int = 1
+    processes: int = 1
+    """GPUs of the machine that share each step."""
     steps: int = 100
     prompts_per_step: int = 8
     rows_per_pass: int = 8
@@ -122,7 +124,7 @@ class Config:
     def digest(self) -> str:
         """Of what decides what is learned: where it is learned, and how often it is judged and kept, does not."""
         kept = dataclasses.asdict(self)
-        for name in ("data", "out", "name", "checkpoint_every", "limit_seconds", "judge", "export", "rows_per_pass"):
+        for name in ("data", "out", "name", "checkpoint_every", "limit_seconds", "judge", "export", "rows_per_pass", "processes"):
             del kept[name]
         # Elsewhere the same files are in other folders, by the same names.
         kept["model"]["base"] = Path(self.model.base).name

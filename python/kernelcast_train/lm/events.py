@@ -10,15 +10,19 @@ from typing import Any
 
 
 class Events:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, is_told: bool = True) -> None:
+        """`is_told`: of processes that do the same, one tells of it."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "events.jsonl"
         self.started = time.monotonic()
+        self.is_told = is_told
 
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
     def emit(self, event: str, **values: Any) -> None:
+        if not self.is_told:
+            return
         line = json.dumps({"event": event, "seconds": round(self.seconds(), 3), **_rounded(values)})
         with self.path.open("a") as file:
             file.write(line + "\n")

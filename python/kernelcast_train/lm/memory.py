@@ -20,7 +20,7 @@ def advice(cause: BaseException, command: str, config: Config) -> Optional[str]:
         return f"out of memory while answers are drawn: lower rl.sample_batch (it is {config.rl.sample_batch}); {_go_on(command)}"
     rows = config.rows_per_pass
     less = f"lower rows_per_pass (it is {rows})" if rows > 1 else "rows_per_pass is 1 already"
-    if not config.model.checkpointing:
+    if command == "sft" and not config.model.checkpointing:
         less += ", or set model.checkpointing" if rows > 1 else "; set model.checkpointing"
     return f"out of memory while learning: {less}; {_go_on(command)}"
 

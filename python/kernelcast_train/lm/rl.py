@@ -55,22 +55,36 @@ def train(config: Config, events: Events) -> None:
         rolled = roll_out(run, examples, run.sampler.follow(run.model))
         begun = time.monotonic()
         told = update(run, rolled)
-        lengths = [len(answer) for group in rolled.answers for answer in group]
-        learning = time.monotonic() - begun
-        return {
-            "reward": rolled.rewards.mean().item(),
-            "reward_deviation": rolled.rewards.std(dim=1).mean().item(),
-            "unread": rolled.unread / rolled.kernels,
-            "prompt_tokens": sum(len(one) for one in rolled.prompts) / len(rolled.prompts),
-            "answer_tokens": sum(lengths) / len(lengths),
-            "sampling_seconds": rolled.seconds,
-            "learning_seconds": learning,
-            "rollouts": len(lengths),
-            "rollouts_per_second": len(lengths) / (rolled.seconds + learning),
-            **told,
-        }
+        return {**describe(run, rolled, time.monotonic() - begun), **told}
 
     run.train(learn)
+
+
+def describe(run: Run, rolled: Rollouts, learning: float) -> Dict[str, float]:
+    """Of all processes' answers, in the time of this one."""
+    lengths = [len(answer) for group in rolled.answers for answer in group]
+    own = {
+        "reward": rolled.rewards.sum().item(),
+        "deviation": rolled.rewards.std(dim=1).sum().item(),
+        "unread": rolled.unread,
+        "kernels": rolled.kernels,
+        "prompts": len(rolled.prompts),
+        "prompt_tokens": sum(len(one) for one in rolled.prompts),
+        "answers": len(lengths),
+        "answer_tokens": sum(lengths),
+    }
+    sums = run.team.total(own, run.device)
+    return {
+        "reward": sums["reward"] / sums["answers"],
+        "reward_deviation": sums["deviation"] / sums["prompts"],
+        "unread": sums["unread"] / sums["kernels"],
+        "prompt_tokens": sums["prompt_tokens"] / sums["prompts"],
+        "answer_tokens": sums["answer_tokens"] / sums["answers"],
+        "sampling_seconds": rolled.seconds,
+        "learning_seconds": learning,
+        "rollouts": sums["answers"],
+        "rollouts_per_second": sums["answers"] / (rolled.seconds + learning),
+    }
 
 
 def roll_out(run: Run, examples: List[Example], sampler: Any) -> Rollouts:
@@ -106,7 +120,8 @@ def update(run: Run, rolled: Rollouts) -> Dict[str, float]:
     # With one update the old probabilities are the new ones, and nothing is clipped.
     old = passes(run, rolled) if settings.epochs > 1 else None
     reference = passes(run, rolled, reference=True) if settings.kl > 0 else None
-    tokens = max(1, sum(sum(row) for group in rolled.learned for row in group))
+    own_tokens = sum(sum(row) for group in rolled.learned for row in group)
+    tokens = max(1, run.team.total({"tokens": own_tokens}, run.device)["tokens"])
     told: Dict[str, float] = {}
     for _ in range(settings.epochs):
         told = {"loss": 0.0, "kl": 0.0, "clipped": 0.0, "entropy": 0.0}
@@ -122,6 +137,7 @@ def update(run: Run, rolled: Rollouts) -> Dict[str, float]:
             told["kl"] += (divergence.detach() * own).sum().item() / tokens
             told["clipped"] += (clipped * own).sum().item() / tokens
             told["entropy"] -= (new.detach() * own).sum().item() / tokens
+        told = run.team.total(told, run.device)
         told["norm"] = run.step_optimiser()
     return told
 

@@ -26,12 +26,14 @@ def train(config: Config, events: Events) -> None:
 
     def learn(examples: List[Example], _step: int) -> Dict[str, float]:
         total = 0.0
+        # Of like length together, so that little is padded.
+        examples = sorted(examples, key=lambda one: len(run.ids(one)))
         for start, end in parts(len(examples), config.rows_per_pass):
             with run.autocast():
-                loss = loss_of(run, examples[start:end]) / len(examples)
+                loss = loss_of(run, examples[start:end]) / config.prompts_per_step
             loss.backward()
             total += loss.item()
-        return {"loss": total, "norm": run.step_optimiser()}
+        return {**run.team.total({"loss": total}, run.device), "norm": run.step_optimiser()}
 
     run.train(learn)
 

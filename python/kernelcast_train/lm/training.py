@@ -15,6 +15,7 @@ from .data import Data, Example, draw, of_folds, open_data
 from .events import Events
 from .models import load_base, pick_device, prompt_rows, trained, with_adapter
 from .sampler import Sampler
+from .team import Team
 
 
 class Run:
@@ -22,6 +23,7 @@ class Run:
 
     def __init__(self, kind: str, config: Config, events: Events) -> None:
         self.kind, self.config, self.events = kind, config, events
+        self.team = Team()
         self.out = Path(config.out)
         self.data: Data = open_data(config.data)
         self.device = pick_device()
@@ -35,6 +37,8 @@ class Run:
         self.prompts: Dict[str, List[int]] = {}
         self.samples: Dict[str, List[Example]] = {}
         self.examples = self.fitting("train", of_folds(self.data.split("train"), config.families.folds, config.families.take))
+        if config.prompts_per_step < self.team.size:
+            raise ValueError(f"prompts_per_step: {config.prompts_per_step} are too few for {self.team.size} processes")
         if not self.examples:
             raise ValueError(f"{config.data}: no training prompt of at most {config.model.max_prompt_tokens} tokens")
         self.digest = _digest(kind, config, self.examples)
@@ -62,6 +66,7 @@ class Run:
         first, spent = (state["step"], state["spent_seconds"]) if state else (0, 0.0)
         total, part = sum(one.numel() for one in self.model.parameters()), sum(one.numel() for one in trained(self.model))
         about = {"parameters": total, "trained": part, "device": _device_name(self.device), "torch": torch.__version__}
+        about["processes"] = self.team.size
         events.emit("start", kind=self.kind, name=config.name, steps=config.steps, resumed_from=first, **about)
         started = time.monotonic()
         for step in range(first, config.steps):
@@ -71,15 +76,14 @@ class Run:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate(step)
             self.model.train()
-            told = learn(draw(self.examples, config.prompts_per_step, config.seed, step), step)
+            told = learn(self.team.part_of(draw(self.examples, config.prompts_per_step, config.seed, step)), step)
             seconds = time.monotonic() - begun
             events.emit("step", step=step + 1, rate=self.rate(step), step_seconds=seconds, **told, **_memory(self.device))
             done = step + 1
             elapsed = time.monotonic() - started
-            is_over = 0 < config.limit_seconds <= elapsed
+            is_over = self.team.total({"over": float(0 < config.limit_seconds <= elapsed)}, self.device)["over"] > 0
             if done % config.checkpoint_every == 0 or done == config.steps or is_over:
-                about = {"step": done, "spent_seconds": spent + elapsed, "digest": self.digest}
-                events.emit("checkpoint", step=done, folder=str(checkpoint.save(self.out, self.model, self.optimiser, about)))
+                self.keep({"step": done, "spent_seconds": spent + elapsed, "digest": self.digest})
             if config.judge.every > 0 and done % config.judge.every == 0 and done < config.steps:
                 self.judge(done)
             if is_over and done < config.steps:
@@ -87,8 +91,15 @@ class Run:
                 return
         self.finish(spent + time.monotonic() - started)
 
+    def keep(self, about: Dict[str, Any]) -> None:
+        if self.team.is_first:
+            folder = checkpoint.save(self.out, self.model, self.optimiser, about)
+            self.events.emit("checkpoint", step=about["step"], folder=str(folder))
+        self.team.wait()
+
     def finish(self, spent: float) -> None:
-        self.model.save_pretrained(str(self.out / "adapter"))
+        if self.team.is_first:
+            self.model.save_pretrained(str(self.out / "adapter"))
         self.judge(self.config.steps)
         self.events.emit("done", steps=self.config.steps, spent_seconds=spent, adapter=str(self.out / "adapter"))
 
@@ -96,12 +107,15 @@ class Run:
         """On a sample of the split to judge by, and on one of what is learned from."""
         from .evaluation import judge
 
+        if not self.team.is_first:
+            return self.team.wait()
         for split in dict.fromkeys((self.config.judge.split, "train")):
             examples = self.sample(split)
             if examples:
                 model = self.sampler.follow(self.model) if self.sampler else self.model
                 scores, _ = judge(model, self.tokenizer, self.data, examples, self.config)
                 self.events.emit("judge", step=step, split=split, **scores)
+        self.team.wait()
 
     def sample(self, split: str) -> List[Example]:
         if split not in self.samples:
@@ -116,6 +130,8 @@ class Run:
         return config.learning_rate * left * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
     def step_optimiser(self) -> float:
+        """After the gradients of all processes are added up."""
+        self.team.add_up([one.grad if one.grad is not None else torch.zeros_like(one) for one in trained(self.model)])
         norm = torch.nn.utils.clip_grad_norm_(trained(self.model), self.config.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)

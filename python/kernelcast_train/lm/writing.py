@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, List, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from .models import Read, inner, read_prompts
+from .models import inner, read_prompts
 
 READ_AT_ONCE = 8
 # Tokens between looks at whether all answers are over, for which the device must be waited for.
 LOOK_EVERY = 8
+# Steps before one is recorded, which set up what is set up at first use.
+EAGER_STEPS = 3
 
 
 @torch.no_grad()
@@ -34,69 +37,122 @@ def write_answers(
     answers: List[List[List[int]]] = [[] for _ in prompts]
     for start in range(0, len(order), size):
         part = order[start : start + size]
-        written = _write_together(model, tokenizer, [prompts[index] for index in part], temperature, max_new_tokens, copies)
+        # A recorded step must not hold what autocast made of weights and drops again.
+        with torch.autocast(next(model.parameters()).device.type, enabled=False):
+            written = _write_together(model, tokenizer, [prompts[index] for index in part], temperature, max_new_tokens, copies)
         for index, group in zip(part, written):
             answers[index] = group
     return [answer for group in answers for answer in group]
 
 
+@dataclass
+class Memory:
+    """What a model remembers of some prompts, and behind them room for their answers: token 0 of each, token 1 of each, …"""
+
+    layers: List[Tuple[Tensor, Tensor]]
+    """Keys and values [prompts, heads, prompt and room, size]."""
+    places: Tensor
+    """Where the next token of each answer goes [answers]."""
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> Tuple[Tensor, Tensor]:
+        """As transformers calls a cache."""
+        kept = self.layers[layer]
+        for mine, new in zip(kept, (keys, values)):
+            mine.index_copy_(2, self.places, new)
+        return kept
+
+    def get_seq_length(self, *_: Any) -> int:
+        return 0
+
+
+class Answers:
+    """
+    Answers to some prompts, so many to each, which grow side by side: each step adds one token of every answer, and an answer's
+    tokens see the prompt and those of their own, so that what the model remembers of a prompt is kept, and read, once. All tensors
+    stay where they are, so that a step can be replayed as a CUDA graph.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], temperature: float, most: int, copies: int):
+        self.layers, self.head = inner(model)
+        self.end, self.padding, self.temperature = tokenizer.eos_token_id, tokenizer.pad_token_id, temperature
+        device = next(model.parameters()).device
+        width = max(len(row) for row in prompts)
+        self.memory, logits, theirs = _read(model, prompts, self.padding, width, width + most * copies)
+        self.memory.places = torch.arange(width, width + copies, device=device)
+        self.own = torch.eye(copies, dtype=torch.bool, device=device).expand(len(prompts), 1, -1, -1)
+        self.seen = theirs[:, None, None].repeat(1, 1, copies, 1)
+        self.positions = torch.tensor([[len(row)] for row in prompts], device=device).repeat(1, copies)
+        self.tokens = _draw(logits.unsqueeze(1).expand(-1, copies, -1), temperature)
+        self.is_over = self.tokens == self.end
+        self.step = torch.zeros(1, dtype=torch.long, device=device)
+        self.written = torch.full((len(prompts), copies, most), self.padding, device=device)
+        self.written[:, :, 0] = self.tokens
+
+    def advance(self) -> None:
+        """One more token of each, in place."""
+        self.seen.index_copy_(3, self.memory.places, self.own)
+        states = self.layers(
+            input_ids=self.tokens,
+            attention_mask=self.seen,
+            position_ids=self.positions,
+            past_key_values=self.memory,
+            use_cache=True,
+        ).last_hidden_state
+        self.tokens.copy_(_draw(self.head(states), self.temperature).masked_fill(self.is_over, self.padding))
+        self.is_over.logical_or_(self.tokens == self.end)
+        self.step.add_(1)
+        self.written.index_copy_(2, self.step, self.tokens.unsqueeze(2))
+        self.memory.places.add_(self.tokens.shape[1])
+        self.positions.add_(1)
+
+    def rows(self) -> List[List[List[int]]]:
+        return [[_until_end(row, self.end) for row in group] for group in self.written.tolist()]
+
+
 def _write_together(
     model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], temperature: float, most: int, copies: int
 ) -> List[List[List[int]]]:
-    """
-    A prompt's answers grow side by side behind it: each step adds one token of every answer, and an answer's tokens see the prompt
-    and those of their own, so that what the model remembers of a prompt is kept, and read, once.
-    """
-    device = next(model.parameters()).device
-    layers, head = inner(model)
-    end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
-    read = _read_by_parts(model, prompts, padding)
-    logits = read.logits.unsqueeze(1).expand(-1, copies, -1)
-    of_prompt = read.is_theirs.unsqueeze(1).expand(-1, copies, -1)
-    own = torch.eye(copies, dtype=torch.bool, device=device).expand(len(prompts), -1, -1)
-    written: List[Tensor] = []
-    is_over = torch.zeros(len(prompts), copies, dtype=torch.bool, device=device)
-    for step in range(most):
-        tokens = _draw(logits, temperature).masked_fill(is_over, padding)
-        written.append(tokens)
-        is_over = is_over | (tokens == end)
-        if step + 1 == most or (step % LOOK_EVERY == 0 and bool(is_over.all())):
+    answers = Answers(model, tokenizer, prompts, temperature, most, copies)
+    advance = answers.advance
+    for step in range(most - 1):
+        if step % LOOK_EVERY == 0 and bool(answers.is_over.all()):
             break
-        states = layers(
-            input_ids=tokens,
-            attention_mask=torch.cat([of_prompt, own.repeat(1, 1, step + 1)], dim=2).unsqueeze(1),
-            position_ids=(read.lengths + step).expand(-1, copies),
-            past_key_values=read.memory,
-            use_cache=True,
-        ).last_hidden_state
-        logits = head(states)
-    rows = torch.stack(written, dim=2).tolist()
-    return [[_until_end(row, end) for row in group] for group in rows]
+        if step == EAGER_STEPS and answers.tokens.is_cuda:
+            advance = _recorded(answers.advance)
+        advance()
+    return answers.rows()
 
 
-def _read_by_parts(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Read:
-    """A few prompts at a time, for the sake of memory."""
-    from transformers import DynamicCache
-
-    reads = [read_prompts(model, prompts[start : start + READ_AT_ONCE], pad_id) for start in range(0, len(prompts), READ_AT_ONCE)]
-    if len(reads) == 1:
-        return reads[0]
-    width = max(one.is_theirs.shape[1] for one in reads)
-    memory = DynamicCache()
-    for number in range(len(reads[0].memory.layers)):
-        layers = [one.memory.layers[number] for one in reads]
-        memory.update(*(torch.cat([_widen(getattr(one, name), width) for one in layers]) for name in ("keys", "values")), number)
-    return Read(
-        torch.cat([one.logits for one in reads]),
-        memory,
-        torch.cat([one.lengths for one in reads]),
-        torch.cat([torch.nn.functional.pad(one.is_theirs, (0, width - one.is_theirs.shape[1])) for one in reads]),
-    )
+def _recorded(advance: Callable[[], None]) -> Callable[[], None]:
+    """The step as a CUDA graph: hundreds of small kernels, which take longer to launch than to run."""
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        advance()
+    return graph.replay
 
 
-def _widen(kept: Tensor, width: int) -> Tensor:
-    """Of [prompts, heads, memory, size]."""
-    return torch.nn.functional.pad(kept, (0, 0, 0, width - kept.shape[2]))
+def _read(model: Any, prompts: Sequence[Sequence[int]], pad_id: int, width: int, room: int) -> Tuple[Memory, Tensor, Tensor]:
+    """Memory with room, logits after each prompt, and what of the memory is theirs; a few prompts at a time, to save memory."""
+    layers: List[Tuple[Tensor, Tensor]] = []
+    logits, lengths = [], []
+    for start in range(0, len(prompts), READ_AT_ONCE):
+        read = read_prompts(model, prompts[start : start + READ_AT_ONCE], pad_id)
+        kept = [(layer.keys, layer.values) for layer in read.memory.layers]
+        if not layers:
+            layers = [tuple(_room_for(one, len(prompts), room) for one in pair) for pair in kept]
+        for mine, pair in zip(layers, kept):
+            for whole, part in zip(mine, pair):
+                whole[start : start + len(part), :, : part.shape[2]] = part
+        logits.append(read.logits)
+        lengths.append(read.lengths)
+    theirs = torch.arange(room, device=logits[0].device) < torch.cat(lengths)
+    return Memory(layers, torch.empty(0)), torch.cat(logits), theirs
+
+
+def _room_for(like: Tensor, prompts: int, room: int) -> Tensor:
+    _, heads, _, size = like.shape
+    return torch.zeros(prompts, heads, room, size, dtype=like.dtype, device=like.device)
 
 
 def _draw(logits: Tensor, temperature: float) -> Tensor:

@@ -22,6 +22,7 @@ export interface TrainingDataRequest {
   readonly contextTokens: number;
   readonly spread: Spread;
   readonly draws: number;
+  readonly lists?: readonly number[] | undefined;
   readonly seed: number;
   readonly cwd: string;
 }
@@ -37,7 +38,7 @@ export async function exportTrainingData(request: TrainingDataRequest): Promise<
   }
   const { recording: path, tasks, device: named, out, view, evidence, perTask, cwd } = request;
   const opened = await openJudged({ recording: path, tasks, split: "all", device: named, sources: "sanitised" });
-  const { contextTokens, spread, draws, seed } = request;
+  const { contextTokens, spread, draws, lists, seed } = request;
   return writeTrainingData(resolve(cwd, out), opened.recording, opened.taskIds, {
     device: recordedDeviceInfo(opened.recording, opened.device),
     form: form as TaughtForm,
@@ -48,6 +49,7 @@ export async function exportTrainingData(request: TrainingDataRequest): Promise<
     contextTokens,
     spread,
     draws,
+    lists,
     seed,
   });
 }

@@ -87,6 +87,7 @@ export const trainingConfigSchema: z.ZodObject = z.strictObject({
   out: path.describe("Folder of the run: events, checkpoints, adapter"),
   model,
   seed: z.int().min(0).optional(),
+  processes: count.optional().describe("GPUs of the machine that share each step"),
   steps: count.optional(),
   prompts_per_step: count.optional(),
   rows_per_pass: count.optional().describe("Answers that are learned from at once, as memory allows"),

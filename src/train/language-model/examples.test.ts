@@ -91,6 +91,16 @@ describe("examples", () => {
     }
   });
 
+  it("have lists of other sizes by turns over the draws", () => {
+    const drawn = taskExamples(recording, place, { ...options, draws: 2, lists: [8, 2] });
+    const sizes = drawn.map(({ kernels }) => kernels.length);
+    expect(new Set(sizes.map((size) => size > 2))).toEqual(new Set([true, false]));
+    expect(Math.max(...sizes)).toBe(8);
+    expect(taskExamples(recording, place, { ...options, lists: [2] })).toEqual(
+      taskExamples(recording, place, { ...options, asked: { list: 2 } }),
+    );
+  });
+
   it("leave out what no two passes agree on, also among the measured kernels that are shown", () => {
     const doubtful = taskExamples(recording, place, options)[0]?.kernels[0]?.kernelId;
     const doubt = (one: RecordedMeasurement): RecordedMeasurement => {

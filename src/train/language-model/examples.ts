@@ -42,6 +42,8 @@ export interface ExampleOptions extends Omit<AskOptions, "taskId" | "seed"> {
   readonly spread: Spread;
   /** Times that every task is gone through: other orders, labels, anchors and samples each time. */
   readonly draws: number;
+  /** Kernels of a list, by turns over the draws; without any as `asked` has it. */
+  readonly lists?: readonly number[] | undefined;
   readonly seed: number;
 }
 
@@ -51,11 +53,15 @@ export function taskExamples(
   place: { readonly taskId: string; readonly split: Split },
   options: ExampleOptions,
 ): TrainingExample[] {
-  return Array.from({ length: options.draws }, (_, draw) => options.seed + draw).flatMap((seed) =>
-    judgingRequests(recording, { ...options, taskId: place.taskId, seed }).flatMap((request) =>
-      requestExamples(recording, place.split, confirmed(recording, request), { ...options, seed }),
-    ),
-  );
+  const { draws, lists, asked } = options;
+  return Array.from({ length: draws }, (_, draw) => draw).flatMap((draw) => {
+    const seed = options.seed + draw;
+    const list = lists?.[draw % lists.length];
+    const own = { ...options, seed, asked: list === undefined ? asked : { ...asked, list } };
+    return judgingRequests(recording, { ...own, taskId: place.taskId }).flatMap((request) =>
+      requestExamples(recording, place.split, confirmed(recording, request), own),
+    );
+  });
 }
 
 /** The request without what no two passes agree on; without anchors it is none. */

@@ -89,7 +89,7 @@ function toRow(example: TrainingExample): object {
 }
 
 function metaText(recording: Recording, options: ExampleOptions, counts: readonly SplitCount[]): string {
-  const { device, form, view, evidence, asked, contextTokens, spread, draws, seed, perTask } = options;
+  const { device, form, view, evidence, asked, contextTokens, spread, draws, lists, seed, perTask } = options;
   const meta = {
     recording: recording.name,
     device: device.name,
@@ -100,6 +100,7 @@ function metaText(recording: Recording, options: ExampleOptions, counts: readonl
     context_tokens: contextTokens,
     spread,
     draws,
+    lists: lists ?? null,
     seed,
     per_task: perTask ?? null,
     bins: { edges: speedupBinEdges, letters: binLetters, failure: failureLetter },
