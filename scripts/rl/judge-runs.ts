@@ -1,0 +1,103 @@
+/** Forecasts of the study's runs and of others, judged on the same kernels. */
+import type { DeviceInfo, Forecaster, RecordedForecast, Recording } from "../../src/domain/index.ts";
+import { answeredKernels, keepKernels } from "../../src/evaluate/common-kernels.ts";
+import { judgeForecaster, type JudgedAnswers } from "../../src/evaluate/judge-forecaster.ts";
+import { constantPOk, constantPrior } from "../../src/forecast/baseline/baseline-forecaster.ts";
+import {
+  fitIsotonicRecipe,
+  isotonicForecaster,
+  type IsotonicRecipe,
+} from "../../src/forecast/calibrate/isotonic-recipe.ts";
+import { createEnsembleForecaster } from "../../src/forecast/ensemble/ensemble-forecaster.ts";
+import type { EnsembleRecipe } from "../../src/forecast/ensemble/ensemble-recipe.ts";
+import { recordedForecaster } from "../../src/forecast/recorded/recorded-forecaster.ts";
+import { calibrateEnsemble } from "../../src/train/calibrate-ensemble.ts";
+import { calibrationExamples, type CalibrationExample } from "../../src/train/calibration-pairs.ts";
+import { tasksOfSplit } from "../tasks-of-split.ts";
+import type { Calibration } from "./study.ts";
+
+export interface JudgeSetting {
+  readonly recording: Recording;
+  readonly device: DeviceInfo;
+  readonly perTask: number;
+  readonly seed: number;
+}
+
+/** A forecaster as given and, where it forecast kernels of split validation, calibrated in both ways on these. */
+export interface Variants {
+  readonly forecasters: ReadonlyMap<Calibration, Forecaster>;
+  readonly recipe?: EnsembleRecipe;
+  readonly isotonic?: IsotonicRecipe;
+}
+
+/** Recorded forecasts as they are, and as calibrating them on split validation makes them. */
+export async function variantsOf(
+  {
+    name,
+    sha256,
+    forecasts,
+  }: { readonly name: string; readonly sha256: string; readonly forecasts: readonly RecordedForecast[] },
+  { recording, device }: Pick<JudgeSetting, "recording" | "device">,
+): Promise<Variants> {
+  const raw = forecasts.length > 0 ? recordedForecaster(forecasts, { where: name }) : silentForecaster(name);
+  const taskIds = tasksOfSplit(recording, "validation");
+  const examples: CalibrationExample[] = [];
+  for (const taskId of taskIds) {
+    examples.push(...(await calibrationExamples(raw, recording, { device, taskId, views: ["seed"] })));
+  }
+  if (examples.length === 0) return { forecasters: new Map([["raw", raw]]) };
+  const options = { device, taskIds, split: "validation", views: ["seed"] } as const;
+  const recipe = await calibrateEnsemble([{ name, modelSha256: sha256, forecaster: raw }], recording, options);
+  const isotonic = fitIsotonicRecipe(examples);
+  const members = recipe.members.map((member) => ({ ...member, forecaster: raw }));
+  const forecasters = new Map<Calibration, Forecaster>([
+    ["raw", raw],
+    ["calibrated", createEnsembleForecaster({ name: `${name}, calibrated`, members, device: device.name })],
+    ["isotonic", isotonicForecaster(raw, isotonic, `${name}, isotonic`)],
+  ]);
+  return { forecasters, recipe, isotonic };
+}
+
+/** One whose every answer was unreadable. */
+function silentForecaster(name: string): Forecaster {
+  return { name, forecast: async () => ({ forecasts: [], cost: { cpuSeconds: 0, tokens: 0, usd: 0 } }) };
+}
+
+/** The forecaster's answers for the sample of every task of split test. */
+export async function judgeOnTest(
+  forecaster: Forecaster,
+  { recording, device, perTask, seed }: JudgeSetting,
+): Promise<JudgedAnswers[]> {
+  const prior = { ...constantPrior, pOk: constantPOk };
+  const options = { device, perTask, seed, prior, view: "start", evidence: true } as const;
+  const judged: JudgedAnswers[] = [];
+  for (const taskId of tasksOfSplit(recording, "test")) {
+    const answers = await judgeForecaster(forecaster, recording, { ...options, taskId });
+    if (answers) judged.push(answers);
+  }
+  return judged;
+}
+
+/** Answers of all runs of an arm, taken in one way. */
+export interface JudgedArm {
+  readonly label: string;
+  readonly as: Calibration;
+  readonly runs: readonly (readonly JudgedAnswers[])[];
+}
+
+/**
+ * Everybody's answers for the kernels that some run of the study has answered. What none has answered, none was asked for: its
+ * time is not confirmed, or its prompt too long.
+ */
+export function onAskedKernels(study: readonly JudgedArm[], others: readonly JudgedArm[]): JudgedArm[] {
+  const asked = new Set(study.flatMap(({ runs }) => runs.flatMap((run) => [...answeredKernels(run)])));
+  return [...study, ...others].map((arm) => ({ ...arm, runs: arm.runs.map((run) => keepKernels(run, asked)) }));
+}
+
+/** Two arms' answers for the kernels that every run of both has answered. */
+export function onCommonKernels(one: JudgedArm, other: JudgedArm): [JudgedArm, JudgedArm] {
+  const [first = new Set<string>(), ...rest] = [...one.runs, ...other.runs].map(answeredKernels);
+  const common = new Set([...first].filter((kernelId) => rest.every((answered) => answered.has(kernelId))));
+  const keep = (arm: JudgedArm): JudgedArm => ({ ...arm, runs: arm.runs.map((run) => keepKernels(run, common)) });
+  return [keep(one), keep(other)];
+}

@@ -1,0 +1,109 @@
+/** The runs of the study of reinforcement learning, as their folder holds them. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { RecordedForecast } from "../../src/domain/index.ts";
+import { comparedScores } from "../../src/evaluate/paired-differences.ts";
+import { readForecasts } from "../../src/formats/forecast-table.ts";
+import { readRunLog, type RunLog } from "../../src/train/language-model/run-log.ts";
+
+const name = z.string().min(1);
+
+/** How an arm's forecasts are taken: as given; by the recipe that the product uses; or by isotonic regression. */
+export const calibrations = ["raw", "calibrated", "isotonic"] as const;
+
+export type Calibration = (typeof calibrations)[number];
+
+const side = z.strictObject({ arm: name, as: z.enum(calibrations) });
+
+/** `not higher`: the interval of the difference reaches 0. */
+const claim = z.strictObject({ score: z.enum(comparedScores), wanted: z.enum(["lower", "higher", "not higher"]) });
+
+const studySchema = z.strictObject({
+  arms: z.array(
+    z.strictObject({
+      label: name,
+      /** What was done: decides which curves it is drawn in. */
+      kind: z.enum(["untrained", "supervised", "proper", "samples", "rl"]),
+      /** Folders; of one arm they differ by seed alone. */
+      runs: z.array(name).min(1),
+      /** Label of the arm whose model training went on from. */
+      from: name.optional(),
+      /** What the reader should know, a sentence. */
+      note: name.optional(),
+    }),
+  ),
+  /** Differences `of` less `from`, and what each is to show. */
+  differences: z.array(z.strictObject({ what: name, of: side, from: side, claims: z.array(claim).default([]) })),
+  /** Arms that search, by their first run with forecasts of whole pools. */
+  searches: z.array(name),
+});
+
+export type Study = z.infer<typeof studySchema>;
+export type StudyArm = Study["arms"][number];
+export type Side = z.infer<typeof side>;
+
+/** What a run of the trainer left behind. */
+export interface StudyRun {
+  readonly name: string;
+  readonly folder: string;
+  readonly log: RunLog;
+  readonly config: RunConfig;
+  /** By what they are of: `validation`, `test`, `pools`. */
+  readonly forecasts: ReadonlyMap<string, readonly RecordedForecast[]>;
+  /** Where those of whole pools are, as `recorded:` takes it. */
+  readonly poolsFile: string | undefined;
+}
+
+const configSchema = z.looseObject({
+  model: z.looseObject({ base: z.string(), adapters: z.array(z.string()).optional() }),
+  seed: z.number().optional(),
+  steps: z.number().optional(),
+  prompts_per_step: z.number().optional(),
+  learning_rate: z.number().optional(),
+  sft: z.looseObject({ loss: z.string().optional() }).optional(),
+  rl: z
+    .looseObject({ reward: z.string().optional(), group: z.number().optional(), kl: z.number().optional() })
+    .optional(),
+});
+
+export type RunConfig = z.infer<typeof configSchema>;
+
+export async function readStudy(folder: string): Promise<Study> {
+  const study = studySchema.parse(JSON.parse(await readFile(join(folder, "study.json"), "utf8")));
+  const labels = new Set(study.arms.map(({ label }) => label));
+  const named = [
+    ...study.arms.flatMap(({ from }) => from ?? []),
+    ...study.differences.flatMap(({ of, from }) => [of.arm, from.arm]),
+    ...study.searches,
+  ];
+  const unknown = named.find((label) => !labels.has(label));
+  if (unknown !== undefined) throw new Error(`study.json: no arm is called "${unknown}"`);
+  return study;
+}
+
+/** Undefined where the folder is not there, or holds no forecasts of split test. */
+export async function readRun(runs: string, run: string): Promise<StudyRun | undefined> {
+  const folder = join(runs, run);
+  const entries = await readdir(folder).catch((): string[] => []);
+  const fileOf = (part: string): string | undefined => {
+    const found = entries.find((entry) => /^forecasts-(\w+)\.(jsonl|jsonl\.gz|parquet)$/.exec(entry)?.[1] === part);
+    return found && join(folder, found);
+  };
+  if (!fileOf("test")) return undefined;
+  const read = async (file: string): Promise<string> =>
+    entries.includes(file) ? readFile(join(folder, file), "utf8") : "";
+  const forecasts = new Map<string, readonly RecordedForecast[]>();
+  for (const part of ["validation", "test", "pools"]) {
+    const file = fileOf(part);
+    if (file) forecasts.set(part, await readForecasts([file]));
+  }
+  return {
+    name: run,
+    folder,
+    log: readRunLog(await read("events.jsonl")),
+    config: configSchema.parse(JSON.parse((await read("config.json")) || '{"model":{"base":"unknown"}}')),
+    forecasts,
+    poolsFile: fileOf("pools"),
+  };
+}
