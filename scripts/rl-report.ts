@@ -8,6 +8,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { mainDevice, sha256Hex, type Forecaster } from "../src/domain/index.ts";
+import { armDifferences } from "../src/evaluate/study/arm-differences.ts";
+import { calibrations, onAskedKernels, type JudgedArm } from "../src/evaluate/study/judged-arm.ts";
 import { baselineKinds } from "../src/forecast/baseline/baseline-forecaster.ts";
 import type { IsotonicRecipe } from "../src/forecast/calibrate/isotonic-recipe.ts";
 import { loadForecasts } from "../src/formats/forecast-table.ts";
@@ -15,12 +17,12 @@ import { loadRecording } from "../src/formats/load-recording.ts";
 import { recordedDeviceInfo } from "../src/measure/recorded-device-figures.ts";
 import { openForecaster } from "../src/serve/open-forecaster.ts";
 import { drawCurves } from "./rl/curves.ts";
-import { judgeOnTest, onAskedKernels, variantsOf, type JudgedArm, type Variants } from "./rl/judge-runs.ts";
+import { judgeOnTest, variantsOf, type Variants } from "./rl/judge-runs.ts";
 import { studyPage } from "./rl/page.ts";
 import type { FoundArm } from "./rl/run-tables.ts";
 import { commonTasks, recalibratedPools, searchWith, type NamedSearches, type PoolForecasts } from "./rl/searches.ts";
-import { calibrations, readRun, readStudy, type StudyRun } from "./rl/study.ts";
-import { armDifferences, scoreArms } from "./rl/tables.ts";
+import { readRun, readStudy, type StudyRun } from "./rl/study.ts";
+import { scoreArms } from "./rl/tables.ts";
 
 const { values } = parseArgs({
   options: {
@@ -64,10 +66,10 @@ const searches = values.search ? await runSearches() : await earlierSearches();
 await mkdir(values.out, { recursive: true });
 for (const { name, svg } of curves) await writeFile(join(values.out, name), svg);
 if (searches) await writeFile(searchesFile(), `${JSON.stringify(searches, null, 1)}\n`);
-await writeFile(`${values.out}.json`, `${JSON.stringify(resultDocument(), null, 1)}\n`);
+await writeFile(`${values.out}.json`, `${JSON.stringify(resultDocument(), rounded, 1)}\n`);
 const isotonicOk = present.filter(({ found }) => found.some(isIsotonicOk)).map(({ label }) => label);
 const evaluateCommand = [
-  "npx kernelcast evaluate --recording atlas --split test --per-task 50 --seed 1 --common \\",
+  "npx kernelcast evaluate --recording atlas --split test --per-task 50 --seed 1 --answered any \\",
   `  $(for run in ${names.join(" ")}; do ls docs/results/rl/$run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
 ].join("\n");
 const about = { command: command(), arms: present, missing, scored, isotonicOk, perTask, seed, differences };
@@ -172,6 +174,11 @@ function resultDocument(): object {
     }),
   );
   return { command: command(), missing, runs, arms: scored, differences };
+}
+
+/** More digits would only make files differ between machines. */
+function rounded(_name: string, value: unknown): unknown {
+  return typeof value === "number" ? Number(value.toPrecision(5)) : value;
 }
 
 function command(): string {

@@ -1,7 +1,7 @@
 /** Forecasts of the study's runs and of others, judged on the same kernels. */
 import type { DeviceInfo, Forecaster, RecordedForecast, Recording } from "../../src/domain/index.ts";
-import { answeredKernels, keepKernels } from "../../src/evaluate/common-kernels.ts";
 import { judgeForecaster, type JudgedAnswers } from "../../src/evaluate/judge-forecaster.ts";
+import type { Calibration } from "../../src/evaluate/study/judged-arm.ts";
 import { constantPOk, constantPrior } from "../../src/forecast/baseline/baseline-forecaster.ts";
 import {
   fitIsotonicRecipe,
@@ -14,7 +14,6 @@ import { recordedForecaster } from "../../src/forecast/recorded/recorded-forecas
 import { calibrateEnsemble } from "../../src/train/calibrate-ensemble.ts";
 import { calibrationExamples, type CalibrationExample } from "../../src/train/calibration-pairs.ts";
 import { tasksOfSplit } from "../tasks-of-split.ts";
-import type { Calibration } from "./study.ts";
 
 export interface JudgeSetting {
   readonly recording: Recording;
@@ -76,28 +75,4 @@ export async function judgeOnTest(
     if (answers) judged.push(answers);
   }
   return judged;
-}
-
-/** Answers of all runs of an arm, taken in one way. */
-export interface JudgedArm {
-  readonly label: string;
-  readonly as: Calibration;
-  readonly runs: readonly (readonly JudgedAnswers[])[];
-}
-
-/**
- * Everybody's answers for the kernels that some run of the study has answered. What none has answered, none was asked for: its
- * time is not confirmed, or its prompt too long.
- */
-export function onAskedKernels(study: readonly JudgedArm[], others: readonly JudgedArm[]): JudgedArm[] {
-  const asked = new Set(study.flatMap(({ runs }) => runs.flatMap((run) => [...answeredKernels(run)])));
-  return [...study, ...others].map((arm) => ({ ...arm, runs: arm.runs.map((run) => keepKernels(run, asked)) }));
-}
-
-/** Two arms' answers for the kernels that every run of both has answered. */
-export function onCommonKernels(one: JudgedArm, other: JudgedArm): [JudgedArm, JudgedArm] {
-  const [first = new Set<string>(), ...rest] = [...one.runs, ...other.runs].map(answeredKernels);
-  const common = new Set([...first].filter((kernelId) => rest.every((answered) => answered.has(kernelId))));
-  const keep = (arm: JudgedArm): JudgedArm => ({ ...arm, runs: arm.runs.map((run) => keepKernels(run, common)) });
-  return [keep(one), keep(other)];
 }

@@ -1,18 +1,11 @@
 /** The page of the study. */
 import { basename } from "node:path";
+import type { ArmDifference } from "../../src/evaluate/study/arm-differences.ts";
+import { calibrations, type Calibration } from "../../src/evaluate/study/judged-arm.ts";
 import { markdownTable } from "../markdown.ts";
 import { costTable, trainingTable, unreadTable, type FoundArm } from "./run-tables.ts";
 import { searchesSection, type NamedSearches } from "./searches.ts";
-import { calibrations, type Calibration } from "./study.ts";
-import {
-  differenceTable,
-  rangeTable,
-  scoreTable,
-  sideText,
-  signed,
-  type ArmDifference,
-  type ScoredArm,
-} from "./tables.ts";
+import { differenceTable, rangeTable, scoreTable, sideText, signed, type ScoredArm } from "./tables.ts";
 
 export interface StudyPage {
   readonly command: string;
@@ -121,7 +114,7 @@ function scoreSection({ scored, arms, perTask, seed, isotonicOk, evaluateCommand
           told,
         ]
       : []),
-    "All models in one table of the command line, on the kernels that all of them answered:",
+    "All models in one table of the command line, on the same kernels:",
     `\`\`\`sh\n${evaluateCommand}\n\`\`\``,
   ];
 }

@@ -3,21 +3,17 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { RecordedForecast } from "../../src/domain/index.ts";
+import { wantedSigns } from "../../src/evaluate/study/arm-differences.ts";
+import { calibrations } from "../../src/evaluate/study/judged-arm.ts";
 import { comparedScores } from "../../src/evaluate/paired-differences.ts";
 import { readForecasts } from "../../src/formats/forecast-table.ts";
 import { readRunLog, type RunLog } from "../../src/train/language-model/run-log.ts";
 
 const name = z.string().min(1);
 
-/** How an arm's forecasts are taken: as given; by the recipe that the product uses; or by isotonic regression. */
-export const calibrations = ["raw", "calibrated", "isotonic"] as const;
-
-export type Calibration = (typeof calibrations)[number];
-
 const side = z.strictObject({ arm: name, as: z.enum(calibrations) });
 
-/** `not higher`: the interval of the difference reaches 0. */
-const claim = z.strictObject({ score: z.enum(comparedScores), wanted: z.enum(["lower", "higher", "not higher"]) });
+const claim = z.strictObject({ score: z.enum(comparedScores), wanted: z.enum(wantedSigns) });
 
 const studySchema = z.strictObject({
   arms: z.array(
@@ -41,7 +37,6 @@ const studySchema = z.strictObject({
 
 export type Study = z.infer<typeof studySchema>;
 export type StudyArm = Study["arms"][number];
-export type Side = z.infer<typeof side>;
 
 /** What a run of the trainer left behind. */
 export interface StudyRun {

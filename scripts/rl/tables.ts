@@ -1,10 +1,10 @@
 import type { ScoreName } from "../../src/evaluate/score-task.ts";
 import { averageRuns, type RunsScore, type RunsScores } from "../../src/evaluate/study/average-runs.ts";
-import { comparedScores, pairedDifferences, type PairedDifferences } from "../../src/evaluate/paired-differences.ts";
+import type { ArmDifference, ArmSide } from "../../src/evaluate/study/arm-differences.ts";
+import type { Calibration, JudgedArm } from "../../src/evaluate/study/judged-arm.ts";
+import { comparedScores, type PairedDifferences } from "../../src/evaluate/paired-differences.ts";
 import type { MeanScore } from "../../src/evaluate/score-tasks.ts";
 import { interval, markdownTable } from "../markdown.ts";
-import { onCommonKernels, type JudgedArm } from "./judge-runs.ts";
-import type { Calibration, Side, Study } from "./study.ts";
 
 /** An arm, taken in one way, as it scores. */
 export interface ScoredArm {
@@ -66,73 +66,6 @@ function percent(share: number | undefined): string {
   return share === undefined ? "–" : `${(100 * share).toFixed(1)} %`;
 }
 
-/** How much higher one arm's scores are than another's, task by task. */
-export interface ArmDifference {
-  readonly what: string;
-  readonly of: Side;
-  readonly from: Side;
-  /** On all kernels, the prior standing for what has no answer. */
-  readonly all: PairedDifferences;
-  readonly kernels: number;
-  /** On the kernels that every run of both has answered. */
-  readonly common: PairedDifferences;
-  readonly commonKernels: number;
-  readonly claims: readonly ClaimFound[];
-}
-
-/** What a difference is to show, and whether its interval does. */
-export interface ClaimFound {
-  readonly score: (typeof comparedScores)[number];
-  readonly wanted: Claim["wanted"];
-  readonly holds: boolean;
-}
-
-type Claim = Study["differences"][number]["claims"][number];
-
-/** The differences whose both sides were judged. */
-export function armDifferences(
-  arms: readonly JudgedArm[],
-  wanted: Study["differences"],
-  seed: number,
-): ArmDifference[] {
-  return wanted.flatMap(({ what, of, from, claims }) => {
-    const [one, other] = [findArm(arms, of), findArm(arms, from)];
-    if (!one || !other) return [];
-    const [all, common] = [[one, other] as const, onCommonKernels(one, other)].map(([first, second]) => {
-      const [high, low] = [averageRuns(first.runs, seed), averageRuns(second.runs, seed)];
-      return { differences: pairedDifferences(low, high, seed), kernels: high.kernels };
-    }) as [Paired, Paired];
-    const found = claims.map((claim) => ({ ...claim, holds: holds(all.differences[claim.score], claim.wanted) }));
-    return [
-      {
-        what,
-        of,
-        from,
-        all: all.differences,
-        kernels: all.kernels,
-        common: common.differences,
-        commonKernels: common.kernels,
-        claims: found,
-      },
-    ];
-  });
-}
-
-interface Paired {
-  readonly differences: PairedDifferences;
-  readonly kernels: number;
-}
-
-function findArm(arms: readonly JudgedArm[], { arm, as }: Side): JudgedArm | undefined {
-  return arms.find((one) => one.label === arm && one.as === as);
-}
-
-function holds({ low, high }: MeanScore, wanted: Claim["wanted"]): boolean {
-  if (low === undefined || high === undefined) return false;
-  if (wanted === "lower") return high < 0;
-  return wanted === "higher" ? low > 0 : low <= 0;
-}
-
 const differenceColumns = columns.filter(([, name]) => comparedScores.some((one) => one === name));
 
 /** A row of each difference; bold where the interval excludes 0. */
@@ -149,7 +82,7 @@ export function differenceTable(differences: readonly ArmDifference[], on: "all"
   );
 }
 
-export function sideText({ arm, as }: Side): string {
+export function sideText({ arm, as }: ArmSide): string {
   return as === "raw" ? arm : `${arm}, ${as}`;
 }
 
