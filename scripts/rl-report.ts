@@ -55,6 +55,8 @@ const names = present.flatMap(({ found }) => found.map(({ name }) => name));
 const missing = arms.flatMap(({ runs }) => runs.filter((run) => !names.includes(run)));
 if (missing.length > 0) console.error(`not there, left out: ${missing.join(", ")}`);
 
+if (present.length === 0) throw new Error(`${values.runs}: none of the runs that study.json names is there`);
+
 const recipes = new Map<string, Variants>();
 const judged: JudgedArm[] = [];
 for (const arm of present) judged.push(...(await judgeArm(arm)));

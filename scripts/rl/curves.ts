@@ -9,7 +9,7 @@ import type { StudyArm, StudyRun } from "./study.ts";
 
 type Point = LearningCurve["points"][number];
 
-interface Curve extends LearningChartOptions {
+interface Curve extends Omit<LearningChartOptions, "arms"> {
   readonly kinds: readonly StudyArm["kind"][];
   readonly points: (run: StudyRun) => readonly Point[];
 }
@@ -40,7 +40,13 @@ const curves: Readonly<Record<string, Curve>> = {
     kinds: learned,
     ariaLabel: "CRPS on validation against steps, by arm",
     label: "CRPS on validation, kernels with a forecast",
-    points: ({ log }) => log.judgements.flatMap(({ step, crps }) => (crps == null ? [] : [{ step, value: crps }])),
+    points: ofJudgements("validation"),
+  },
+  "train-crps": {
+    kinds: learned,
+    ariaLabel: "CRPS on a sample of what is learned from against steps, by arm",
+    label: "CRPS on train, kernels with a forecast",
+    points: ofJudgements("train"),
   },
   loss: {
     kinds: ["supervised", "proper"],
@@ -57,10 +63,18 @@ function ofSteps(name: "reward" | "kl" | "unread" | "loss"): Curve["points"] {
   };
 }
 
+function ofJudgements(wanted: string): Curve["points"] {
+  return ({ log }) =>
+    log.judgements.flatMap(({ split, step, crps }) =>
+      split !== wanted || crps == null ? [] : [{ step, value: crps }],
+    );
+}
+
 /** SVG files by name and what they show; none of a curve that no run has. */
 export function drawCurves(
   arms: readonly (StudyArm & { readonly found: readonly StudyRun[] })[],
 ): { readonly name: string; readonly label: string; readonly svg: string }[] {
+  const trained = arms.filter(({ found }) => found.some(({ log }) => log.steps.length > 0)).map(({ label }) => label);
   return Object.entries(curves).flatMap(([name, { kinds, points, ...options }]) => {
     const drawn = arms
       .filter(({ kind }) => kinds.includes(kind))
@@ -68,6 +82,6 @@ export function drawCurves(
       .filter((curve) => curve.points.length > 0);
     return drawn.length === 0
       ? []
-      : [{ name: `${name}.svg`, label: options.ariaLabel, svg: learningChart(drawn, options) }];
+      : [{ name: `${name}.svg`, label: options.ariaLabel, svg: learningChart(drawn, { ...options, arms: trained }) }];
   });
 }

@@ -63,7 +63,8 @@ function most(values: readonly number[]): number | undefined {
 }
 
 function trainedBy({ log, config }: StudyRun): string {
-  if (log.start?.kind === "rl") return `GRPO, reward ${config.rl?.reward ?? "not told"}`;
+  const { reward = "not told", credit } = config.rl ?? {};
+  if (log.start?.kind === "rl") return `GRPO, reward ${reward}${credit ? `, credit by ${credit}` : ""}`;
   return log.start?.kind === "proper" ? `proper score, ${config.sft?.loss ?? "not told"}` : "likelihood";
 }
 

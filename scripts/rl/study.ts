@@ -58,7 +58,12 @@ const configSchema = z.looseObject({
   learning_rate: z.number().optional(),
   sft: z.looseObject({ loss: z.string().optional() }).optional(),
   rl: z
-    .looseObject({ reward: z.string().optional(), group: z.number().optional(), kl: z.number().optional() })
+    .looseObject({
+      reward: z.string().optional(),
+      credit: z.string().optional(),
+      group: z.number().optional(),
+      kl: z.number().optional(),
+    })
     .optional(),
 });
 

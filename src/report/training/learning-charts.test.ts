@@ -20,12 +20,13 @@ describe("learning curves", () => {
         { arm: "one", run: "one-2", points },
         { arm: "two", run: "two-1", points: points.slice(0, 1) },
       ],
-      { ariaLabel: "what it shows", label: "reward" },
+      { ariaLabel: "what it shows", label: "reward", arms: ["one", "elsewhere", "two"] },
     );
     expect(svg).toContain('aria-label="what it shows"');
+    expect(svg).not.toContain("elsewhere");
     expect(svg).toContain("prefers-color-scheme:dark");
     expect(svg.match(/<g [^>]*stroke="var\(--blue\)"[^>]*aria-label="line"/g)).toHaveLength(2);
     expect(svg.match(/<g [^>]*stroke-dasharray="6 4"[^>]*aria-label="line"/g)).toHaveLength(1);
-    expect(svg).toMatch(/<g fill="var\(--vermilion\)"[^>]*aria-label="dot"/);
+    expect(svg).toMatch(/<g fill="var\(--green\)"[^>]*aria-label="dot"/);
   });
 });

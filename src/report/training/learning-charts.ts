@@ -32,21 +32,22 @@ export interface LearningChartOptions {
   readonly ariaLabel: string;
   /** Of the vertical axis. */
   readonly label: string;
-  readonly domain?: readonly [number, number];
+  /** All arms of a study, so that each has one colour in all its charts. */
+  readonly arms: readonly string[];
 }
 
 /** The curves as an SVG file that brings its colours, for a light screen and a dark one. */
 export function learningChart(curves: readonly LearningCurve[], options: LearningChartOptions): string {
-  const arms = [...new Set(curves.map(({ arm }) => arm))];
+  const { ariaLabel, label, arms } = options;
   const nameOf = (arm: string): Colour => colours[arms.indexOf(arm) % colours.length] as Colour;
-  const { ariaLabel, label, domain } = options;
+  const shown = arms.filter((arm) => curves.some((curve) => curve.arm === arm));
   const chart = drawChart({
     ariaLabel,
     height: 340,
     marginLeft: 60,
-    legend: arms.map((arm) => [arm, nameOf(arm)]),
+    legend: shown.map((arm) => [arm, nameOf(arm)]),
     x: { label: "step →" },
-    y: { label: `↑ ${label}`, grid: true, ...(domain ? { domain: [...domain] } : {}) },
+    y: { label: `↑ ${label}`, grid: true },
     marks: curves.flatMap(({ arm, run, points }) => {
       const seed = curves.filter((one) => one.arm === arm).findIndex((one) => one.run === run);
       const strokeDasharray = dashes[seed % dashes.length] as string;

@@ -30,6 +30,7 @@ it("a run's events, resumed and judged, are read as one", () => {
       step(2, 0.25, 4),
       step(3, 0.3, 5),
       line("judge", 5, { step: 3, split: "validation", crps: 0.7, ...scores }),
+      line("judge", 5, { step: 3, split: "train", crps: 0.4, ...scores }),
       line("done", 6, { steps: 3, spent_seconds: 27 }),
       line("judge", 40, { split: "test", file: "a/forecasts-test.jsonl", unread: 0.5, ...scores }),
       line("judge", 50, { split: "test", file: "a/forecasts-test.jsonl", unread: 0.25, ...scores }),
@@ -46,6 +47,7 @@ it("a run's events, resumed and judged, are read as one", () => {
   expect(log.judgements.map(({ step: number, crps }) => [number, crps])).toEqual([
     [1, 0.9],
     [3, 0.7],
+    [3, 0.4],
   ]);
   expect(log.evaluations.map(({ unread }) => unread)).toEqual([0.25, 0]);
   expect(log).toMatchObject({

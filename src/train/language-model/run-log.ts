@@ -12,7 +12,7 @@ export interface RunLog {
   readonly starts: number;
   /** In order, each once: of a step that was gone through again after a resume the last. */
   readonly steps: readonly EventOf<"step">[];
-  /** Judgements while it was trained, by the step that they came after. */
+  /** Judgements while it was trained, of each split and step the last, in the order of steps. */
   readonly judgements: readonly (EventOf<"judge"> & { readonly step: number })[];
   /** Judgements of the end result, by `train eval`: the last of each file of forecasts. */
   readonly evaluations: readonly EventOf<"judge">[];
@@ -42,7 +42,7 @@ export function readRunLog(text: string): RunLog {
     prompts: of("data").findLast(({ split }) => split === "train")?.examples,
     starts: of("start").length,
     steps,
-    judgements: lastOfEach(judgements, ({ step }) => step).toSorted((a, b) => a.step - b.step),
+    judgements: lastOfEach(judgements, ({ split, step }) => `${split} ${step}`).toSorted((a, b) => a.step - b.step),
     evaluations,
     isDone: of("done").length > 0,
     trainingSeconds: spentSeconds(events) ?? sum(steps.map((one) => one.step_seconds)),
