@@ -9,10 +9,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; training 
 
 from kernelcast_train.lm import parts  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
-from kernelcast_train.lm.data import Bins, Example, draw  # noqa: E402
+from kernelcast_train.lm.data import Bins, Example, draw, of_folds  # noqa: E402
+from kernelcast_train.lm.mixing import mix  # noqa: E402
 from kernelcast_train.lm.read_answer import Belief, read_quantiles  # noqa: E402
 from kernelcast_train.lm.rewards import belief_of_bins, outcome_of, proper_loss, reward  # noqa: E402
-from kernelcast_train.lm.rl import advantages, kl_estimate, learned_tokens  # noqa: E402
+from kernelcast_train.lm.credit import advantages, credited, learned_tokens  # noqa: E402
+from kernelcast_train.lm.rl import kl_estimate  # noqa: E402
 
 VECTORS = json.loads((Path(__file__).parent / "fixtures" / "rewards.json").read_text())
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "train.schema.json"
@@ -46,7 +48,7 @@ def test_bins_are_spread_as_typescript_spreads_them():
         assert values_of(got) == close(belief_of(case["belief"]))
 
 
-@pytest.mark.parametrize("name", ["correctness", "correctness+brier", "correctness+crps", "log"])
+@pytest.mark.parametrize("name", ["correctness", "correctness+brier", "correctness+crps", "crps", "log"])
 def test_rewards_are_those_of_typescript(name):
     got = [reward(name, belief_of(case["belief"]), case["log2Us"], case["scaleLog2Us"], BINS) for case in VECTORS["rewards"]]
     assert got == pytest.approx([case["rewards"][name] for case in VECTORS["rewards"]], rel=1e-6, abs=1e-6)
@@ -72,10 +74,52 @@ def test_outcomes_are_bins_or_failure():
 
 
 def test_advantages_are_within_a_group():
-    rewards = torch.tensor([[0.0, 1.0], [5.0, 5.0]])
-    assert advantages(rewards, "mean").tolist() == [[-0.5, 0.5], [0, 0]]
-    assert advantages(rewards, "group").flatten().tolist() == pytest.approx([-1, 1, 0, 0], abs=1e-3)
-    assert advantages(rewards, "batch").flatten().tolist() == pytest.approx([-1.414, 1.414, 0, 0], abs=1e-2)
+    rewards = [torch.tensor([[0.0], [1.0]]), torch.tensor([[5.0], [5.0]])]
+
+    def flat(kind, credit="forecast"):
+        return [value for one in advantages(rewards, kind, credit) for value in one.flatten().tolist()]
+
+    assert flat("mean") == [-0.5, 0.5, 0, 0]
+    assert flat("group") == pytest.approx([-1, 1, 0, 0], abs=1e-3)
+    assert flat("batch") == pytest.approx([-1.414, 1.414, 0, 0], abs=1e-2)
+
+
+def test_a_forecast_is_praised_for_itself_or_for_its_list():
+    rewards = [torch.tensor([[0.0, 1.0], [1.0, 0.0]])]
+    assert advantages(rewards, "mean", "forecast")[0].tolist() == [[-0.5, 0.5], [0.5, -0.5]]
+    assert advantages(rewards, "mean", "answer")[0].tolist() == [[0, 0], [0, 0]]
+
+
+class Letters:
+    def decode(self, ids, **_):
+        return "".join(chr(one) for one in ids)
+
+
+def test_tokens_get_the_advantage_of_the_forecast_that_they_stand_in():
+    text = '[{"kernel":"K01","a":1},{"kernel":"K02"}]'
+    labels, gains = [["K01", "K02"]], [torch.tensor([[2.0, -1.0]])]
+    got = credited(Letters(), [[[ord(one) for one in text]]], labels, gains)[0][0]
+    second = text.rindex("{")
+    assert got == [2.0] * second + [-1.0] * (len(text) - second)
+    for unlike in ('[{"kernel":"K02"},{"kernel":"K01"}]', '[{"kernel":"K01"}]', "nothing"):
+        assert set(credited(Letters(), [[[ord(one) for one in unlike]]], labels, gains)[0][0]) == {0.5}
+
+
+def test_a_mixture_is_as_wide_as_its_answers_are_apart():
+    one = Belief(0.9, 3.0, 0.5, 0.25)
+    assert values_of(mix([one] * 3)) == pytest.approx(values_of(one), abs=1e-4)
+    apart = mix([Belief(0.8, 0.0, 0.001, 0.001), Belief(0.6, 4.0, 0.001, 0.001)])
+    assert apart.p_ok == pytest.approx(0.7)
+    assert apart.sigma_low + apart.sigma_high == pytest.approx(4 / 1.2816, abs=0.01)
+
+
+def test_families_are_dealt_to_folds():
+    examples = [Example(str(index), "t", f"family {index % 9}", "", "", "", [], 0.0, []) for index in range(27)]
+    folds = [of_folds(examples, 3, [fold]) for fold in range(3)]
+    assert [len(fold) for fold in folds] == [9, 9, 9]
+    assert {one.prompt_sha256 for fold in folds for one in fold} == {one.prompt_sha256 for one in examples}
+    assert not {one.family for one in folds[0]} & {one.family for one in folds[1]}
+    assert of_folds(examples, 1, [0]) == examples
 
 
 def test_the_estimate_of_divergence_is_unbiased():
@@ -86,10 +130,6 @@ def test_the_estimate_of_divergence_is_unbiased():
 
 
 def test_thoughts_can_be_left_out():
-    class Letters:
-        def decode(self, ids):
-            return "".join(chr(one) for one in ids)
-
     answer = [ord(letter) for letter in "<think>a</think>{}"]
     assert learned_tokens(Letters(), answer, True) == [False] * 16 + [True] * 2
     assert all(learned_tokens(Letters(), answer, False))
@@ -125,6 +165,7 @@ def test_settings_are_those_of_the_schema():
     assert set(schema) == {one.name for one in fields(config.Config)}
     for name, kind in (
         ("model", config.Model),
+        ("families", config.Families),
         ("sft", config.Sft),
         ("rl", config.Rl),
         ("judge", config.Judge),

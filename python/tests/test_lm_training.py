@@ -16,8 +16,9 @@ from kernelcast_train.lm import rl  # noqa: E402
 from kernelcast_train.lm.__main__ import main  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
 from kernelcast_train.lm.events import Events  # noqa: E402
-from kernelcast_train.lm.models import answer_log_probabilities, group_log_probabilities, load_base, write_answers  # noqa: E402
+from kernelcast_train.lm.models import answer_log_probabilities, group_log_probabilities, load_base  # noqa: E402
 from kernelcast_train.lm.training import Run  # noqa: E402
+from kernelcast_train.lm.writing import write_answers  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def last(events, name):
 
 
 def untimed(events):
-    timed = ("seconds", "step_seconds", "sampling_seconds", "learning_seconds")
+    timed = ("seconds", "step_seconds", "sampling_seconds", "learning_seconds", "rollouts_per_second")
     return [{name: value for name, value in one.items() if name not in timed} for one in steps(events)]
 
 
@@ -86,9 +87,12 @@ def test_proper_scores_teach_the_distribution(toy, tmp_path, monkeypatch):
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(toy, supervised, tmp_path, monkeypatch):
     model = {"adapters": [str(supervised[0])]}
-    whole = run("rl", settings(toy, tmp_path / "whole", model=model), monkeypatch)
+    reinforced = {"group": 4, "max_new_tokens": 110}
+    whole = run("rl", settings(toy, tmp_path / "whole", model=model, rl=reinforced), monkeypatch)
+    assert any(one["reward_deviation"] > 0 for one in steps(whole))
     # Every step is over the limit, so that each call makes one.
-    stopped = [run("rl", settings(toy, tmp_path / "parts", model=model, limit_seconds=1e-6), monkeypatch) for _ in range(6)]
+    cut = settings(toy, tmp_path / "parts", model=model, rl=reinforced, limit_seconds=1e-6)
+    stopped = [run("rl", cut, monkeypatch) for _ in range(6)]
     assert [one["resumed_from"] for events in stopped for one in events if one["event"] == "start"] == [0, 1, 2, 3, 4, 5]
     assert untimed([one for events in stopped for one in events]) == untimed(whole)
     assert last(stopped[-1], "judge")["correctness"] == last(whole, "judge")["correctness"]
@@ -117,12 +121,14 @@ def test_what_was_rewarded_becomes_likelier(toy, tmp_path, epochs):
     training = Run("rl", config, Events(tmp_path))
     examples = training.examples[:2]
     torch.manual_seed(1)
-    rolled = rl.roll_out(training, examples)
-    rolled.advantages = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    rolled = rl.roll_out(training, examples, training.sampler.follow(training.model))
+    rolled.advantages = [[[gain] * len(answer) for gain, answer in zip((1.0, -1.0), group)] for group in rolled.answers]
 
     def likelihoods():
         with torch.no_grad():
-            chosen, own = answer_log_probabilities(training.model, rolled.prompts, rolled.answers, training.tokenizer.pad_token_id)
+            prompts = [prompt for prompt in rolled.prompts for _ in range(2)]
+            answers = [answer for group in rolled.answers for answer in group]
+            chosen, own = answer_log_probabilities(training.model, prompts, answers, training.tokenizer.pad_token_id)
         return (chosen * own).sum(dim=1)
 
     before = likelihoods()
@@ -146,11 +152,45 @@ def test_log_probabilities_do_not_depend_on_the_batch(toy):
 
 def test_answers_to_one_prompt_do_not_see_each_other(toy):
     model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
-    prompt, answers = [5, 6, 7, 8, 9], [[1, 2], [3, 4, 5, 6], [7]]
+    prompts, answers = [[5, 6, 7, 8, 9], [10, 11]], [[[1, 2], [3, 4, 5, 6], [7]], [[8, 9, 10], [1], [2, 3]]]
+    flat = [answer for group in answers for answer in group]
     with torch.no_grad():
-        shared = group_log_probabilities(model, prompt, answers, tokenizer.pad_token_id, temperature=0.7)
-        plain, own = answer_log_probabilities(model, [prompt] * 3, answers, tokenizer.pad_token_id, temperature=0.7)
-    assert torch.allclose(shared[own], plain[own], atol=1e-5)
+        plain, own = answer_log_probabilities(
+            model, [prompt for prompt in prompts for _ in range(3)], flat, tokenizer.pad_token_id, temperature=0.7
+        )
+        shared = group_log_probabilities(model, prompts, answers, tokenizer.pad_token_id, temperature=0.7)
+        alone = group_log_probabilities(model, prompts[:1], answers[:1], tokenizer.pad_token_id, temperature=0.7)
+    assert torch.allclose(shared.flatten(0, 1)[own], plain[own], atol=1e-5)
+    assert torch.allclose(alone[0][own[:3]], plain[:3][own[:3]], atol=1e-5)
+
+
+def test_what_is_learned_flows_through_the_prompt(toy):
+    model, tokenizer = load_base(parse_config(settings(toy, "unused")).model, torch.device("cpu"))
+    prompts, answers = [[5, 6, 7, 8, 9]], [[[1, 2], [3, 4]]]
+    gradients = []
+    for chosen in (
+        group_log_probabilities(model, prompts, answers, tokenizer.pad_token_id),
+        answer_log_probabilities(model, prompts * 2, answers[0], tokenizer.pad_token_id)[0],
+    ):
+        model.zero_grad()
+        chosen.sum().backward()
+        gradients.append(model.model.layers[0].self_attn.k_proj.weight.grad.clone())
+    assert gradients[0].abs().max() > 1e-3
+    assert torch.allclose(*gradients, atol=1e-4)
+
+
+def test_the_copy_that_writes_is_the_model_with_its_adapter(toy, tmp_path):
+    training = Run("rl", parse_config(settings(toy, tmp_path)), Events(tmp_path))
+    with torch.no_grad():
+        for name, parameter in training.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+        ids = torch.tensor([[5, 6, 7, 8]])
+        plain = training.sampler.model(ids).logits
+        followed = training.sampler.follow(training.model)(ids).logits
+        adapted = training.model(ids).logits
+    assert torch.allclose(followed, adapted, atol=1e-3)
+    assert not torch.allclose(plain, adapted, atol=1e-1)
 
 
 def test_answers_are_the_likeliest_at_temperature_0(toy):

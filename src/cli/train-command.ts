@@ -2,6 +2,7 @@ import { KernelcastError } from "../domain/index.ts";
 import type { View } from "../evaluate/plan-view.ts";
 import { exportTrainingData } from "../serve/train/export-training-data.ts";
 import { trainModel } from "../serve/train/train-model.ts";
+import type { Spread } from "../train/language-model/answers.ts";
 import { trainerCommands, type TrainerCommand } from "../train/language-model/run-trainer.ts";
 import { note, printJson, printLine, type CliContext } from "./context.ts";
 import { listed } from "./listed.ts";
@@ -16,7 +17,7 @@ export interface TrainDataFlags {
   readonly evidence: boolean;
   readonly perTask?: number;
   readonly context: number;
-  readonly spread: number;
+  readonly spread: Spread;
   readonly draws: number;
   readonly seed: number;
   readonly json: boolean;

@@ -1,11 +1,19 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from "@stricli/core";
 import { views } from "../evaluate/plan-view.ts";
+import type { Spread } from "../train/language-model/answers.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
 import { positive, wholeNumber } from "./flags.ts";
 import type { TrainDataFlags, TrainFlags } from "./train-command.ts";
 
 const optionalText = { kind: "parsed", parse: text, optional: true } as const;
 const none = { kind: "tuple", parameters: [] } as const;
+
+/** Parser for a width, or two with a dash between. */
+function spread(input: string): Spread {
+  const [low = Number.NaN, high = low, ...more] = input.split("-").map(positive);
+  if (more.length > 0 || low > high) throw new Error("it must be a number, or the lower and the higher as 0.2-1.6");
+  return { low, high };
+}
 
 const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
   loader: async () => (await import("./train-command.ts")).trainData,
@@ -34,8 +42,9 @@ const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
       context: { kind: "parsed", parse: wholeNumber(512), brief: "Tokens of the model's context", default: "16384" },
       spread: {
         kind: "parsed",
-        parse: positive,
-        brief: "Half-width of the intervals that are taught, in log2 of the time",
+        parse: spread,
+        brief:
+          "Half-width of the intervals that are taught, in log2 of the time; as 0.2-1.6: drawn for each kernel, which reinforcement needs",
         default: "0.5",
       },
       draws: {

@@ -26,7 +26,6 @@ def commands() -> Dict[str, Callable[[Config, Events], None]]:
 def main(words: list[str]) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         known = commands()
         if len(words) != 1 or words[0] not in known:

@@ -26,6 +26,8 @@ class Model:
     """Folder of safetensors, or a GGUF file, which is dequantised."""
     adapters: List[str] = field(default_factory=list)
     """Folders of earlier runs or adapters, merged in this order."""
+    keep: Optional[str] = None
+    """Folder for the weights of a GGUF once they are dequantised, which takes a while."""
     dtype: str = "bfloat16"
     max_prompt_tokens: int = 4096
     checkpointing: bool = False
@@ -44,12 +46,14 @@ class Sft:
 
 @dataclass(frozen=True)
 class Rl:
-    reward: str = "correctness+crps"
+    reward: str = "crps"
     group: int = 8
     temperature: float = 1.0
     max_new_tokens: int = 256
     kl: float = 0.02
     advantage: str = "group"
+    credit: str = "forecast"
+    """`forecast`: each forecast of a list by its own reward; `answer`: all by the list's."""
     clip: float = 0.2
     epochs: int = 1
     mask_reasoning: bool = False
@@ -65,6 +69,16 @@ class Judge:
     """Prompts of a judgement while training; `eval` takes all."""
     batch: int = 16
     max_new_tokens: int = 256
+    samples: int = 0
+    """Of each prompt's answers, drawn, whose mixture is judged; 0: the likeliest answer."""
+
+
+@dataclass(frozen=True)
+class Families:
+    """The families of the split `train` that a run learns from: those of some folds."""
+
+    folds: int = 1
+    take: List[int] = field(default_factory=lambda: [0])
 
 
 @dataclass(frozen=True)
@@ -86,11 +100,14 @@ class Config:
     rows_per_pass: int = 8
     learning_rate: float = 1e-5
     warmup_steps: int = 5
+    schedule: str = "constant"
+    """`linear`: the rate falls to 0 over the steps."""
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     checkpoint_every: int = 20
     limit_seconds: float = 0.0
     """Time after which a run keeps a checkpoint and stops, to be resumed; 0: none."""
+    families: Families = field(default_factory=Families)
     sft: Sft = field(default_factory=Sft)
     rl: Rl = field(default_factory=Rl)
     judge: Judge = field(default_factory=Judge)
@@ -104,15 +121,25 @@ class Config:
         # Elsewhere the same files are in other folders, by the same names.
         kept["model"]["base"] = Path(self.model.base).name
         kept["model"]["adapters"] = [Path(one).name for one in self.model.adapters]
-        del kept["model"]["checkpointing"], kept["rl"]["sample_batch"]
+        del kept["model"]["checkpointing"], kept["model"]["keep"], kept["rl"]["sample_batch"]
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
-PARTS = {"model": Model, "lora": Lora, "sft": Sft, "rl": Rl, "judge": Judge, "export": Export}
+PARTS = {
+    "model": Model,
+    "lora": Lora,
+    "families": Families,
+    "sft": Sft,
+    "rl": Rl,
+    "judge": Judge,
+    "export": Export,
+}
 CHOICES = {
     "loss": ("likelihood", "crps", "log"),
-    "reward": ("correctness", "correctness+brier", "correctness+crps", "log"),
+    "reward": ("correctness", "correctness+brier", "correctness+crps", "crps", "log"),
+    "schedule": ("constant", "linear"),
     "advantage": ("group", "mean", "batch"),
+    "credit": ("forecast", "answer"),
     "dtype": ("bfloat16", "float32"),
     "gguf": (None, "q8_0", "f16", "bf16"),
     "split": ("train", "validation", "test"),

@@ -92,3 +92,11 @@ def draw(examples: Sequence[Example], count: int, seed: int, step: int) -> List[
 def _endless(names: Sequence[str], rng: random.Random) -> Iterator[str]:
     while True:
         yield from rng.sample(names, len(names))
+
+
+def of_folds(examples: Sequence[Example], folds: int, take: Sequence[int]) -> List[Example]:
+    """Those whose families are in the folds to take. Families are dealt out in an order that is drawn once and for all."""
+    names = sorted({one.family for one in examples})
+    random.Random("folds").shuffle(names)
+    taken = {name for index, name in enumerate(names) if index % folds in take}
+    return [one for one in examples if one.family in taken]

@@ -15,11 +15,15 @@ import torch
 from .config import Config
 from .data import Data, Example, open_data
 from .events import Events
-from .models import adapter_folder, last_log_probabilities, letter_ids, load_base, pick_device, prompt_ids, write_answers
+from .mixing import mix
+from .models import adapter_folder, last_log_probabilities, letter_ids, load_base, pick_device, prompt_rows
 from .read_answer import SIGMAS_TO_90, Belief, read_quantiles
 from .rewards import UNREAD, belief_of_bins, reward, score
 from .training import parts
+from .writing import write_answers
 
+# That of CRPS alone is told by the scores that it is made of.
+REWARDS = tuple(name for name in UNREAD if name != "crps")
 Readings = List[Dict[str, Belief]]
 
 
@@ -32,10 +36,10 @@ def evaluate(config: Config, events: Events) -> None:
     out = Path(config.out)
     is_trained = (out / "adapter" / "adapter_config.json").exists()
     if is_trained:
-        model = PeftModel.from_pretrained(model, str(adapter_folder(config.out)))
+        model = PeftModel.from_pretrained(model, str(adapter_folder(config.out))).merge_and_unload()
     everything = data.split(config.judge.split)
     most = config.model.max_prompt_tokens
-    examples = [one for one in everything if len(prompt_ids(tokenizer, one)) <= most]
+    examples = [one for one, row in zip(everything, prompt_rows(tokenizer, everything)) if len(row) <= most]
     events.emit("data", split=config.judge.split, examples=len(examples), too_long=len(everything) - len(examples))
     scores, readings = judge(model, tokenizer, data, examples, config)
     path = out / f"forecasts-{config.judge.split}.jsonl"
@@ -47,21 +51,37 @@ def evaluate(config: Config, events: Events) -> None:
 
 @torch.no_grad()
 def judge(model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], config: Config) -> Tuple[Dict[str, float], Readings]:
-    """Scores and readings; answers are the likeliest ones, drawn from nothing."""
+    """Scores and readings, which depend on nothing drawn but by the run's seed."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    ids = [prompt_ids(tokenizer, one) for one in examples]
+    ids = prompt_rows(tokenizer, examples)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.model.dtype == "bfloat16"):
         if data.form == "bins-logprobs":
             readings = read_letters(model, tokenizer, data, examples, ids, config.judge.batch)
         else:
-            limits = {"max_new_tokens": config.judge.max_new_tokens, "batch": config.judge.batch}
-            answers = write_answers(model, tokenizer, ids, temperature=0.0, **limits)
-            texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
-            readings = [read_quantiles(text, one.labels) for text, one in zip(texts, examples)]
+            readings = read_written(model, tokenizer, examples, ids, config)
     model.train(was_training)
     return score_readings(data, examples, readings), readings
+
+
+def read_written(
+    model: Any, tokenizer: Any, examples: Sequence[Example], ids: Sequence[Sequence[int]], config: Config
+) -> Readings:
+    """Of the likeliest answer to each prompt, or of several that are drawn, as mixtures."""
+    judging = config.judge
+    copies = max(1, judging.samples)
+    temperature = config.rl.temperature if judging.samples > 0 else 0.0
+    torch.manual_seed(config.seed)
+    limits = {"max_new_tokens": judging.max_new_tokens, "batch": judging.batch, "copies": copies}
+    answers = write_answers(model, tokenizer, ids, temperature=temperature, **limits)
+    readings: Readings = []
+    for one, (start, end) in zip(examples, parts(len(answers), copies)):
+        texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in answers[start:end]]
+        read = [read_quantiles(text, one.labels) for text in texts]
+        found = {label: [each[label] for each in read if label in each] for label in one.labels}
+        readings.append({label: mix(own) if judging.samples > 0 else own[0] for label, own in found.items() if own})
+    return readings
 
 
 def read_letters(
@@ -85,7 +105,7 @@ def score_readings(data: Data, examples: Sequence[Example], readings: Readings) 
         for truth in one.kernels:
             belief = read.get(truth.label)
             row: Dict[str, Optional[float]] = {
-                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins) for name in UNREAD
+                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins) for name in REWARDS
             }
             row["unread"] = float(belief is None)
             if belief:
@@ -95,7 +115,7 @@ def score_readings(data: Data, examples: Sequence[Example], readings: Readings) 
                 low, high = belief.m - SIGMAS_TO_90 * belief.sigma_low, belief.m + SIGMAS_TO_90 * belief.sigma_high
                 row["coverage 80"] = float(low <= truth.log2_us <= high)
             tasks.setdefault(one.task_id, []).append(row)
-    names = [*UNREAD, "unread", "p_ok brier", "crps", "log score", "coverage 80"]
+    names = [*REWARDS, "unread", "p_ok brier", "crps", "log score", "coverage 80"]
     means = {name: [_mean([row[name] for row in rows if name in row]) for rows in tasks.values()] for name in names}
     scores = {name: _mean([one for one in values if not math.isnan(one)]) for name, values in means.items()}
     return {**scores, "tasks": len(tasks), "kernels": sum(len(rows) for rows in tasks.values())}

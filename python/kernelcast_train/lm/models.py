@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
+from .attention import register
 from .config import Model
 from .data import Bins, Example
 
@@ -21,20 +25,51 @@ def pick_device() -> torch.device:
 def load_base(config: Model, device: torch.device) -> Tuple[Any, Any]:
     """The model with earlier adapters merged, and its tokenizer."""
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     path = Path(config.base)
     if not path.exists():
         raise ValueError(f"model.base: {config.base} is not there")
-    place, options = (str(path.parent), {"gguf_file": path.name}) if path.suffix == ".gguf" else (str(path), {})
-    tokenizer = AutoTokenizer.from_pretrained(place, **options)
+    kept = _kept_folder(config)
+    if kept is not None and (kept / "config.json").exists():
+        tokenizer, model = AutoTokenizer.from_pretrained(str(kept)), _load(str(kept), config)
+    else:
+        place, options = (str(path.parent), {"gguf_file": path.name}) if path.suffix == ".gguf" else (str(path), {})
+        tokenizer, model = AutoTokenizer.from_pretrained(place, **options), _load(place, config, **options)
+        forget_quantisation(model)
+        if kept is not None:
+            _keep(model, tokenizer, kept)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = AutoModelForCausalLM.from_pretrained(place, dtype=DTYPES[config.dtype], **options)
-    forget_quantisation(model)
     for adapter in config.adapters:
         model = PeftModel.from_pretrained(model, str(adapter_folder(adapter))).merge_and_unload()
     return model.to(device), tokenizer
+
+
+def _load(place: str, config: Model, **options: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    settings = {"dtype": DTYPES[config.dtype], "attn_implementation": register()}
+    return AutoModelForCausalLM.from_pretrained(place, **settings, **options)
+
+
+def _kept_folder(config: Model) -> Optional[Path]:
+    """Its name has what decides its content."""
+    path = Path(config.base)
+    if config.keep is None or path.suffix != ".gguf":
+        return None
+    return Path(config.keep) / f"{path.stem}-{path.stat().st_size}-{config.dtype}"
+
+
+def _keep(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Whole or not at all, whoever else does the same."""
+    fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
+    model.save_pretrained(str(fresh))
+    tokenizer.save_pretrained(str(fresh))
+    try:
+        fresh.rename(folder)
+    except OSError:
+        shutil.rmtree(fresh)
 
 
 def forget_quantisation(model: Any) -> None:
@@ -67,6 +102,10 @@ def with_adapter(model: Any, config: Model, seed: int) -> Any:
     model = get_peft_model(model, settings)
     for parameter in trained(model):
         parameter.data = parameter.data.float()
+    for layer in model.modules():
+        # Autocast makes of inputs what is needed.
+        if hasattr(layer, "cast_input_dtype_enabled"):
+            layer.cast_input_dtype_enabled = config.dtype == "float32"
     return model
 
 
@@ -74,11 +113,17 @@ def trained(model: Any) -> List[Tensor]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def prompt_ids(tokenizer: Any, example: Example) -> List[int]:
-    """A prompt as the model's chat format has it, up to where the answer begins."""
-    messages = [{"role": "system", "content": example.system}, {"role": "user", "content": example.prompt}]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+def prompt_rows(tokenizer: Any, examples: Sequence[Example]) -> List[List[int]]:
+    """Prompts as the model's chat format has them, up to where the answer begins."""
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": "system", "content": one.system}, {"role": "user", "content": one.prompt}],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        for one in examples
+    ]
+    return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
 
 def answer_ids(tokenizer: Any, text: str) -> List[int]:
@@ -93,16 +138,21 @@ def letter_ids(tokenizer: Any, bins: Bins) -> List[int]:
     return [one[0] for one in ids]
 
 
-def pad(rows: Sequence[Sequence[int]], value: int, left: bool, device: torch.device) -> Tuple[Tensor, Tensor]:
-    """Rows of one length, and which of it is theirs."""
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), value, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
+def pad(rows: Sequence[Sequence[int]], value: int, device: torch.device) -> Tensor:
+    """
+    Rows of one length. What is added stands behind: no token sees what comes after it, so that no mask is needed, and attention takes
+    its fastest way.
+    """
+    ids = torch.full((len(rows), max(len(row) for row in rows)), value, dtype=torch.long)
     for index, row in enumerate(rows):
-        place = slice(width - len(row), width) if left else slice(0, len(row))
-        ids[index, place] = torch.tensor(row)
-        mask[index, place] = 1
-    return ids.to(device), mask.to(device)
+        ids[index, : len(row)] = torch.tensor(row)
+    return ids.to(device)
+
+
+def inner(model: Any) -> Tuple[Any, Any]:
+    """The layers, and what makes logits of their last state; with whatever adapter is in them."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return base.get_decoder(), base.get_output_embeddings()
 
 
 def answer_log_probabilities(
@@ -110,95 +160,80 @@ def answer_log_probabilities(
 ) -> Tuple[Tensor, Tensor]:
     """log P of each token of the answers [rows, longest answer], and which are theirs."""
     device = next(model.parameters()).device
+    layers, head = inner(model)
+    ids = pad([[*prompt, *answer] for prompt, answer in zip(prompts, answers)], pad_id, device)
+    states = layers(input_ids=ids, use_cache=False).last_hidden_state
     width = max(len(row) for row in answers)
-    # Answers end where the rows end, so that only their positions need logits.
-    rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers)]
-    padded = [[*row, *[pad_id] * (width - len(answer))] for row, answer in zip(rows, answers)]
-    ids, _ = pad(padded, pad_id, True, device)
-    mask = torch.zeros_like(ids)
-    for index, (row, answer) in enumerate(zip(rows, answers)):
-        end = ids.shape[1] - (width - len(answer))
-        mask[index, end - len(row) : end] = 1
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=width + 1, use_cache=False)
-    logits = out.logits[:, :-1].float() / temperature
-    chosen = logits.gather(2, ids[:, -width:].unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2)
-    return chosen, mask[:, -width:].bool()
+    first = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+    places = first.unsqueeze(1) + torch.arange(width, device=device)
+    own = torch.arange(width, device=device) < torch.tensor([[len(answer)] for answer in answers], device=device)
+    # Beyond an answer's end any token does.
+    places = places.clamp(max=ids.shape[1] - 2)
+    rows = torch.arange(len(ids), device=device).unsqueeze(1)
+    logits = head(states[rows, places]).float() / temperature
+    return logits.gather(2, ids[rows, places + 1].unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2), own
+
+
+@dataclass
+class Read:
+    """What a model made of prompts."""
+
+    logits: Tensor
+    """After each prompt [prompts, vocabulary]."""
+    memory: Any
+    lengths: Tensor
+    """[prompts, 1]"""
+    is_theirs: Tensor
+    """Of the memory: what is no padding [prompts, memory]."""
+
+
+def read_prompts(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Read:
+    device = next(model.parameters()).device
+    layers, head = inner(model)
+    ids = pad(prompts, pad_id, device)
+    lengths = torch.tensor([[len(row)] for row in prompts], device=device)
+    out = layers(input_ids=ids, use_cache=True)
+    last = out.last_hidden_state[torch.arange(len(ids), device=device), lengths.squeeze(1) - 1]
+    is_theirs = torch.arange(ids.shape[1], device=device) < lengths
+    return Read(head(last), out.past_key_values, lengths, is_theirs)
 
 
 def group_log_probabilities(
-    model: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]], pad_id: int, temperature: float = 1.0
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[Sequence[int]]],
+    pad_id: int,
+    temperature: float = 1.0,
 ) -> Tensor:
     """
-    The same for several answers to one prompt, [answers, longest answer], which is then read only once: the answers stand behind it
-    one after the other, each at the same positions, and none sees another.
+    The same for several answers to each of a few prompts, [prompts, answers, longest answer]. A prompt is read once: its answers
+    stand behind it one after the other, each at the same positions, and none sees another.
     """
     device = next(model.parameters()).device
-    count, width, start = len(answers), max(len(row) for row in answers), len(prompt)
-    padded = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in answers], device=device)
-    ids = torch.cat([torch.tensor(prompt, device=device), padded.flatten()]).unsqueeze(0)
-    places = torch.cat([torch.arange(start), torch.arange(start, start + width).repeat(count)]).to(device)
-    # 0 for the prompt, then 1, 2, …: a token sees what stands before it in the prompt and in its own answer.
-    owner = torch.cat([torch.zeros(start), torch.arange(1, count + 1).repeat_interleave(width)]).to(device)
-    ours = (owner == 0).unsqueeze(0) | (owner.unsqueeze(0) == owner.unsqueeze(1))
-    seen = ours & (places.unsqueeze(0) <= places.unsqueeze(1))
-    out = model(
-        input_ids=ids,
-        attention_mask=seen[None, None],
-        position_ids=places.unsqueeze(0),
-        logits_to_keep=torch.arange(start - 1, ids.shape[1], device=device),
-        use_cache=False,
-    )
-    logits = out.logits[0].float() / temperature
-    before = torch.cat([logits[:1].expand(count, 1, -1), logits[1:].view(count, width, -1)[:, :-1]], dim=1)
-    return before.gather(2, padded.unsqueeze(2)).squeeze(2) - before.logsumexp(dim=2)
+    layers, head = inner(model)
+    count, width = len(answers[0]), max(len(row) for group in answers for row in group)
+    rows = [[*row, *[pad_id] * (width - len(row))] for group in answers for row in group]
+    ids = torch.tensor(rows, device=device).view(len(prompts), count, width)
+    read = read_prompts(model, prompts, pad_id)
+    answer_of, place_of = torch.arange(count, device=device).repeat_interleave(width), torch.arange(width, device=device).repeat(count)
+    own = (answer_of.unsqueeze(1) == answer_of) & (place_of.unsqueeze(1) >= place_of)
+    seen = torch.cat([read.is_theirs.unsqueeze(1).expand(-1, count * width, -1), own.expand(len(prompts), -1, -1)], dim=2)
+    states = layers(
+        input_ids=ids.flatten(1),
+        attention_mask=seen.unsqueeze(1),
+        position_ids=read.lengths + place_of,
+        past_key_values=read.memory,
+        use_cache=True,
+    ).last_hidden_state.view(len(prompts), count, width, -1)
+    after = head(states[:, :, :-1])
+    before = torch.cat([read.logits[:, None, None].expand(-1, count, 1, -1), after], dim=2).float() / temperature
+    return before.gather(3, ids.unsqueeze(3)).squeeze(3) - before.logsumexp(dim=3)
 
 
 def last_log_probabilities(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Tensor:
     """log P of the token after each prompt, over the whole vocabulary."""
-    ids, mask = pad(prompts, pad_id, True, next(model.parameters()).device)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=False)
-    return out.logits[:, -1].float().log_softmax(dim=1)
-
-
-@torch.no_grad()
-def write_answers(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[Sequence[int]],
-    *,
-    temperature: float,
-    max_new_tokens: int,
-    batch: int,
-    copies: int = 1,
-) -> List[List[int]]:
-    """
-    So many answers to each prompt, one prompt's after the other's, without what follows their end; drawn by the current state of
-    torch's random numbers. `batch` is of answers; a prompt is read once for all of its own.
-    """
     device = next(model.parameters()).device
-    end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
-    drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {"do_sample": False}
-    limits = {"max_new_tokens": max_new_tokens, "pad_token_id": padding, "eos_token_id": end, "repetition_penalty": 1.0}
-    answers: List[List[int]] = []
-    size = max(1, batch // copies)
-    for start in range(0, len(prompts), size):
-        ids, mask = pad(prompts[start : start + size], padding, True, device)
-        read = _read_once(model, ids, mask, copies) if copies > 1 else None
-        ids, mask = (one.repeat_interleave(copies, dim=0) for one in (ids, mask))
-        out = model.generate(input_ids=ids, attention_mask=mask, past_key_values=read, use_cache=True, **limits, **drawing)
-        answers.extend(_until_end(row, end) for row in out[:, ids.shape[1] :].tolist())
-    return answers
-
-
-def _read_once(model: Any, ids: Tensor, mask: Tensor, copies: int) -> Any:
-    """What the model remembers of prompts but their last token, for several answers each."""
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, :-1]
-    out = model(input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions, logits_to_keep=1, use_cache=True)
-    out.past_key_values.batch_repeat_interleave(copies)
-    return out.past_key_values
-
-
-def _until_end(row: List[int], end: int) -> List[int]:
-    return row[: row.index(end) + 1] if end in row else row
+    layers, head = inner(model)
+    states = layers(input_ids=pad(prompts, pad_id, device), use_cache=False).last_hidden_state
+    last = torch.tensor([len(row) - 1 for row in prompts], device=device)
+    return head(states[torch.arange(len(prompts), device=device), last]).float().log_softmax(dim=1)

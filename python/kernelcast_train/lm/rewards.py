@@ -18,7 +18,7 @@ from .read_answer import Belief, from_quantiles
 
 WORST_CRPS = 4.0
 WORST_LOG = -10.0
-UNREAD = {"correctness": -1.0, "correctness+brier": -2.0, "correctness+crps": -3.0, "log": WORST_LOG - 2}
+UNREAD = {"correctness": -1.0, "correctness+brier": -2.0, "correctness+crps": -3.0, "crps": -3.0, "log": WORST_LOG - 2}
 OUTER_WIDTH = 1.0
 
 
@@ -51,6 +51,8 @@ def reward(name: str, belief: Optional[Belief], log2_us: Optional[float], scale_
     if name == "log":
         value = math.log(1 - belief.p_ok) if log2_us is None else math.log(belief.p_ok) - score(belief, log2_us)["log"]
         return max(WORST_LOG, value)
+    if name == "crps":
+        return -_crps_loss(belief, log2_us)
     outcomes = [belief.p_ok * one for one in bin_probabilities(belief, scale_log2_us, bins)] + [1 - belief.p_ok]
     confidence = max(outcomes)
     correct = float(outcomes.index(confidence) == outcome_of(log2_us, scale_log2_us, bins))
@@ -58,16 +60,18 @@ def reward(name: str, belief: Optional[Belief], log2_us: Optional[float], scale_
         return correct
     if name == "correctness+brier":
         return correct - (confidence - correct) ** 2
-    loss = (belief.p_ok - float(log2_us is not None)) ** 2
-    if log2_us is not None:
-        loss += min(WORST_CRPS, score(belief, log2_us)["crps"]) / WORST_CRPS
-    return correct - loss
+    return correct - _crps_loss(belief, log2_us)
 
 
-def reward_of_answer(name: str, readings: Dict[str, Belief], example: Example, bins: Bins) -> float:
-    """The mean over the kernels that were asked for."""
-    values = [reward(name, readings.get(one.label), one.log2_us, example.scale_log2_us, bins) for one in example.kernels]
-    return sum(values) / len(values)
+def _crps_loss(belief: Belief, log2_us: Optional[float]) -> float:
+    """0 to 2: the CRPS of the time where there is one, as a share of the worst, and the Brier score of p_ok."""
+    brier = (belief.p_ok - float(log2_us is not None)) ** 2
+    return brier if log2_us is None else brier + min(WORST_CRPS, score(belief, log2_us)["crps"]) / WORST_CRPS
+
+
+def rewards_of_answer(name: str, readings: Dict[str, Belief], example: Example, bins: Bins) -> List[float]:
+    """Of each kernel that was asked for; an answer's reward is their mean."""
+    return [reward(name, readings.get(one.label), one.log2_us, example.scale_log2_us, bins) for one in example.kernels]
 
 
 def belief_of_bins(probabilities: Sequence[float], p_ok: float, scale_log2_us: float, bins: Bins) -> Belief:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Dict, List
+from typing import Any, Dict, List, Sequence
 
 import torch
 from torch import Tensor
@@ -16,26 +16,25 @@ from torch import Tensor
 from .config import Config, Rl
 from .data import Example
 from .events import Events
-from .models import group_log_probabilities, write_answers
+from .credit import advantages, credited, learned_tokens
+from .models import group_log_probabilities
 from .read_answer import read_quantiles
-from .rewards import reward_of_answer
-from .training import Run
-
-SMALLEST_DEVIATION = 1e-4
-THOUGHTS_END = "</think>"
-
+from .rewards import rewards_of_answer
+from .training import Run, parts
+from .writing import write_answers
 
 @dataclass
 class Rollouts:
-    """Answers to a step's prompts, the groups one after the other."""
+    """Answers to a step's prompts."""
 
     prompts: List[List[int]]
-    answers: List[List[int]]
+    answers: List[List[List[int]]]
+    """[prompts, group], of any length."""
     rewards: Tensor
-    advantages: Tensor
-    """[answers]"""
-    learned: List[List[bool]]
-    """Of each answer's tokens: whether it is learned from."""
+    """[prompts, group]"""
+    advantages: List[List[List[float]]]
+    """Of every token; 0 where it is not learned from."""
+    learned: List[List[List[bool]]]
     unread: int
     """Kernels without a reading."""
     kernels: int
@@ -43,80 +42,61 @@ class Rollouts:
 
 
 def train(config: Config, events: Events) -> None:
+    if config.model.checkpointing:
+        raise ValueError("model.checkpointing: train rl keeps what was read of prompts, so it cannot be; lower rl.group or rows_per_pass")
     run = Run("rl", config, events)
     if run.data.form != "quantiles":
         raise ValueError("train rl samples written forecasts; make the data with form=quantiles")
-
     def learn(examples: List[Example], _step: int) -> Dict[str, float]:
-        rolled = roll_out(run, examples)
+        # Prompts of like length are learned from together.
+        examples = sorted(examples, key=lambda one: len(run.ids(one)))
+        rolled = roll_out(run, examples, run.sampler.follow(run.model))
         begun = time.monotonic()
         told = update(run, rolled)
-        lengths = [len(answer) for answer in rolled.answers]
+        lengths = [len(answer) for group in rolled.answers for answer in group]
+        learning = time.monotonic() - begun
         return {
             "reward": rolled.rewards.mean().item(),
-            "reward_deviation": rolled.rewards.view(len(examples), -1).std(dim=1).mean().item(),
+            "reward_deviation": rolled.rewards.std(dim=1).mean().item(),
             "unread": rolled.unread / rolled.kernels,
+            "prompt_tokens": sum(len(one) for one in rolled.prompts) / len(rolled.prompts),
             "answer_tokens": sum(lengths) / len(lengths),
             "sampling_seconds": rolled.seconds,
-            "learning_seconds": time.monotonic() - begun,
+            "learning_seconds": learning,
             "rollouts": len(lengths),
+            "rollouts_per_second": len(lengths) / (rolled.seconds + learning),
             **told,
         }
 
     run.train(learn)
 
 
-def roll_out(run: Run, examples: List[Example]) -> Rollouts:
+def roll_out(run: Run, examples: List[Example], sampler: Any) -> Rollouts:
     begun = time.monotonic()
-    settings = run.config.rl
-    prompts = [run.ids(one) for one in examples for _ in range(settings.group)]
-    run.model.eval()
-    with run.autocast():
-        answers = write_answers(
-            run.model,
-            run.tokenizer,
-            [run.ids(one) for one in examples],
-            temperature=settings.temperature,
-            max_new_tokens=settings.max_new_tokens,
-            batch=settings.sample_batch,
-            copies=settings.group,
-        )
-    run.model.train()
-    texts = [run.tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
-    asked = [one for one in examples for _ in range(settings.group)]
-    readings = [read_quantiles(text, one.labels) for text, one in zip(texts, asked)]
-    rewards = torch.tensor(
-        [reward_of_answer(settings.reward, read, one, run.data.bins) for read, one in zip(readings, asked)], dtype=torch.float32
-    )
+    settings, tokenizer = run.config.rl, run.tokenizer
+    limits = {"max_new_tokens": settings.max_new_tokens, "batch": settings.sample_batch, "temperature": settings.temperature}
+    prompts = [run.ids(one) for one in examples]
+    written = write_answers(sampler, tokenizer, prompts, copies=settings.group, **limits)
+    answers = [written[start:end] for start, end in parts(len(written), settings.group)]
+    labels = [one.labels for one in examples]
+    rewards, gains, learned, unread = [], [], [], 0
+    for one, group in zip(examples, answers):
+        readings = [read_quantiles(tokenizer.decode(answer, skip_special_tokens=True), one.labels) for answer in group]
+        unread += sum(len(one.kernels) - len(read) for read in readings)
+        own = torch.tensor([rewards_of_answer(settings.reward, read, one, run.data.bins) for read in readings])
+        rewards.append(own.mean(dim=1))
+        gains.append(own)
+        learned.append([learned_tokens(tokenizer, answer, settings.mask_reasoning) for answer in group])
     return Rollouts(
         prompts=prompts,
         answers=answers,
-        rewards=rewards,
-        advantages=advantages(rewards.view(len(examples), settings.group), settings.advantage).flatten(),
-        learned=[learned_tokens(run.tokenizer, answer, settings.mask_reasoning) for answer in answers],
-        unread=sum(len(one.kernels) - len(read) for read, one in zip(readings, asked)),
-        kernels=sum(len(one.kernels) for one in asked),
+        rewards=torch.stack(rewards),
+        advantages=credited(tokenizer, answers, labels, advantages(gains, settings.advantage, settings.credit)),
+        learned=learned,
+        unread=unread,
+        kernels=settings.group * sum(len(one.kernels) for one in examples),
         seconds=time.monotonic() - begun,
     )
-
-
-def advantages(rewards: Tensor, kind: str) -> Tensor:
-    """Of rewards [prompts, group]."""
-    centred = rewards - rewards.mean(dim=1, keepdim=True)
-    if kind == "mean":
-        return centred
-    deviation = rewards.std(dim=1, keepdim=True, unbiased=False) if kind == "group" else centred.pow(2).mean().sqrt()
-    return centred / (deviation + SMALLEST_DEVIATION)
-
-
-def learned_tokens(tokenizer: object, answer: List[int], mask_reasoning: bool) -> List[bool]:
-    """All, or those after the thoughts."""
-    if not mask_reasoning:
-        return [True] * len(answer)
-    for end in range(len(answer)):
-        if THOUGHTS_END in tokenizer.decode(answer[: end + 1]):  # type: ignore[attr-defined]
-            return [index > end for index in range(len(answer))]
-    return [True] * len(answer)
 
 
 def update(run: Run, rolled: Rollouts) -> Dict[str, float]:
@@ -124,29 +104,29 @@ def update(run: Run, rolled: Rollouts) -> Dict[str, float]:
     # With one update the old probabilities are the new ones, and nothing is clipped.
     old = passes(run, rolled) if settings.epochs > 1 else None
     reference = passes(run, rolled, reference=True) if settings.kl > 0 else None
-    tokens = sum(sum(row) for row in rolled.learned)
+    tokens = max(1, sum(sum(row) for group in rolled.learned for row in group))
     told: Dict[str, float] = {}
     for _ in range(settings.epochs):
-        told = {"loss": 0.0, "kl": 0.0, "clipped": 0.0}
-        for index, group in enumerate(groups(run, rolled)):
+        told = {"loss": 0.0, "kl": 0.0, "clipped": 0.0, "entropy": 0.0}
+        for index, part in enumerate(pieces(run, rolled)):
             with run.autocast():
-                new = log_probabilities(run, rolled, group)
-            own = learned_mask(rolled, group, new)
-            policy, clipped = policy_loss(new, old[index] if old else new.detach(), rolled.advantages[group], settings)
+                new = log_probabilities(run, rolled, part)
+            own, gain = spread(rolled.learned[part], new, False), spread(rolled.advantages[part], new, 0.0)
+            policy, clipped = policy_loss(new, old[index] if old else new.detach(), gain, settings)
             divergence = kl_estimate(new, reference[index]) if reference else torch.zeros_like(new)
-            loss = ((policy + settings.kl * divergence) * own).sum() / max(1, tokens)
+            loss = ((policy + settings.kl * divergence) * own).sum() / tokens
             loss.backward()
             told["loss"] += loss.item()
-            told["kl"] += (divergence.detach() * own).sum().item() / max(1, tokens)
-            told["clipped"] += (clipped * own).sum().item() / max(1, tokens)
+            told["kl"] += (divergence.detach() * own).sum().item() / tokens
+            told["clipped"] += (clipped * own).sum().item() / tokens
+            told["entropy"] -= (new.detach() * own).sum().item() / tokens
         told["norm"] = run.step_optimiser()
     return told
 
 
-def policy_loss(new: Tensor, old: Tensor, advantage: Tensor, settings: Rl) -> tuple[Tensor, Tensor]:
+def policy_loss(new: Tensor, old: Tensor, gain: Tensor, settings: Rl) -> tuple[Tensor, Tensor]:
     """Of every token, and whether it was clipped."""
     ratio = (new - old).exp()
-    gain = advantage.to(new.device).unsqueeze(1)
     bounded = ratio.clamp(1 - settings.clip, 1 + settings.clip)
     return -torch.minimum(ratio * gain, bounded * gain), (bounded * gain < ratio * gain).float()
 
@@ -160,22 +140,23 @@ def kl_estimate(new: Tensor, reference: Tensor) -> Tensor:
 @torch.no_grad()
 def passes(run: Run, rolled: Rollouts, reference: bool = False) -> List[Tensor]:
     with run.autocast(), run.model.disable_adapter() if reference else nullcontext():
-        return [log_probabilities(run, rolled, group) for group in groups(run, rolled)]
+        return [log_probabilities(run, rolled, part) for part in pieces(run, rolled)]
 
 
-def groups(run: Run, rolled: Rollouts) -> List[slice]:
-    size = run.config.rl.group
-    return [slice(start, start + size) for start in range(0, len(rolled.answers), size)]
+def pieces(run: Run, rolled: Rollouts) -> List[slice]:
+    """As many prompts at once as their answers make up `rows_per_pass`, one at least."""
+    size = max(1, run.config.rows_per_pass // run.config.rl.group)
+    return [slice(start, end) for start, end in parts(len(rolled.prompts), size)]
 
 
-def log_probabilities(run: Run, rolled: Rollouts, group: slice) -> Tensor:
-    """Of the answers to one prompt."""
-    prompt, answers = rolled.prompts[group.start], rolled.answers[group]
-    return group_log_probabilities(run.model, prompt, answers, run.tokenizer.pad_token_id, run.config.rl.temperature)
+def log_probabilities(run: Run, rolled: Rollouts, part: slice) -> Tensor:
+    """[prompts, group, longest answer]"""
+    pad_id, temperature = run.tokenizer.pad_token_id, run.config.rl.temperature
+    return group_log_probabilities(run.model, rolled.prompts[part], rolled.answers[part], pad_id, temperature)
 
 
-def learned_mask(rolled: Rollouts, group: slice, like: Tensor) -> Tensor:
-    mask = torch.zeros_like(like, dtype=torch.bool)
-    for index, row in enumerate(rolled.learned[group]):
-        mask[index, : len(row)] = torch.tensor(row, device=like.device)
-    return mask
+def spread(values: Sequence[Sequence[Sequence[Any]]], like: Tensor, rest: Any) -> Tensor:
+    """Values of answers' tokens in the shape of a tensor."""
+    width = like.shape[2]
+    rows = [[[*row, *[rest] * (width - len(row))] for row in group] for group in values]
+    return torch.tensor(rows, device=like.device)

@@ -11,9 +11,10 @@ import torch
 
 from . import checkpoint
 from .config import Config
-from .data import Data, Example, draw, open_data
+from .data import Data, Example, draw, of_folds, open_data
 from .events import Events
-from .models import load_base, pick_device, prompt_ids, trained, with_adapter
+from .models import load_base, pick_device, prompt_rows, trained, with_adapter
+from .sampler import Sampler
 
 
 class Run:
@@ -25,12 +26,15 @@ class Run:
         self.data: Data = open_data(config.data)
         self.device = pick_device()
         base, self.tokenizer = load_base(config.model, self.device)
+        # Of a proper score nothing is written.
+        self.sampler = Sampler(base) if self.data.form == "quantiles" else None
         self.model = with_adapter(base, config.model, config.seed)
         self.optimiser = torch.optim.AdamW(
             trained(self.model), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
         )
         self.prompts: Dict[str, List[int]] = {}
-        self.examples = self.fitting("train")
+        self.samples: Dict[str, List[Example]] = {}
+        self.examples = of_folds(self.fitting("train"), config.families.folds, config.families.take)
         if not self.examples:
             raise ValueError(f"{config.data}: no training prompt of at most {config.model.max_prompt_tokens} tokens")
         self.digest = _digest(kind, config, self.examples)
@@ -39,15 +43,15 @@ class Run:
         """The examples of a split whose prompts are not too long; the others are told of."""
         examples = self.data.split(split)
         most = self.config.model.max_prompt_tokens
+        unknown = [one for one in examples if one.prompt_sha256 not in self.prompts]
+        # All at once, which the tokenizer does on all cores.
+        self.prompts |= {one.prompt_sha256: row for one, row in zip(unknown, prompt_rows(self.tokenizer, unknown))}
         kept = [one for one in examples if len(self.ids(one)) <= most]
         self.events.emit("data", split=split, examples=len(kept), too_long=len(examples) - len(kept))
         return kept
 
     def ids(self, example: Example) -> List[int]:
-        found = self.prompts.get(example.prompt_sha256)
-        if found is None:
-            found = self.prompts[example.prompt_sha256] = prompt_ids(self.tokenizer, example)
-        return found
+        return self.prompts[example.prompt_sha256]
 
     def autocast(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.model.dtype == "bfloat16")
@@ -69,7 +73,8 @@ class Run:
                 group["lr"] = self.rate(step)
             self.model.train()
             told = learn(draw(self.examples, config.prompts_per_step, config.seed, step), step)
-            events.emit("step", step=step + 1, rate=self.rate(step), step_seconds=time.monotonic() - begun, **told)
+            seconds = time.monotonic() - begun
+            events.emit("step", step=step + 1, rate=self.rate(step), step_seconds=seconds, **told, **_memory(self.device))
             done = step + 1
             elapsed = time.monotonic() - started
             is_over = 0 < config.limit_seconds <= elapsed
@@ -89,23 +94,26 @@ class Run:
         self.events.emit("done", steps=self.config.steps, spent_seconds=spent, adapter=str(self.out / "adapter"))
 
     def judge(self, step: int) -> None:
+        """On a sample of the split to judge by, and on one of what is learned from."""
         from .evaluation import judge
 
-        examples = self.fitting_sample()
-        if examples:
-            scores, _ = judge(self.model, self.tokenizer, self.data, examples, self.config)
-            self.events.emit("judge", step=step, split=self.config.judge.split, **scores)
+        for split in dict.fromkeys((self.config.judge.split, "train")):
+            examples = self.sample(split)
+            if examples:
+                model = self.sampler.follow(self.model) if self.sampler else self.model
+                scores, _ = judge(model, self.tokenizer, self.data, examples, self.config)
+                self.events.emit("judge", step=step, split=split, **scores)
 
-    def fitting_sample(self) -> List[Example]:
-        judging = self.config.judge
-        if not hasattr(self, "judged"):
-            examples = self.fitting(judging.split)
-            self.judged = draw(examples, min(judging.prompts, len(examples)), 0, 0) if examples else []
-        return self.judged
+    def sample(self, split: str) -> List[Example]:
+        if split not in self.samples:
+            examples = self.examples if split == "train" else self.fitting(split)
+            self.samples[split] = draw(examples, min(self.config.judge.prompts, len(examples)), 0, 0) if examples else []
+        return self.samples[split]
 
     def rate(self, step: int) -> float:
         config = self.config
-        return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+        left = 1 - step / config.steps if config.schedule == "linear" else 1.0
+        return config.learning_rate * left * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
     def step_optimiser(self) -> float:
         norm = torch.nn.utils.clip_grad_norm_(trained(self.model), self.config.clip_norm)
@@ -116,6 +124,11 @@ class Run:
 
 def parts(count: int, size: int) -> List[Tuple[int, int]]:
     return [(start, min(count, start + size)) for start in range(0, count, size)]
+
+
+def _memory(device: torch.device) -> Dict[str, float]:
+    """The most that was taken of the device's memory, in GiB."""
+    return {"memory_gib": torch.cuda.max_memory_allocated() / 2**30} if device.type == "cuda" else {}
 
 
 def _device_name(device: torch.device) -> str:

@@ -4,6 +4,7 @@ import type { View } from "../../evaluate/plan-view.ts";
 import { parseLlmSpecification } from "../../forecast/llm/options.ts";
 import { recordedDeviceInfo } from "../../measure/recorded-device-figures.ts";
 import { taughtForms, type TaughtForm } from "../../train/language-model/examples.ts";
+import type { Spread } from "../../train/language-model/answers.ts";
 import { writeTrainingData, type SplitCount } from "../../train/language-model/training-data.ts";
 import { openJudged } from "../evaluate-recording.ts";
 
@@ -19,7 +20,7 @@ export interface TrainingDataRequest {
   readonly evidence: boolean;
   readonly perTask?: number | undefined;
   readonly contextTokens: number;
-  readonly spread: number;
+  readonly spread: Spread;
   readonly draws: number;
   readonly seed: number;
   readonly cwd: string;

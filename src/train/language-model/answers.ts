@@ -1,10 +1,12 @@
 /** What a model is taught to answer: the answers of a form that the measured truth stands for. */
 import {
   confirmedDifference,
+  keyedUniform,
   passTolerance,
   recordedRuntimeUs,
   speedupBin,
   type FailureStatus,
+  type RandomKey,
   type RecordedMeasurement,
 } from "../../domain/index.ts";
 import { binLetters, failureLetter } from "../../forecast/llm/bins.ts";
@@ -29,25 +31,56 @@ export function confirmedTruth(measurement: RecordedMeasurement): number | null 
   return us !== undefined && difference !== undefined && difference <= passTolerance ? Math.log2(us) : undefined;
 }
 
-/** How sure a taught answer is that a kernel works, or does not. */
-const sureOk = 0.95;
+/** Half-widths of taught intervals, from the median to either quantile, in log2 of the time. Apart, they are drawn for each kernel. */
+export interface Spread {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What is taught of one kernel besides its truth. */
+interface Sureness {
+  readonly spread: number;
+  /** P(works) said of a kernel that works; of another, what is left of 1. */
+  readonly pOk: number;
+}
+
+/** Of a model that is to say always the same. */
+const steadyOk = 0.95;
+
+/** Of a model that is to learn by itself how sure to be: it must try all of it. */
+const drawnOk = [0.6, 0.99] as const;
 
 /** Digits of a time in an answer: as many as a forecast can mean. */
 const digits = 3;
 
 /**
- * The listwise answer in words: the measured time as the median, and intervals of one width, `spread` in log2 units from the median to
- * either quantile, for the truth of one kernel does not tell how sure one could have been. What does not work is said to take as long as the scale.
+ * How sure a taught answer is: always alike, for the truth of one kernel does not tell how sure one could have been; or drawn, each by
+ * itself, so that reinforcement finds every width among what a model says.
+ */
+export function taughtSureness({ low, high }: Spread, ...key: RandomKey): Sureness {
+  if (low === high) return { spread: low, pOk: steadyOk };
+  const [least, most] = drawnOk;
+  return {
+    spread: low * (high / low) ** keyedUniform("spread", ...key),
+    pOk: least + (most - least) * keyedUniform("sureness", ...key),
+  };
+}
+
+/**
+ * The listwise answer in words: the measured time as the median, with intervals and probabilities as sure as `sureness` says of a kernel. What does
+ * not work is said to take as long as the scale.
  */
 export function quantilesAnswer(
   truths: readonly LabelledTruth[],
-  { scaleLog2Us, spread }: { readonly scaleLog2Us: number; readonly spread: number },
+  scaleLog2Us: number,
+  sureness: (kernelId: string) => Sureness,
 ): string {
-  const forecasts = truths.map(({ label, log2Us }) => {
+  const forecasts = truths.map(({ label, kernelId, log2Us }) => {
+    const { spread, pOk } = sureness(kernelId);
     const m = log2Us ?? scaleLog2Us;
     const at = (offset: number): number => Number((2 ** (m + offset)).toPrecision(digits));
-    const pOk = log2Us === null ? Number((1 - sureOk).toFixed(2)) : sureOk;
-    return { kernel: label, p_ok: pOk, us_p10: at(-spread), us_p50: at(0), us_p90: at(spread) };
+    const saidOk = Number((log2Us === null ? 1 - pOk : pOk).toFixed(2));
+    return { kernel: label, p_ok: saidOk, us_p10: at(-spread), us_p50: at(0), us_p90: at(spread) };
   });
   return JSON.stringify({ forecasts });
 }

@@ -1,5 +1,6 @@
 /** The configuration of a training run, as people write it. What is left out is as `python/kernelcast_train/lm/config.py` has it. */
 import { z } from "zod";
+import { rewardNames } from "./rewards.ts";
 
 const count = z.int().min(1);
 const share = z.number().min(0);
@@ -15,6 +16,7 @@ const lora = z.strictObject({
 const model = z.strictObject({
   base: path.describe("Folder of safetensors with a tokenizer, or a GGUF file, which is dequantised"),
   adapters: z.array(path).optional().describe("Earlier runs, merged in this order before the training"),
+  keep: path.optional().describe("Folder for the weights of a GGUF once they are dequantised, which takes a while"),
   dtype: z.enum(["bfloat16", "float32"]).optional(),
   max_prompt_tokens: count.optional().describe("Longer prompts are left out, and counted"),
   checkpointing: z.boolean().optional().describe("Compute activations again instead of keeping them"),
@@ -31,12 +33,16 @@ const sft = z.strictObject({
 });
 
 const rl = z.strictObject({
-  reward: z.enum(["correctness", "correctness+brier", "correctness+crps", "log"]).optional(),
+  reward: z.enum(rewardNames).optional(),
   group: z.int().min(2).optional().describe("Answers of each prompt"),
   temperature: z.number().positive().optional(),
   max_new_tokens: count.optional(),
   kl: share.optional().describe("Weight of the divergence from the model that training starts from"),
   advantage: z.enum(["group", "mean", "batch"]).optional(),
+  credit: z
+    .enum(["forecast", "answer"])
+    .optional()
+    .describe("forecast: each forecast of a list by its own reward; answer: all by the list's"),
   clip: z.number().positive().optional(),
   epochs: count.optional().describe("Updates of each batch of answers"),
   mask_reasoning: z.boolean().optional(),
@@ -49,6 +55,12 @@ const judge = z.strictObject({
   prompts: count.optional(),
   batch: count.optional(),
   max_new_tokens: count.optional(),
+  samples: z.int().min(0).optional().describe("Answers drawn for each prompt, whose mixture is judged; 0: the likeliest"),
+});
+
+const families = z.strictObject({
+  folds: count.optional().describe("Folds that the families of split train are dealt into"),
+  take: z.array(z.int().min(0)).min(1).optional().describe("Those to learn from"),
 });
 
 const exporting = z.strictObject({
@@ -70,10 +82,12 @@ export const trainingConfigSchema: z.ZodObject = z.strictObject({
   rows_per_pass: count.optional().describe("Answers that are learned from at once, as memory allows"),
   learning_rate: z.number().positive().optional(),
   warmup_steps: z.int().min(0).optional(),
+  schedule: z.enum(["constant", "linear"]).optional().describe("linear: the rate falls to 0 over the steps"),
   weight_decay: share.optional(),
   clip_norm: z.number().positive().optional(),
   checkpoint_every: count.optional(),
   limit_seconds: share.optional().describe("Keep a checkpoint and stop after so long; the same command goes on"),
+  families: families.optional().describe("Learn from some of the families only"),
   sft: sft.optional(),
   rl: rl.optional(),
   judge: judge.optional(),
@@ -84,13 +98,13 @@ export const trainingConfigSchema: z.ZodObject = z.strictObject({
 export interface TrainingConfig {
   readonly data: string;
   readonly out: string;
-  readonly model: { readonly base: string; readonly adapters?: readonly string[] };
+  readonly model: { readonly base: string; readonly keep?: string; readonly adapters?: readonly string[] };
   readonly [setting: string]: unknown;
 }
 
 /** The configuration with its paths changed. */
 export function withPaths(config: TrainingConfig, change: (path: string) => string): TrainingConfig {
-  const { adapters } = config.model;
+  const { adapters, keep } = config.model;
   return {
     ...config,
     data: change(config.data),
@@ -98,6 +112,7 @@ export function withPaths(config: TrainingConfig, change: (path: string) => stri
     model: {
       ...config.model,
       base: change(config.model.base),
+      ...(keep === undefined ? {} : { keep: change(keep) }),
       ...(adapters ? { adapters: adapters.map(change) } : {}),
     },
   };

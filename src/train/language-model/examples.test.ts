@@ -8,7 +8,7 @@ import { createLlmForecaster } from "../../forecast/llm/llm-forecaster.ts";
 import { judgingRequests } from "../../evaluate/judge-forecaster.ts";
 import { syntheticRecording } from "../../testing/synthetic-recording.ts";
 import { syntheticDeviceInfo } from "../../testing/synthetic.ts";
-import { binAnswer, confirmedTruth, quantilesAnswer } from "./answers.ts";
+import { binAnswer, confirmedTruth, quantilesAnswer, taughtSureness } from "./answers.ts";
 import { taskExamples, type ExampleOptions } from "./examples.ts";
 import { writeTrainingData } from "./training-data.ts";
 
@@ -24,7 +24,7 @@ const options: ExampleOptions = {
   form: "quantiles",
   asked: { list: 4 },
   contextTokens: 16_384,
-  spread: 0.5,
+  spread: { low: 0.5, high: 0.5 },
   draws: 1,
   seed: 1,
 };
@@ -46,7 +46,7 @@ describe("what is taught", () => {
       { label: "K01", kernelId: "a", log2Us: 5 },
       { label: "K02", kernelId: "b", log2Us: null },
     ];
-    expect(JSON.parse(quantilesAnswer(truths, { scaleLog2Us: 3, spread: 1 }))).toEqual({
+    expect(JSON.parse(quantilesAnswer(truths, 3, () => taughtSureness({ low: 1, high: 1 })))).toEqual({
       forecasts: [
         { kernel: "K01", p_ok: 0.95, us_p10: 16, us_p50: 32, us_p90: 64 },
         { kernel: "K02", p_ok: 0.05, us_p10: 4, us_p50: 8, us_p90: 16 },
@@ -54,6 +54,23 @@ describe("what is taught", () => {
     });
     const letters = [8, 6, 5, 4, 2, null].map((log2Us) => binAnswer(log2Us, { label: "M1", log2Us: 5 }));
     expect(letters).toEqual(["A", "C", "G", "L", "M", "X"]);
+  });
+});
+
+describe("how sure taught answers are", () => {
+  const drawn = Array.from({ length: 400 }, (_, index) => taughtSureness({ low: 0.25, high: 1 }, index));
+  const spreads = drawn.map(({ spread }) => spread);
+
+  it("is drawn evenly in the logarithm of the width, and of p_ok", () => {
+    expect(Math.min(...spreads)).toBeGreaterThanOrEqual(0.25);
+    expect(Math.max(...spreads)).toBeLessThanOrEqual(1);
+    expect(spreads.filter((spread) => spread < 0.5).length / 400).toBeCloseTo(0.5, 1);
+    const mean = drawn.reduce((sum, { pOk }) => sum + pOk / 400, 0);
+    expect(mean).toBeCloseTo(0.795, 1);
+  });
+
+  it("is the same for the same kernel and seed", () => {
+    expect(taughtSureness({ low: 0.25, high: 1 }, "a", 1)).toEqual(taughtSureness({ low: 0.25, high: 1 }, "a", 1));
   });
 });
 

@@ -3,7 +3,14 @@ import { judgingRequests, type AskOptions } from "../../evaluate/judge-forecaste
 import { settingsOf, type LlmForecasterOptions } from "../../forecast/llm/options.ts";
 import { PromptWriter } from "../../forecast/llm/prompt/prompt-writer.ts";
 import { promptHash } from "../../forecast/llm/prompt-hash.ts";
-import { binAnswer, confirmedTruth, quantilesAnswer, type LabelledTruth } from "./answers.ts";
+import {
+  binAnswer,
+  confirmedTruth,
+  quantilesAnswer,
+  taughtSureness,
+  type LabelledTruth,
+  type Spread,
+} from "./answers.ts";
 
 /** Forms that a model can be taught. */
 export const taughtForms = ["quantiles", "bins-logprobs"] as const;
@@ -32,8 +39,7 @@ export interface ExampleOptions extends Omit<AskOptions, "taskId" | "seed"> {
   /** As in `--forecaster MODEL?…`. */
   readonly asked: Omit<LlmForecasterOptions, "form" | "seed">;
   readonly contextTokens: number;
-  /** Half-width of taught intervals, log2. */
-  readonly spread: number;
+  readonly spread: Spread;
   /** Times that every task is gone through: other orders, labels, anchors and samples each time. */
   readonly draws: number;
   readonly seed: number;
@@ -90,7 +96,7 @@ function requestExamples(
     const scaleLog2Us = scale.log2Us;
     const answer =
       form === "quantiles"
-        ? quantilesAnswer(kernels, { scaleLog2Us, spread })
+        ? quantilesAnswer(kernels, scaleLog2Us, (kernelId) => taughtSureness(spread, kernelId, seed))
         : binAnswer(kernels[0]?.log2Us ?? null, scale);
     const about = { taskId, family, split, form };
     return { promptSha256: promptHash(asking), ...about, system, prompt, answer, anchorIds, scaleLog2Us, kernels };

@@ -9,7 +9,7 @@ import {
   type Forecast,
 } from "../../domain/index.ts";
 
-export const rewardNames = ["correctness", "correctness+brier", "correctness+crps", "log"] as const;
+export const rewardNames = ["correctness", "correctness+brier", "correctness+crps", "crps", "log"] as const;
 
 export type RewardName = (typeof rewardNames)[number];
 
@@ -32,6 +32,7 @@ export const unreadReward: Readonly<Record<RewardName, number>> = {
   correctness: -1,
   "correctness+brier": -2,
   "correctness+crps": -3,
+  crps: -3,
   log: worstLog - 2,
 };
 
@@ -39,6 +40,7 @@ export const unreadReward: Readonly<Record<RewardName, number>> = {
 export function reward(name: RewardName, belief: Belief | undefined, truth: RewardedTruth): number {
   if (!belief) return unreadReward[name];
   if (name === "log") return Math.max(worstLog, logReward(belief, truth));
+  if (name === "crps") return -crpsLoss(belief, truth);
   const { correct, confidence } = predict(belief, truth);
   if (name === "correctness") return correct;
   if (name === "correctness+brier") return correct - (confidence - correct) ** 2;

@@ -1,0 +1,65 @@
+"""Which tokens of an answer are praised or blamed, and for what."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, List, Sequence
+
+import torch
+from torch import Tensor
+
+SMALLEST_DEVIATION = 1e-4
+THOUGHTS_END = "</think>"
+ENTRY = re.compile(r'\{"kernel": ?"([^"]*)"')
+
+
+def advantages(rewards: Sequence[Tensor], kind: str, credit: str) -> List[Tensor]:
+    """
+    Of each prompt's rewards [group, kernels]: less their group's mean, over its deviation (`group`), that of the whole step
+    (`batch`), or as they are (`mean`). With credit `answer` every kernel gets the answer's.
+    """
+    taken = [one if credit == "forecast" else one.mean(dim=1, keepdim=True).expand_as(one) for one in rewards]
+    centred = [one - one.mean(dim=0, keepdim=True) for one in taken]
+    if kind == "mean":
+        return centred
+    if kind == "group":
+        return [one / (one.pow(2).mean(dim=0, keepdim=True).sqrt() + SMALLEST_DEVIATION) for one in centred]
+    deviation = torch.cat([one.flatten() for one in centred]).pow(2).mean().sqrt()
+    return [one / (deviation + SMALLEST_DEVIATION) for one in centred]
+
+
+def credited(
+    tokenizer: Any, answers: Sequence[Sequence[Sequence[int]]], labels: Sequence[Sequence[str]], gains: Sequence[Tensor]
+) -> List[List[List[float]]]:
+    """
+    The advantage of every token: that of the kernel whose forecast it stands in, the first's for what comes before. An answer that
+    has not one forecast for each kernel, in the order asked for, gets their mean.
+    """
+    return [
+        [_of_tokens(tokenizer, answer, asked, gain.tolist()) for answer, gain in zip(group, own)]
+        for group, asked, own in zip(answers, labels, gains)
+    ]
+
+
+def _of_tokens(tokenizer: Any, answer: Sequence[int], labels: Sequence[str], gains: Sequence[float]) -> List[float]:
+    texts = [tokenizer.decode([token]) for token in answer]
+    entries = list(ENTRY.finditer("".join(texts)))
+    if [one[1] for one in entries] != list(labels):
+        return [sum(gains) / len(gains)] * len(answer)
+    found, place = [], 0
+    for text in texts:
+        place += len(text)
+        # A token belongs where it ends: the one with an entry's bracket may begin before it.
+        index = max(0, sum(one.start() < place for one in entries) - 1)
+        found.append(gains[index])
+    return found
+
+
+def learned_tokens(tokenizer: Any, answer: Sequence[int], mask_reasoning: bool) -> List[bool]:
+    """All, or those after the thoughts."""
+    if not mask_reasoning:
+        return [True] * len(answer)
+    for end in range(len(answer)):
+        if THOUGHTS_END in tokenizer.decode(answer[: end + 1]):
+            return [index > end for index in range(len(answer))]
+    return [True] * len(answer)

@@ -1,0 +1,70 @@
+/**
+ * `npx tsx scripts/rl/study-configs.ts [--out training-runs/configs]`: writes the configuration of every run of the study, and of its judgements:
+ * NAME.json to train, NAME-test.json and NAME-validation.json for `kernelcast train eval`, NAME-pools.json for whole pools of test tasks, NAME-samples.json
+ * for the mixture of sixteen answers.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { parse } from "yaml";
+import { studyRuns, type StudyRun } from "./study-runs.ts";
+
+type Settings = Readonly<Record<string, unknown>>;
+
+const { values } = parseArgs({ options: { out: { type: "string", default: "training-runs/configs" } } });
+mkdirSync(values.out, { recursive: true });
+for (const run of studyRuns) {
+  const config = configOf(run);
+  if (run.command !== "none") write(run.name, config);
+  const isBins = run.example === "proper-crps";
+  const judged = isBins ? "../../training-data/eval-bins" : "../../training-data/eval-lists";
+  for (const split of ["validation", "test"]) write(`${run.name}-${split}`, judging(config, judged, split));
+  if (isBins) continue;
+  const chain = run.command === "none" ? [] : [...run.from, run.name].map(folder);
+  const merged = { ...config, model: { ...part(config, "model"), adapters: chain } };
+  write(`${run.name}-pools`, {
+    ...judging(merged, "../../training-data/pools-lists", "test"),
+    out: folder(`${run.name}-pools`),
+  });
+  for (const split of ["validation", "test"]) {
+    const sampled = judging(merged, judged, split, { samples: 16, batch: 512 });
+    write(`${run.name}-samples-${split}`, { ...sampled, name: `${run.name}-samples`, out: folder(`${run.name}-samples`) });
+  }
+}
+
+function configOf({ name, example, seed, from, changes }: StudyRun): Settings {
+  const base = parse(readFileSync(new URL(`../../examples/train/${example}.yaml`, import.meta.url), "utf8")) as Settings;
+  const { rl, ...others } = changes;
+  return {
+    ...base,
+    name,
+    out: folder(name),
+    seed,
+    model: { ...part(base, "model"), adapters: from.map(folder) },
+    ...others,
+    ...(rl ? { rl: { ...part(base, "rl"), ...(rl as Settings) } } : {}),
+  };
+}
+
+/** Every prompt is judged, however long. */
+function judging(config: Settings, data: string, split: string, more: Settings = {}): Settings {
+  const isBins = data.endsWith("bins");
+  return {
+    ...config,
+    data,
+    model: { ...part(config, "model"), max_prompt_tokens: 32_000 },
+    judge: { split, batch: isBins ? 8 : 64, max_new_tokens: 128, ...more },
+  };
+}
+
+function part(config: Settings, name: string): Settings {
+  return (config[name] ?? {}) as Settings;
+}
+
+function folder(run: string): string {
+  return `../../training-runs/${run}`;
+}
+
+function write(name: string, config: Settings): void {
+  writeFileSync(join(values.out, `${name}.json`), `${JSON.stringify(config, null, 1)}\n`);
+}

@@ -1,0 +1,38 @@
+/** The runs of the study of docs/results/rl.md, as changes to the examples of `examples/train`. */
+
+/** A run: the example that it is a change of, its seed, the runs that it goes on from, and its other settings. */
+export interface StudyRun {
+  readonly name: string;
+  readonly command: "sft" | "rl" | "none";
+  readonly example: "sft" | "rl-crps" | "proper-crps";
+  readonly seed: number;
+  readonly from: readonly string[];
+  readonly changes: Readonly<Record<string, unknown>>;
+}
+
+const everyFamily = { families: { folds: 1, take: [0] } };
+const seeds = [1, 2, 3] as const;
+
+function run(
+  name: string,
+  command: StudyRun["command"],
+  example: StudyRun["example"],
+  more: Partial<Pick<StudyRun, "seed" | "from" | "changes">> = {},
+): StudyRun {
+  return { name, command, example, seed: 1, from: [], changes: {}, ...more };
+}
+
+export const studyRuns: readonly StudyRun[] = [
+  run("untrained", "none", "sft"),
+  run("untrained-bins", "none", "proper-crps"),
+  ...seeds.map((seed) => run(`sft-${seed}`, "sft", "sft", { seed })),
+  ...seeds.map((seed) => run(`sft-all-${seed}`, "sft", "sft", { seed, changes: everyFamily })),
+  run("sft-fixed-1", "sft", "sft", { changes: { ...everyFamily, data: "../../training-data/lists-fixed" } }),
+  run("proper-crps-1", "sft", "proper-crps"),
+  ...seeds.map((seed) => run(`rl-crps-${seed}`, "rl", "rl-crps", { seed, from: [`sft-${seed}`] })),
+  run("rl-correctness-1", "rl", "rl-crps", { from: ["sft-1"], changes: { rl: { reward: "correctness" } } }),
+  run("rl-correctness-crps-1", "rl", "rl-crps", { from: ["sft-1"], changes: { rl: { reward: "correctness+crps" } } }),
+  run("rl-log-1", "rl", "rl-crps", { from: ["sft-1"], changes: { rl: { reward: "log" } } }),
+  run("rl-crps-taught-1", "rl", "rl-crps", { from: ["sft-1"], changes: { families: { folds: 3, take: [0, 1] } } }),
+  run("rl-crps-all-1", "rl", "rl-crps", { from: ["sft-all-1"], changes: everyFamily }),
+];
