@@ -21,7 +21,7 @@ import { judgeOnTest, variantsOf, type Variants } from "./rl/judge-runs.ts";
 import { studyPage } from "./rl/page.ts";
 import type { FoundArm } from "./rl/run-tables.ts";
 import { commonTasks, recalibratedPools, searchWith, type NamedSearches, type PoolForecasts } from "./rl/searches.ts";
-import { readRun, readStudy, type StudyRun } from "./rl/study.ts";
+import { readRun, readStudy, type FinishedRun } from "./rl/study.ts";
 import { scoreArms } from "./rl/tables.ts";
 
 const { values } = parseArgs({
@@ -88,7 +88,7 @@ async function judgeArm({ label, found }: FoundArm): Promise<JudgedArm[]> {
   return judgeVariants(label, variants);
 }
 
-async function runVariants({ name, forecasts }: StudyRun): Promise<Variants> {
+async function runVariants({ name, forecasts }: FinishedRun): Promise<Variants> {
   const [validation = [], test = []] = [forecasts.get("validation"), forecasts.get("test")];
   const all = [...validation, ...test];
   const made = await variantsOf({ name, sha256: sha256Hex(JSON.stringify(all)), forecasts: all }, setting);
@@ -127,7 +127,7 @@ async function judgeBeside(): Promise<JudgedArm[]> {
   return others;
 }
 
-function isIsotonicOk({ name }: StudyRun): boolean {
+function isIsotonicOk({ name }: FinishedRun): boolean {
   return recipes.get(name)?.recipe?.members.some(({ recipe }) => recipe.ok.kind === "isotonic") ?? false;
 }
 

@@ -5,13 +5,13 @@ import {
   type LearningChartOptions,
   type LearningCurve,
 } from "../../src/report/training/learning-charts.ts";
-import type { StudyArm, StudyRun } from "./study.ts";
+import type { StudyArm, FinishedRun } from "./study.ts";
 
 type Point = LearningCurve["points"][number];
 
 interface Curve extends Omit<LearningChartOptions, "arms"> {
   readonly kinds: readonly StudyArm["kind"][];
-  readonly points: (run: StudyRun) => readonly Point[];
+  readonly points: (run: FinishedRun) => readonly Point[];
 }
 
 const mostPoints = 60;
@@ -72,7 +72,7 @@ function ofJudgements(wanted: string): Curve["points"] {
 
 /** SVG files by name and what they show; none of a curve that no run has. */
 export function drawCurves(
-  arms: readonly (StudyArm & { readonly found: readonly StudyRun[] })[],
+  arms: readonly (StudyArm & { readonly found: readonly FinishedRun[] })[],
 ): { readonly name: string; readonly label: string; readonly svg: string }[] {
   const trained = arms.filter(({ found }) => found.some(({ log }) => log.steps.length > 0)).map(({ label }) => label);
   return Object.entries(curves).flatMap(([name, { kinds, points, ...options }]) => {

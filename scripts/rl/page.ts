@@ -72,7 +72,11 @@ const shown: Readonly<Record<string, string>> = {
 };
 
 function trainingSection(arms: readonly FoundArm[]): string[] {
-  const bases = [...new Set(arms.flatMap(({ found }) => found.map(({ config }) => basename(config.model.base))))];
+  const bases = [
+    ...new Set(
+      arms.flatMap(({ found }) => found.flatMap(({ config }) => (config.model ? basename(config.model.base) : []))),
+    ),
+  ];
   const devices = [...new Set(arms.flatMap(({ found }) => found.flatMap(({ log }) => log.start?.device ?? [])))];
   const notes = arms.flatMap(({ label, note }) => (note ? [`- *${label}*: ${note}`] : []));
   return [

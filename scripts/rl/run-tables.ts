@@ -2,11 +2,11 @@
 import { basename } from "node:path";
 import { mean, median } from "../../src/domain/index.ts";
 import { markdownTable } from "../markdown.ts";
-import type { StudyArm, StudyRun } from "./study.ts";
+import type { StudyArm, FinishedRun } from "./study.ts";
 
 /** An arm with those of its runs that are there. */
 export interface FoundArm extends StudyArm {
-  readonly found: readonly StudyRun[];
+  readonly found: readonly FinishedRun[];
 }
 
 /** How each arm was trained. */
@@ -17,6 +17,7 @@ export function trainingTable(arms: readonly FoundArm[]): string {
       "trained by",
       "from",
       "runs",
+      "families of train",
       "prompts",
       "steps",
       "prompts a step",
@@ -34,14 +35,15 @@ export function trainingTable(arms: readonly FoundArm[]): string {
 function trainingRow({ label, from, found, kind }: FoundArm): (string | number)[] {
   const [first] = found;
   if (!first) return [];
-  if (first.log.steps.length === 0) return [label, "–", from ?? "–", found.length, ...Array<string>(9).fill("–")];
+  if (first.log.steps.length === 0) return [label, "–", from ?? "–", found.length, ...Array<string>(10).fill("–")];
   const { config, log } = first;
   const reinforced = kind === "rl" ? config.rl : undefined;
   return [
     label,
     trainedBy(first),
-    from ?? basename(config.model.base),
+    from ?? (config.model ? basename(config.model.base) : "–"),
     found.length,
+    familiesOf(first),
     text(log.prompts),
     text(log.steps.at(-1)?.step),
     text(config.prompts_per_step),
@@ -49,9 +51,20 @@ function trainingRow({ label, from, found, kind }: FoundArm): (string | number)[
     text(config.learning_rate),
     text(reinforced?.kl),
     log.start ? `${(log.start.trained / 1e6).toFixed(1)} M` : "–",
-    text(median(found.flatMap((run) => run.log.rolloutsPerSecond ?? []))?.toFixed(1)),
-    text(most(found.flatMap((run) => run.log.memoryGib ?? []))?.toFixed(1)),
+    ...speedOf(found),
   ];
+}
+
+/** Answers a second, the runs' median, and the most memory. */
+function speedOf(found: readonly FinishedRun[]): string[] {
+  const rates = found.flatMap(({ log }) => log.rolloutsPerSecond ?? []);
+  const memory = found.flatMap(({ log }) => log.memoryGib ?? []);
+  return [text(median(rates)?.toFixed(1)), text(most(memory)?.toFixed(1))];
+}
+
+function familiesOf({ config: { families } }: FinishedRun): string {
+  const { folds = 1, take = [] } = families ?? {};
+  return folds === 1 ? "all" : `${take.map((fold) => fold + 1).join(" and ")} of ${folds} parts`;
 }
 
 function text(value: string | number | undefined): string {
@@ -62,7 +75,7 @@ function most(values: readonly number[]): number | undefined {
   return values.length > 0 ? Math.max(...values) : undefined;
 }
 
-function trainedBy({ log, config }: StudyRun): string {
+function trainedBy({ log, config }: FinishedRun): string {
   const { reward = "not told", credit } = config.rl ?? {};
   if (log.start?.kind === "rl") return `GRPO, reward ${reward}${credit ? `, credit by ${credit}` : ""}`;
   return log.start?.kind === "proper" ? `proper score, ${config.sft?.loss ?? "not told"}` : "likelihood";
@@ -76,6 +89,7 @@ export function costTable(arms: readonly FoundArm[]): string {
       "runs",
       "GPU-minutes of training, each run",
       "all runs",
+      "one run with what it started from",
       "GPU-minutes of answering, all runs",
       "times started, each run",
       "finished",
@@ -87,6 +101,7 @@ export function costTable(arms: readonly FoundArm[]): string {
         found.length,
         trained.map((one) => one.toFixed(1)).join(", "),
         sum(trained).toFixed(1),
+        minutesWithStart(arms, label).toFixed(1),
         sum(found.map(({ log }) => log.evaluationSeconds / 60)).toFixed(1),
         found.map(({ log }) => log.starts).join(", "),
         found.every(({ log }) => log.isDone || log.steps.length === 0) ? "all" : notDone(found),
@@ -95,7 +110,15 @@ export function costTable(arms: readonly FoundArm[]): string {
   );
 }
 
-function notDone(found: readonly StudyRun[]): string {
+/** Mean training of an arm's runs, and of the arms before it. */
+function minutesWithStart(arms: readonly FoundArm[], label: string): number {
+  const arm = arms.find((one) => one.label === label);
+  if (!arm) return 0;
+  const own = mean(arm.found.map(({ log }) => log.trainingSeconds / 60)) ?? 0;
+  return own + (arm.from === undefined ? 0 : minutesWithStart(arms, arm.from));
+}
+
+function notDone(found: readonly FinishedRun[]): string {
   return found
     .filter(({ log }) => !log.isDone && log.steps.length > 0)
     .map(({ name, log }) => `${name} stands at step ${log.steps.at(-1)?.step}`)

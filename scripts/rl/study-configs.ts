@@ -28,12 +28,18 @@ for (const run of studyRuns) {
   });
   for (const split of ["validation", "test"]) {
     const sampled = judging(merged, judged, split, { samples: 16, batch: 512 });
-    write(`${run.name}-samples-${split}`, { ...sampled, name: `${run.name}-samples`, out: folder(`${run.name}-samples`) });
+    write(`${run.name}-samples-${split}`, {
+      ...sampled,
+      name: `${run.name}-samples`,
+      out: folder(`${run.name}-samples`),
+    });
   }
 }
 
 function configOf({ name, example, seed, from, changes }: StudyRun): Settings {
-  const base = parse(readFileSync(new URL(`../../examples/train/${example}.yaml`, import.meta.url), "utf8")) as Settings;
+  const base = parse(
+    readFileSync(new URL(`../../examples/train/${example}.yaml`, import.meta.url), "utf8"),
+  ) as Settings;
   const { rl, ...others } = changes;
   return {
     ...base,

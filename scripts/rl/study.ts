@@ -39,7 +39,7 @@ export type Study = z.infer<typeof studySchema>;
 export type StudyArm = Study["arms"][number];
 
 /** What a run of the trainer left behind. */
-export interface StudyRun {
+export interface FinishedRun {
   readonly name: string;
   readonly folder: string;
   readonly log: RunLog;
@@ -51,10 +51,9 @@ export interface StudyRun {
 }
 
 const configSchema = z.looseObject({
-  model: z.looseObject({ base: z.string(), adapters: z.array(z.string()).optional() }),
-  seed: z.number().optional(),
-  steps: z.number().optional(),
+  model: z.looseObject({ base: z.string() }).optional(),
   prompts_per_step: z.number().optional(),
+  families: z.looseObject({ folds: z.number().default(1), take: z.array(z.number()).default([0]) }).optional(),
   learning_rate: z.number().optional(),
   sft: z.looseObject({ loss: z.string().optional() }).optional(),
   rl: z
@@ -83,27 +82,38 @@ export async function readStudy(folder: string): Promise<Study> {
 }
 
 /** Undefined where the folder is not there, or holds no forecasts of split test. */
-export async function readRun(runs: string, run: string): Promise<StudyRun | undefined> {
+export async function readRun(runs: string, run: string): Promise<FinishedRun | undefined> {
   const folder = join(runs, run);
-  const entries = await readdir(folder).catch((): string[] => []);
-  const fileOf = (part: string): string | undefined => {
-    const found = entries.find((entry) => /^forecasts-(\w+)\.(jsonl|jsonl\.gz|parquet)$/.exec(entry)?.[1] === part);
-    return found && join(folder, found);
+  const files = {
+    validation: await forecastsFile(folder, "validation"),
+    test: await forecastsFile(folder, "test"),
+    // The trainer writes whole pools, which are of tasks of split test, under that name into a folder of their own.
+    pools: (await forecastsFile(folder, "pools")) ?? (await forecastsFile(`${folder}-pools`, "test")),
   };
-  if (!fileOf("test")) return undefined;
-  const read = async (file: string): Promise<string> =>
-    entries.includes(file) ? readFile(join(folder, file), "utf8") : "";
+  if (!files.test) return undefined;
   const forecasts = new Map<string, readonly RecordedForecast[]>();
-  for (const part of ["validation", "test", "pools"]) {
-    const file = fileOf(part);
-    if (file) forecasts.set(part, await readForecasts([file]));
-  }
+  for (const [part, file] of Object.entries(files)) if (file) forecasts.set(part, await readForecasts([file]));
   return {
     name: run,
     folder,
-    log: readRunLog(await read("events.jsonl")),
-    config: configSchema.parse(JSON.parse((await read("config.json")) || '{"model":{"base":"unknown"}}')),
+    log: readRunLog(await readText(join(folder, "events.jsonl"), "")),
+    config: configSchema.parse(JSON.parse(await readText(join(folder, "config.json"), "{}"))),
     forecasts,
-    poolsFile: fileOf("pools"),
+    poolsFile: files.pools,
   };
+}
+
+async function forecastsFile(folder: string, part: string): Promise<string | undefined> {
+  const entries = await readdir(folder).catch((): string[] => []);
+  const found = entries.find((entry) => /^forecasts-(\w+)\.(jsonl|jsonl\.gz|parquet)$/.exec(entry)?.[1] === part);
+  return found && join(folder, found);
+}
+
+async function readText(path: string, otherwise: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return otherwise;
+    throw cause;
+  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mainDevice } from "../../src/domain/index.ts";
 import { loadRecording } from "../../src/formats/load-recording.ts";
-import { readRun, readStudy, type StudyRun } from "../../scripts/rl/study.ts";
+import { readRun, readStudy, type FinishedRun } from "../../scripts/rl/study.ts";
 import { tasksOfSplit } from "../../scripts/tasks-of-split.ts";
 
 const folder = "docs/results/rl";
@@ -15,7 +15,7 @@ function kernelsOf(split: string): Set<string> {
 }
 
 /** What is wrong with a run's forecasts of a part. */
-function faultsOf({ name, forecasts }: StudyRun, part: string): string[] {
+function faultsOf({ name, forecasts }: FinishedRun, part: string): string[] {
   const known = kernelsOf(part === "validation" ? "validation" : "test");
   const own = forecasts.get(part) ?? [];
   const ids = own.map(({ forecast }) => forecast.kernelId);

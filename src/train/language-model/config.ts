@@ -55,7 +55,11 @@ const judge = z.strictObject({
   prompts: count.optional(),
   batch: count.optional(),
   max_new_tokens: count.optional(),
-  samples: z.int().min(0).optional().describe("Answers drawn for each prompt, whose mixture is judged; 0: the likeliest"),
+  samples: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("Answers drawn for each prompt, whose mixture is judged; 0: the likeliest"),
 });
 
 const families = z.strictObject({

@@ -32,6 +32,7 @@ describe("rewards of written forecasts", () => {
     const gain = (name: (typeof rewardNames)[number]): number =>
       reward(name, belief, truth) - reward(name, vague, truth);
     expect(gain("correctness")).toBe(0);
-    for (const name of ["correctness+brier", "correctness+crps", "crps", "log"] as const) expect(gain(name)).toBeGreaterThan(0);
+    for (const name of ["correctness+brier", "correctness+crps", "crps", "log"] as const)
+      expect(gain(name)).toBeGreaterThan(0);
   });
 });
