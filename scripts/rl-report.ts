@@ -17,7 +17,7 @@ import { loadRecording } from "../src/formats/load-recording.ts";
 import { recordedDeviceInfo } from "../src/measure/recorded-device-figures.ts";
 import { openForecaster } from "../src/serve/open-forecaster.ts";
 import { drawCurves } from "./rl/curves.ts";
-import { judgeOnTest, variantsOf, type Variants } from "./rl/judge-runs.ts";
+import { judgeOnTest, recordedRun, variantsOf, type Variants } from "./rl/judge-runs.ts";
 import { studyPage } from "./rl/page.ts";
 import type { FoundArm } from "./rl/run-tables.ts";
 import { commonTasks, recalibratedPools, searchWith, type NamedSearches, type PoolForecasts } from "./rl/searches.ts";
@@ -91,7 +91,7 @@ async function judgeArm({ label, found }: FoundArm): Promise<JudgedArm[]> {
 async function runVariants({ name, forecasts }: FinishedRun): Promise<Variants> {
   const [validation = [], test = []] = [forecasts.get("validation"), forecasts.get("test")];
   const all = [...validation, ...test];
-  const made = await variantsOf({ name, sha256: sha256Hex(JSON.stringify(all)), forecasts: all }, setting);
+  const made = await variantsOf(recordedRun(name, all), sha256Hex(JSON.stringify(all)), setting);
   recipes.set(name, made);
   return made;
 }
@@ -113,16 +113,17 @@ async function judgeBeside(): Promise<JudgedArm[]> {
   const forecasts = await loadForecasts(values.frontier);
   const name = forecasts[0]?.forecaster ?? "frontier";
   const sha256 = sha256Hex(await readFile(values.frontier, "utf8"));
-  const others = await judgeVariants(name, [await variantsOf({ name, sha256, forecasts }, setting)]);
-  const labels = [
-    ...values.beside.split(",").filter((one) => one !== ""),
-    ...baselineKinds.map((kind) => `baseline:${kind}`),
-  ];
-  for (const label of labels) {
+  const others = await judgeVariants(name, [await variantsOf(recordedRun(name, forecasts), sha256, setting)]);
+  for (const label of values.beside.split(",").filter((one) => one !== "")) {
     console.error(`judging ${label}`);
     const forecaster: Forecaster = await openForecaster(label);
     others.push({ label, as: "raw", runs: [await judgeOnTest(forecaster, setting)] });
     await forecaster.close?.();
+  }
+  // Calibrated, too: what calibration knows where there is no model.
+  for (const label of baselineKinds.map((kind) => `baseline:${kind}`)) {
+    const made = await variantsOf(await openForecaster(label), sha256Hex(label), setting);
+    others.push(...(await judgeVariants(label, [made])));
   }
   return others;
 }

@@ -29,16 +29,13 @@ export interface Variants {
   readonly isotonic?: IsotonicRecipe;
 }
 
-/** Recorded forecasts as they are, and as calibrating them on split validation makes them. */
+/** A forecaster as it is, and as calibrating it on split validation makes it. `sha256` is of what it goes by. */
 export async function variantsOf(
-  {
-    name,
-    sha256,
-    forecasts,
-  }: { readonly name: string; readonly sha256: string; readonly forecasts: readonly RecordedForecast[] },
+  raw: Forecaster,
+  sha256: string,
   { recording, device }: Pick<JudgeSetting, "recording" | "device">,
 ): Promise<Variants> {
-  const raw = forecasts.length > 0 ? recordedForecaster(forecasts, { where: name }) : silentForecaster(name);
+  const { name } = raw;
   const taskIds = tasksOfSplit(recording, "validation");
   const examples: CalibrationExample[] = [];
   for (const taskId of taskIds) {
@@ -57,8 +54,9 @@ export async function variantsOf(
   return { forecasters, recipe, isotonic };
 }
 
-/** One whose every answer was unreadable. */
-function silentForecaster(name: string): Forecaster {
+/** Recorded forecasts of one forecaster; where no answer was readable there are none. */
+export function recordedRun(name: string, forecasts: readonly RecordedForecast[]): Forecaster {
+  if (forecasts.length > 0) return recordedForecaster(forecasts, { where: name });
   return { name, forecast: async () => ({ forecasts: [], cost: { cpuSeconds: 0, tokens: 0, usd: 0 } }) };
 }
 

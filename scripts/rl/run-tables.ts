@@ -18,7 +18,7 @@ export function trainingTable(arms: readonly FoundArm[]): string {
       "from",
       "runs",
       "families of train",
-      "prompts",
+      "prompts of train",
       "steps",
       "prompts a step",
       "answers a prompt",
