@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { SplitChoice } from "../evaluate/choose-tasks.ts";
+import type { AnsweredBy } from "../evaluate/answered-by.ts";
 import { evaluationDocuments, evaluationNotes } from "../evaluate/evaluation-document.ts";
 import type { SourceForm } from "../evaluate/sources.ts";
 import type { View } from "../evaluate/plan-view.ts";
@@ -18,6 +19,7 @@ export interface EvaluateFlags {
   readonly view: View;
   readonly evidence: boolean;
   readonly perTask?: number;
+  readonly answered?: AnsweredBy;
   readonly sources: SourceForm;
   readonly seed: number;
   readonly tokens?: number;
@@ -30,7 +32,7 @@ export interface EvaluateFlags {
 
 /** `kernelcast evaluate`. */
 export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<void> {
-  const { forecaster, recording, split, device, view, evidence, sources, perTask, seed, workspace } = flags;
+  const { forecaster, recording, split, device, view, evidence, sources, perTask, answered, seed, workspace } = flags;
   const out = flags.out === undefined ? undefined : resolve(this.process.cwd(), flags.out);
   if (out !== undefined) makeOutputFolder(out);
   const progress = createProgress(this);
@@ -45,6 +47,7 @@ export async function evaluate(this: CliContext, flags: EvaluateFlags): Promise<
       evidence,
       sources,
       perTask,
+      answered,
       seed,
       budget: { tokens: flags.tokens, usd: flags.usd },
       workspace,

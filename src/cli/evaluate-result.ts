@@ -5,6 +5,7 @@ import { forecastCosts, worthOfForecaster } from "../evaluate/worth-of-forecaste
 import { comparedScores } from "../evaluate/paired-differences.ts";
 import type { ScoreName } from "../evaluate/score-task.ts";
 import type { MeanScore } from "../evaluate/score-tasks.ts";
+import { shortLabels } from "./short-labels.ts";
 import { table } from "./table.ts";
 
 /** Columns of the table. */
@@ -30,21 +31,25 @@ export function evaluationLines({ evaluations, setting }: EvaluationResult): str
     ? "compile evidence"
     : "no compile evidence";
   const chance = scores["chance of top tenth"];
+  const short = shortLabels(evaluations.map(({ label }) => label)) ?? ((label: string) => label);
+  const named = evaluations.map((one) => ({ ...one, label: short(one.label) }));
+  const isMissing = evaluations.some((one) => unanswered(one) > 0);
   return [
     `${setting.recording}, split ${setting.split}: ${count(tasks, "task")}, ${count(kernels, "kernel")}, ${count(pairs, "pair")}; ${setting.device}; view ${setting.view}, ${evidence}${setting.sources === "raw" ? "" : `, sources ${setting.sources}`}`,
     "",
     ...table([
-      ["", ...columns.map(([header]) => header), "kernels/s"],
-      ...evaluations.map((one) => [
+      ["", ...columns.map(([header]) => header), ...(isMissing ? ["no answer"] : []), "kernels/s"],
+      ...named.map((one) => [
         one.label,
         ...columns.map(([, name]) => figure(one.scores.scores[name].mean)),
+        ...(isMissing ? [`${(100 * unanswered(one)).toFixed(1)} %`] : []),
         kernelsPerSecond(one)?.toPrecision(3) ?? "–",
       ]),
     ]),
     `Chance of the top 10 %: ${figure(chance.mean)} on the ${count(chance.tasks, "task")} that it is asked of; the prior's CRPS: ${figure(scores["crps of prior"].mean)}.`,
-    ...evaluations.filter(({ isBaseline }) => !isBaseline).flatMap(intervalLines),
-    ...evaluations.filter(asksForMoney).flatMap((one) => worthLines(one, setting.gpu_usd_per_hour)),
-    ...evaluations.filter(({ isBaseline }) => !isBaseline).flatMap((one) => pairedLines(one, first)),
+    ...named.filter(({ isBaseline }) => !isBaseline).flatMap(intervalLines),
+    ...named.filter(asksForMoney).flatMap((one) => worthLines(one, setting.gpu_usd_per_hour)),
+    ...named.filter(({ isBaseline }) => !isBaseline).flatMap((one) => pairedLines(one, short(first.label))),
   ];
 }
 
@@ -62,6 +67,19 @@ function intervalLines({ label, scores: { scores, pooledEce, pooledEceIfCalibrat
   ];
 }
 
+/** Share of the kernels without a valid forecast. */
+function unanswered({ judged }: Evaluation): number {
+  const sum = (read: (task: Evaluation["judged"][number]) => number): number =>
+    judged.reduce((total, task) => total + read(task), 0);
+  return (
+    sum(({ missing }) => missing) /
+    Math.max(
+      1,
+      sum((task) => task.judged.length),
+    )
+  );
+}
+
 function asksForMoney(evaluation: Evaluation): boolean {
   const { tokens, usd } = forecastCosts(evaluation);
   return tokens > 0 || usd > 0;
@@ -74,10 +92,10 @@ function worthLines(evaluation: Evaluation, gpuUsdPerHour: number | undefined): 
   return ["", `${evaluation.label}, what it cost and spared: ${cost}`, `  ${worth}`];
 }
 
-function pairedLines({ label, paired }: Evaluation, first: Evaluation): string[] {
+function pairedLines({ label, paired }: Evaluation, first: string): string[] {
   if (!paired) return [];
   const lines = comparedScores.map((name) => `  ${name} ${withInterval(paired[name], true)}`);
-  return ["", `${label} less ${first.label}, paired by task:`, ...lines];
+  return ["", `${label} less ${first}, paired by task:`, ...lines];
 }
 
 function withInterval({ mean, low, high, tasks }: MeanScore, signed = false): string {

@@ -1,5 +1,6 @@
 import { buildCommand, type Command } from "@stricli/core";
 import { splitChoices } from "../evaluate/choose-tasks.ts";
+import { answeredBy } from "../evaluate/answered-by.ts";
 import { views } from "../evaluate/plan-view.ts";
 import { sourceForms } from "../evaluate/sources.ts";
 import { jsonFlag, text, type CliContext } from "./context.ts";
@@ -49,6 +50,13 @@ export const evaluateCommand: Command<CliContext> = buildCommand<EvaluateFlags, 
         parse: wholeNumber(2),
         optional: true,
         brief: "Ask for at most so many kernels of each task, drawn by the seed (default: all)",
+      },
+      answered: {
+        kind: "enum",
+        values: answeredBy,
+        optional: true,
+        brief:
+          "Score only the kernels that any, or all, of the forecasters have answered (default: every kernel, the prior in place of what is missing)",
       },
       sources: {
         kind: "enum",

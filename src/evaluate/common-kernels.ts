@@ -16,6 +16,26 @@ export function scorePaired(first: readonly JudgedTask[], second: readonly Judge
   return { first: one, second: other, differences: pairedDifferences(one, other, seed) };
 }
 
+/** Ids of the kernels that got a valid forecast. */
+export function answeredKernels(tasks: readonly JudgedTask[]): Set<string> {
+  const answered = tasks.flatMap(({ judged }) => judged.filter(({ isUnanswered }) => !isUnanswered));
+  return new Set(answered.map(({ kernelId }) => kernelId));
+}
+
+/** The answers for some kernels; tasks without any of them are left out. */
+export function keepKernels<T extends JudgedTask>(tasks: readonly T[], kernelIds: ReadonlySet<string>): T[] {
+  return tasks
+    .map((task) => ({ ...task, judged: task.judged.filter(({ kernelId }) => kernelIds.has(kernelId)) }))
+    .filter(({ judged }) => judged.length > 0)
+    .map((task) => ({ ...task, ...unansweredOf(task) }));
+}
+
+/** The count of what has no answer, where the answers tell it. */
+function unansweredOf(task: JudgedTask & { readonly missing?: number }): { readonly missing?: number } {
+  if (task.missing === undefined) return {};
+  return { missing: task.judged.filter(({ isUnanswered }) => isUnanswered).length };
+}
+
 /** What other answers have too. */
 function keepCommon(tasks: readonly JudgedTask[], others: readonly JudgedTask[]): JudgedTask[] {
   return tasks.flatMap((task) => {

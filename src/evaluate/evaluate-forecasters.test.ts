@@ -94,6 +94,39 @@ describe("evaluating several forecasters", () => {
     );
   });
 
+  it("scores all on the kernels alone that any, or all, have answered", async () => {
+    const everything = (await evaluate()).evaluations[0];
+    const answers = async (keeps: (kernelId: string) => boolean): Promise<Forecaster> => ({
+      name: "some",
+      forecast: async (request) => {
+        const answer = await informed(0).forecast(request);
+        return { ...answer, forecasts: answer.forecasts.filter(({ kernelId }) => keeps(kernelId)) };
+      },
+    });
+    const some = [
+      named("low", await answers((kernelId) => kernelId < "8")),
+      named("lower", await answers((kernelId) => kernelId < "4")),
+      named("baseline:constant", createBaseline("constant"), true),
+    ];
+    const [any, all] = await Promise.all(
+      (["any", "all"] as const).map((answered) => evaluateForecasters(some, recording, { ...options, answered })),
+    );
+    const ids = (result: typeof any): string[][] =>
+      result?.evaluations.map(({ judged }) => judged.flatMap((task) => task.judged.map(({ kernelId }) => kernelId))) ??
+      [];
+    const known = everything?.judged.flatMap((task) => task.judged.filter(({ isUnanswered }) => !isUnanswered)) ?? [];
+    const below = (limit: string): string[] => known.flatMap(({ kernelId }) => (kernelId < limit ? [kernelId] : []));
+    expect(below("4").length).toBeGreaterThan(5);
+    expect(ids(any)).toEqual([below("8"), below("8"), below("8")]);
+    expect(ids(all)).toEqual([below("4"), below("4"), below("4")]);
+    expect(any?.unanswered).toBe((everything?.scores.kernels ?? 0) - below("8").length);
+    const missing = any?.evaluations.map(({ judged }) => judged.reduce((sum, task) => sum + task.missing, 0));
+    expect(missing).toEqual([0, below("8").length - below("4").length, 0]);
+    await expect(
+      evaluateForecasters([named("none", await answers(() => false))], recording, { ...options, answered: "all" }),
+    ).rejects.toThrow(/no kernel that all of the forecasters have answered/);
+  });
+
   it("stops when told to", async () => {
     await expect(evaluate({ signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
   });

@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { KernelcastError, type DeviceInfo, type Forecaster, type Recording } from "../domain/index.ts";
 import { constantPOk, constantPrior } from "../forecast/baseline/baseline-forecaster.ts";
+import type { AnsweredBy } from "./answered-by.ts";
+import { answeredKernels, keepKernels } from "./common-kernels.ts";
 import { judgeForecaster, type JudgedAnswers, type JudgeOptions } from "./judge-forecaster.ts";
 import { pairedDifferences, type PairedDifferences } from "./paired-differences.ts";
 import type { View } from "./plan-view.ts";
@@ -14,6 +16,8 @@ export interface EvaluateOptions {
   /** Most kernels of a task that are asked for; by default all. */
   readonly perTask?: number;
   readonly seed: number;
+  /** Score only the kernels that any, or all, of those asked for have answered; by default the prior stands for what is missing. */
+  readonly answered?: AnsweredBy;
   readonly signal?: AbortSignal;
   /** Told before each task which forecaster is at it. */
   readonly onTask?: (label: string, taskId: string, done: number, all: number) => void;
@@ -41,6 +45,8 @@ export interface Evaluations {
   readonly evaluations: readonly Evaluation[];
   /** Tasks that could not be judged: their seed kernel, or all others, have no time on the device. */
   readonly leftOut: readonly string[];
+  /** Kernels left out as not answered by as many as was asked. */
+  readonly unanswered?: number;
 }
 
 /**
@@ -61,15 +67,37 @@ export async function evaluateForecasters(
       `${recording.name}: nothing to judge by: in ${tasks} no two kernels have a time on ${device.name}`,
     );
   }
-  const evaluations: Evaluation[] = [];
+  const asked: Asked[] = [];
   for (const named of forecasters) {
-    const judged = await judgeTasks(named, recording, { ...options, taskIds });
+    asked.push({ ...named, judged: await judgeTasks(named, recording, { ...options, taskIds }) });
+  }
+  const kept = options.answered ? onlyAnswered(asked, options.answered, recording.name) : asked;
+  const evaluations: Evaluation[] = [];
+  for (const { label, isBaseline, judged } of kept) {
     const scores = scoreTasks(judged, seed);
     const [first] = evaluations;
     const paired = first && pairedDifferences(first.scores, scores, seed);
-    evaluations.push({ label: named.label, isBaseline: named.isBaseline, judged, scores, paired });
+    evaluations.push({ label, isBaseline, judged, scores, paired });
   }
-  return { evaluations, leftOut: options.taskIds.filter((taskId) => !taskIds.includes(taskId)) };
+  const leftOut = options.taskIds.filter((taskId) => !taskIds.includes(taskId));
+  return { evaluations, leftOut, ...(options.answered ? { unanswered: kernelsOf(asked) - kernelsOf(kept) } : {}) };
+}
+
+type Asked = NamedForecaster & Pick<Evaluation, "judged">;
+
+/** Everybody's answers for the kernels that some or all who were asked for have answered. */
+function onlyAnswered(asked: readonly Asked[], by: AnsweredBy, name: string): Asked[] {
+  const answered = asked.filter(({ isBaseline }) => !isBaseline).map(({ judged }) => answeredKernels(judged));
+  const every = new Set(answered.flatMap((ids) => [...ids]));
+  const wanted = by === "any" ? every : new Set([...every].filter((id) => answered.every((ids) => ids.has(id))));
+  if (wanted.size === 0) {
+    throw new KernelcastError("recording", `${name}: there is no kernel that ${by} of the forecasters have answered`);
+  }
+  return asked.map((one) => ({ ...one, judged: keepKernels(one.judged, wanted) }));
+}
+
+function kernelsOf([first]: readonly Asked[]): number {
+  return first?.judged.reduce((sum, { judged }) => sum + judged.length, 0) ?? 0;
 }
 
 function workingKernels(recording: Recording, taskId: string, device: string): number {

@@ -123,7 +123,7 @@ export async function judgeForecaster(
   const byId = new Map(forecasts.map((forecast) => [forecast.kernelId, forecast]));
   return {
     taskId,
-    judged: asked.map((one) => judge(one, byId.get(one.recorded.kernel.kernelId) ?? log2Prior)),
+    judged: asked.map((one) => judge(one, byId.get(one.recorded.kernel.kernelId), log2Prior)),
     log2Us: new Map(
       known.flatMap(({ recorded, us }) => (us === undefined ? [] : [[recorded.kernel.kernelId, Math.log2(us)]])),
     ),
@@ -156,11 +156,13 @@ function addSaved(one: SavedCost | undefined, other: SavedCost | undefined): Pic
 
 function judge(
   { recorded: { kernel, parentId, templateId }, us }: Known,
-  forecast: Omit<Forecast, "kernelId">,
+  answered: Forecast | undefined,
+  prior: Omit<Forecast, "kernelId">,
 ): JudgedForecast {
   const { kernelId } = kernel;
   const log2Us = us === undefined ? undefined : Math.log2(us);
-  return { kernelId, parentId, templateId, forecast: { ...forecast, kernelId }, log2Us };
+  const forecast = { ...(answered ?? prior), kernelId };
+  return { kernelId, parentId, templateId, forecast, log2Us, ...(answered ? {} : { isUnanswered: true }) };
 }
 
 function isValid({ pOk, m, sigmaLow, sigmaHigh }: Forecast): boolean {

@@ -9,6 +9,8 @@ export interface JudgedForecast {
   readonly forecast: Forecast;
   /** log2(runtime in µs); undefined for a kernel that failed. */
   readonly log2Us: number | undefined;
+  /** No valid forecast came: the prior stands for it. */
+  readonly isUnanswered?: true;
 }
 
 /** Forecasts of one task's kernels, none of which was an anchor of its own forecast. */

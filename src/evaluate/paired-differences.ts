@@ -18,7 +18,11 @@ export const comparedScores = [
 export type PairedDifferences = Readonly<Record<(typeof comparedScores)[number], MeanScore>>;
 
 /** Differences second − first paired by task, with a bootstrap over tasks. */
-export function pairedDifferences(first: ForecastScores, second: ForecastScores, seed: number): PairedDifferences {
+export function pairedDifferences(
+  first: Pick<ForecastScores, "byTask">,
+  second: Pick<ForecastScores, "byTask">,
+  seed: number,
+): PairedDifferences {
   const entries = comparedScores.map((name) => {
     const differences = Object.entries(second.byTask).map(([taskId, scores]) => {
       const [before, after] = [first.byTask[taskId]?.[name], scores[name]];

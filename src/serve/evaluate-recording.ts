@@ -1,4 +1,5 @@
 import { KernelcastError, mainDevice, type Recording } from "../domain/index.ts";
+import type { AnsweredBy } from "../evaluate/answered-by.ts";
 import { chooseTasks, type ChosenTasks, type SplitChoice } from "../evaluate/choose-tasks.ts";
 import {
   evaluateForecasters,
@@ -34,6 +35,8 @@ export interface EvaluateRequest {
   /** By default `raw`, as recorded. */
   readonly sources?: SourceForm | undefined;
   readonly seed: number;
+  /** Score only the kernels that any, or all, of the named forecasters have answered. */
+  readonly answered?: AnsweredBy | undefined;
   /** Limits of what language models may spend, all forecasters together. */
   readonly budget?: ModelBudget | undefined;
   /** Folder whose store keeps answers of language models; by default `.kernelcast`. */
@@ -51,7 +54,8 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
   const labels = [...new Set(request.forecasters)];
   for (const label of labels) checkForecaster(label);
   const { recording, device, taskIds, split, note } = await openJudged(request);
-  const sample = perTask === undefined ? {} : { perTask };
+  const { answered } = request;
+  const sample = { ...(perTask === undefined ? {} : { perTask }), ...(answered === undefined ? {} : { answered }) };
   const options = { device: recordedDeviceInfo(recording, device), taskIds, view, evidence, seed, ...sample };
   const result = await withForecasters(labels, request, (named) =>
     evaluateForecasters(named, recording, {
@@ -60,7 +64,11 @@ export async function evaluateRecording(request: EvaluateRequest): Promise<Evalu
       ...(onTask ? { onTask } : {}),
     }),
   );
-  const notes = [...(note === undefined ? [] : [note]), ...leftOutNotes(result, device)];
+  const notes = [
+    ...(note === undefined ? [] : [note]),
+    ...leftOutNotes(result, device),
+    ...unansweredNotes(result, answered),
+  ];
   const { gpuUsdPerHour } = request;
   const setting = {
     recording: path,
@@ -120,4 +128,9 @@ async function withForecasters<T>(
 function leftOutNotes({ leftOut }: Evaluations, device: string): string[] {
   if (leftOut.length === 0) return [];
   return [`left out, with fewer than two kernels that have a time on ${device}: ${leftOut.join(", ")}`];
+}
+
+function unansweredNotes({ unanswered }: Evaluations, by: AnsweredBy = "all"): string[] {
+  if (!unanswered) return [];
+  return [`left out, for ${by === "any" ? "none" : "not all"} of the forecasters has an answer: ${unanswered} kernels`];
 }

@@ -87,7 +87,8 @@ function okLoss(calibration: OkCalibration, { raw, log2Us, weight }: Calibration
   return -weight * Math.log(log2Us === undefined ? 1 - p : p);
 }
 
-function fitOkSteps(pairs: readonly CalibrationPair[]): OkCalibration {
+/** The step fit, none of whose steps is surer than its share of the outcomes allows. */
+export function fitOkSteps(pairs: readonly CalibrationPair[]): Extract<OkCalibration, { kind: "isotonic" }> {
   const x = pairs.map(({ raw }) => logOdds(raw.pOk));
   const y = pairs.map(({ log2Us }) => (log2Us === undefined ? 0 : 1));
   const whole = fitIsotonic(
