@@ -40,13 +40,13 @@ function configOf({ name, example, seed, from, changes }: StudyRun): Settings {
   const base = parse(
     readFileSync(new URL(`../../examples/train/${example}.yaml`, import.meta.url), "utf8"),
   ) as Settings;
-  const { rl, ...others } = changes;
+  const { rl, model, ...others } = changes;
   return {
     ...base,
     name,
     out: folder(name),
     seed,
-    model: { ...part(base, "model"), adapters: from.map(folder) },
+    model: { ...part(base, "model"), ...(model as Settings | undefined), adapters: from.map(folder) },
     ...others,
     ...(rl ? { rl: { ...part(base, "rl"), ...(rl as Settings) } } : {}),
   };
