@@ -74,7 +74,17 @@ const evaluateCommand = [
   "npx kernelcast evaluate --recording atlas --split test --per-task 50 --seed 1 --answered any \\",
   `  $(for run in ${names.join(" ")}; do ls docs/results/rl/$run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
 ].join("\n");
-const about = { command: command(), arms: present, missing, scored, isotonicOk, perTask, seed, differences };
+const about = {
+  command: command(),
+  arms: present,
+  missing,
+  scored,
+  judged: asked,
+  isotonicOk,
+  perTask,
+  seed,
+  differences,
+};
 await writeFile(`${values.out}.md`, studyPage({ ...about, curves, searches, evaluateCommand }));
 console.error(`wrote ${values.out}.md, ${values.out}.json, ${curves.length} curves`);
 

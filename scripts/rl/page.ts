@@ -1,17 +1,18 @@
 /** The page of the study. */
 import { basename } from "node:path";
 import type { ArmDifference } from "../../src/evaluate/study/arm-differences.ts";
-import { calibrations, type Calibration } from "../../src/evaluate/study/judged-arm.ts";
+import { calibrations, type Calibration, type JudgedArm } from "../../src/evaluate/study/judged-arm.ts";
 import { markdownTable } from "../markdown.ts";
 import { costTable, trainingTable, unreadTable, type FoundArm } from "./run-tables.ts";
 import { searchesSection, type NamedSearches } from "./searches.ts";
-import { differenceTable, rangeTable, scoreTable, sideText, signed, type ScoredArm } from "./tables.ts";
+import { differenceTable, rangeTable, scoreTable, sideText, signed, spreadTable, type ScoredArm } from "./tables.ts";
 
 export interface StudyPage {
   readonly command: string;
   readonly arms: readonly FoundArm[];
   readonly missing: readonly string[];
   readonly scored: readonly ScoredArm[];
+  readonly judged: readonly JudgedArm[];
   /** Labels of the arms whose p_ok the recipe calibrates by isotonic regression. */
   readonly isotonicOk: readonly string[];
   readonly perTask: number;
@@ -95,7 +96,7 @@ const ways: Readonly<Record<Calibration, string>> = {
   isotonic: "Calibrated by isotonic regression alone",
 };
 
-function scoreSection({ scored, arms, perTask, seed, isotonicOk, evaluateCommand }: StudyPage): string[] {
+function scoreSection({ scored, judged, arms, perTask, seed, isotonicOk, evaluateCommand }: StudyPage): string[] {
   const [first] = scored;
   const explained: Readonly<Record<Calibration, string>> = {
     raw: `Beside them what ships, the frontier model's forecasts and the baselines, on the same kernels.`,
@@ -113,6 +114,9 @@ function scoreSection({ scored, arms, perTask, seed, isotonicOk, evaluateCommand
       return rows.length === 0 ? [] : [`### ${ways[as]}`, explained[as], scoreTable(rows), ...belowPrior(rows)];
     }),
     ...(ranges ? ["### Range over seeds", "Least and most of an arm's runs.", ranges] : []),
+    "### What the medians follow",
+    "Standard deviations of the forecast medians in log2 units, as answered: of the tasks' means, and within a task; and the rank correlation of the tasks' mean medians with their mean times. A forecaster that does not make use of what it is shown says the same of every task.",
+    spreadTable(judged),
     ...(told
       ? [
           "### What the trainer could not read",

@@ -1,4 +1,6 @@
+import { mean } from "../../src/domain/index.ts";
 import type { ScoreName } from "../../src/evaluate/score-task.ts";
+import { medianSpread, truthSpread, type MedianSpread } from "../../src/evaluate/study/median-spread.ts";
 import { averageRuns, type RunsScore, type RunsScores } from "../../src/evaluate/study/average-runs.ts";
 import type { ArmDifference, ArmSide } from "../../src/evaluate/study/arm-differences.ts";
 import type { Calibration, JudgedArm } from "../../src/evaluate/study/judged-arm.ts";
@@ -54,6 +56,24 @@ export function rangeTable(arms: readonly ScoredArm[]): string | undefined {
       as,
       scores.runs,
       ...columns.map(([, name]) => range(scores.scores[name])),
+    ]),
+  );
+}
+
+/** Whether medians follow the tasks: of each arm as answered, its runs' means, and of the truth. */
+export function spreadTable(arms: readonly JudgedArm[]): string {
+  const raw = arms.filter(({ as }) => as === "raw");
+  const [truth] = raw.flatMap(({ runs }) => runs);
+  const rows = raw.map(({ label, runs }): [string, readonly MedianSpread[]] => [label, runs.map(medianSpread)]);
+  const meanOf = (spreads: readonly MedianSpread[], part: keyof MedianSpread): string =>
+    mean(spreads.flatMap((one) => one[part] ?? []))?.toFixed(2) ?? "–";
+  return markdownTable(
+    ["forecaster", "between tasks", "within a task", "follows the tasks"],
+    [...(truth ? [["*measured*", [truthSpread(truth)]] as const] : []), ...rows].map(([label, spreads]) => [
+      label,
+      meanOf(spreads, "betweenTasks"),
+      meanOf(spreads, "withinTasks"),
+      meanOf(spreads, "followsTasks"),
     ]),
   );
 }

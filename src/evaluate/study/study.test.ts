@@ -3,6 +3,7 @@ import type { JudgedForecast, JudgedTask } from "../judged-task.ts";
 import { scoreTask } from "../score-task.ts";
 import { armDifferences, holds } from "./arm-differences.ts";
 import { averageRuns } from "./average-runs.ts";
+import { medianSpread, truthSpread } from "./median-spread.ts";
 import { onAskedKernels, onCommonKernels, type JudgedArm } from "./judged-arm.ts";
 
 const prior = { m: 5, sigmaLow: 2, sigmaHigh: 2 };
@@ -51,6 +52,23 @@ describe("the scores of an arm", () => {
     expect(unanswered.most).toBeCloseTo(0.2, 12);
     expect(unanswered.least).toBe(0);
     expect(scores.brier).toMatchObject({ mean: undefined, least: undefined, tasks: 0 });
+  });
+});
+
+describe("the spread of medians", () => {
+  it("tells a forecaster that says the same of every task from one that follows them", () => {
+    const shifted = (taskId: string, shift: number, error: number): JudgedTask => {
+      const { judged, ...rest } = task(taskId, error);
+      return { ...rest, judged: judged.map((one) => ({ ...one, log2Us: (one.log2Us as number) + shift })) };
+    };
+    const still = ["a", "b", "c"].map((taskId, index) => shifted(taskId, 2 * index, 0));
+    const following = ["a", "b", "c"].map((taskId, index) => shifted(taskId, 2 * index, 2 * index));
+    expect(medianSpread(still)).toMatchObject({ betweenTasks: 0, followsTasks: 0 });
+    expect(medianSpread(following).betweenTasks).toBeCloseTo(2, 12);
+    expect(medianSpread(following).followsTasks).toBeCloseTo(1, 12);
+    expect(medianSpread(following)).toEqual(truthSpread(still));
+    expect(medianSpread(still).withinTasks).toBeCloseTo(truthSpread(still).withinTasks as number, 12);
+    expect(medianSpread(still.slice(0, 1))).toMatchObject({ betweenTasks: undefined, followsTasks: undefined });
   });
 });
 
