@@ -5,7 +5,7 @@
  * go by their forecasts of whole pools; finished ones are kept in .kernelcast. Without, the page shows what the last one found.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { mainDevice, sha256Hex, type Forecaster } from "../src/domain/index.ts";
 import { armDifferences } from "../src/evaluate/study/arm-differences.ts";
@@ -43,8 +43,10 @@ const { values } = parseArgs({
 
 const [perTask, seed] = [Number(values["per-task"]), Number(values.seed)];
 const recording = await loadRecording(values.recording);
-const setting = { recording, device: recordedDeviceInfo(recording, mainDevice(recording) ?? ""), perTask, seed };
 const study = await readStudy(values.runs);
+const { view, summary } = study;
+const device = recordedDeviceInfo(recording, mainDevice(recording) ?? "");
+const setting = { recording, device, perTask, seed, view };
 const arms: FoundArm[] = [];
 for (const arm of study.arms) {
   const found = await Promise.all(arm.runs.map((run) => readRun(values.runs, run)));
@@ -71,11 +73,14 @@ if (searches) await writeFile(searchesFile(), `${JSON.stringify(searches, null, 
 await writeFile(`${values.out}.json`, `${JSON.stringify(resultDocument(), rounded, 1)}\n`);
 const isotonicOk = present.filter(({ found }) => found.some(isIsotonicOk)).map(({ label }) => label);
 const evaluateCommand = [
-  "npx kernelcast evaluate --recording atlas --split test --per-task 50 --seed 1 --answered any \\",
-  `  $(for run in ${names.join(" ")}; do ls docs/results/rl/$run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
+  `npx kernelcast evaluate --recording atlas --split test --view ${view} --per-task 50 --seed 1 --answered any \\`,
+  `  $(for run in ${names.join(" ")}; do ls ${values.runs}/$run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
 ].join("\n");
 const about = {
   command: command(),
+  folder: basename(values.out),
+  view,
+  summary,
   arms: present,
   missing,
   scored,
@@ -118,12 +123,18 @@ async function judgeVariants(label: string, variants: readonly Variants[]): Prom
   return judgedArms;
 }
 
-/** The frontier model's forecasts in every way, and what ships and the baselines as they are. */
-async function judgeBeside(): Promise<JudgedArm[]> {
+/** The frontier model's forecasts, which were made at the start of a search. */
+async function judgeFrontier(): Promise<JudgedArm[]> {
+  if (view !== "start") return [];
   const forecasts = await loadForecasts(values.frontier);
   const name = forecasts[0]?.forecaster ?? "frontier";
   const sha256 = sha256Hex(await readFile(values.frontier, "utf8"));
-  const others = await judgeVariants(name, [await variantsOf(recordedRun(name, forecasts), sha256, setting)]);
+  return judgeVariants(name, [await variantsOf(recordedRun(name, forecasts), sha256, setting)]);
+}
+
+/** The frontier model's forecasts and the baselines in every way, and what ships as it is. */
+async function judgeBeside(): Promise<JudgedArm[]> {
+  const others = await judgeFrontier();
   for (const label of values.beside.split(",").filter((one) => one !== "")) {
     console.error(`judging ${label}`);
     const forecaster: Forecaster = await openForecaster(label);

@@ -1,5 +1,6 @@
 /** The page of the study. */
 import { basename } from "node:path";
+import type { View } from "../../src/evaluate/plan-view.ts";
 import type { ArmDifference } from "../../src/evaluate/study/arm-differences.ts";
 import { calibrations, type Calibration, type JudgedArm } from "../../src/evaluate/study/judged-arm.ts";
 import { markdownTable } from "../markdown.ts";
@@ -9,6 +10,10 @@ import { differenceTable, rangeTable, scoreTable, sideText, signed, spreadTable,
 
 export interface StudyPage {
   readonly command: string;
+  /** Name of the folder that holds the curves. */
+  readonly folder: string;
+  readonly view: View;
+  readonly summary: string | undefined;
   readonly arms: readonly FoundArm[];
   readonly missing: readonly string[];
   readonly scored: readonly ScoredArm[];
@@ -18,7 +23,7 @@ export interface StudyPage {
   readonly perTask: number;
   readonly seed: number;
   readonly differences: readonly ArmDifference[];
-  /** File names in the folder `rl`, and what they show. */
+  /** File names in the folder, and what they show. */
   readonly curves: readonly { readonly name: string; readonly label: string }[];
   readonly searches: NamedSearches | undefined;
   /** How all models are judged by the command line. */
@@ -28,13 +33,14 @@ export interface StudyPage {
 export function studyPage(page: StudyPage): string {
   return `${[
     "# Reinforcement learning of a language model that forecasts",
-    `Written by \`${page.command}\`; do not edit. Does reinforcement learning make a language model a better and better calibrated forecaster of kernels than supervised training does, and than supervised training with calibration after it? The runs, with their configurations, events and forecasts, are in [rl](rl); how they are trained: [decision 17](../decisions/0017-training-language-models.md).`,
+    `Written by \`${page.command}\`; do not edit. Does reinforcement learning make a language model a better and better calibrated forecaster of kernels than supervised training does, and than supervised training with calibration after it? The runs, with their configurations, events and forecasts, are in [${page.folder}](${page.folder}); how they are trained: [decision 17](../decisions/0017-training-language-models.md).`,
+    ...(page.summary === undefined ? [] : [page.summary]),
     ...(page.missing.length > 0 ? [`Not there (yet): ${page.missing.map((run) => `\`${run}\``).join(", ")}.`] : []),
     ...claimSection(page.differences),
     ...trainingSection(page.arms),
     ...scoreSection(page),
     ...differenceSection(page.differences),
-    ...curveSection(page.curves),
+    ...curveSection(page),
     "## Cost",
     "GPU-minutes of the runs that are there. What a run that was killed did after its last checkpoint is not counted; loading the model before training is not either, before answering it is.",
     costTable(page.arms),
@@ -96,7 +102,13 @@ const ways: Readonly<Record<Calibration, string>> = {
   isotonic: "Calibrated by isotonic regression alone",
 };
 
-function scoreSection({ scored, judged, arms, perTask, seed, isotonicOk, evaluateCommand }: StudyPage): string[] {
+const known: Readonly<Record<View, string>> = {
+  start: "at the start of a search: the seed kernel is the only one whose time is told",
+  search: "within a search: the times of the kernel's parent and of eight others are known besides the seed kernel's",
+};
+
+function scoreSection(page: StudyPage): string[] {
+  const { scored, judged, arms, perTask, seed, view, isotonicOk, evaluateCommand } = page;
   const [first] = scored;
   const explained: Readonly<Record<Calibration, string>> = {
     raw: `Beside them what ships, the frontier model's forecasts and the baselines, on the same kernels.`,
@@ -108,7 +120,7 @@ function scoreSection({ scored, judged, arms, perTask, seed, isotonicOk, evaluat
   const told = unreadTable(arms);
   return [
     `## Scores: split test, ${first?.scores.tasks ?? 0} tasks, ${first?.scores.kernels ?? 0} kernels`,
-    `At most ${perTask} kernels of a task, drawn by seed ${seed}, at the start of a search: the seed kernel is the only one whose time is told. Kernels that do not compile are left out, as the evidence tells of them, and those that no run was asked for: whose time no two passes agree on, or whose prompts were too long. A kernel without an answer that could be read is scored as the constant prior, and counted under *no answer*. Means over tasks with the 95 % interval of a bootstrap over tasks; where an arm has several runs, which differ by seed, each task's score is their mean.`,
+    `At most ${perTask} kernels of a task, drawn by seed ${seed}, ${known[view]}. Kernels that do not compile are left out, as the evidence tells of them, and those that no run was asked for: whose time no two passes agree on, or whose prompts were too long. A kernel without an answer that could be read is scored as the constant prior, and counted under *no answer*. Means over tasks with the 95 % interval of a bootstrap over tasks; where an arm has several runs, which differ by seed, each task's score is their mean.`,
     ...calibrations.flatMap((as) => {
       const rows = scored.filter((one) => one.as === as);
       return rows.length === 0 ? [] : [`### ${ways[as]}`, explained[as], scoreTable(rows), ...belowPrior(rows)];
@@ -151,11 +163,11 @@ function differenceSection(differences: readonly ArmDifference[]): string[] {
   ];
 }
 
-function curveSection(curves: StudyPage["curves"]): string[] {
+function curveSection({ curves, folder }: StudyPage): string[] {
   if (curves.length === 0) return [];
   return [
     "## Learning curves",
     "Means of several steps where there are many; runs of one arm share a colour.",
-    ...curves.map(({ name, label }) => `![${label}](rl/${name})`),
+    ...curves.map(({ name, label }) => `![${label}](${folder}/${name})`),
   ];
 }

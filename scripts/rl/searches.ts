@@ -78,7 +78,7 @@ export async function recalibratedPools(
 export function searchesSection({ document, names }: NamedSearches): string[] {
   const { seeds, measurements, tasks, kernels, device, by_task: byTask } = document;
   return [
-    `The policy of \`ours\` with the forecasts of one run of an arm for whole pools, made before anything but the seed kernel was measured and without compile evidence: ${tasks} tasks (${byTask.map(({ task }) => task).join(", ")}), ${kernels} kernels measured on ${device}; ${seeds} seeds, ${measurements} measurements; the same proposals in every arm. *Learning*: corrected by the run's own measurements besides (\`adapt\`), as \`ours\` is. A kernel without a forecast is taken for twice as slow as the best so far, give or take as much. Brackets: 95 % intervals of a bootstrap over tasks.`,
+    `The policy of \`ours\` with the forecasts of one run of an arm for whole pools, made before anything but the seed kernel was measured; a run's with what the compiler said, the frontier model's without: ${tasks} tasks (${byTask.map(({ task }) => task).join(", ")}), ${kernels} kernels measured on ${device}; ${seeds} seeds, ${measurements} measurements; the same proposals in every arm. *Learning*: corrected by the run's own measurements besides (\`adapt\`), as \`ours\` is. A kernel without a forecast is taken for twice as slow as the best so far, give or take as much. Brackets: 95 % intervals of a bootstrap over tasks.`,
     armsTable(document, (arm) => names[arm] ?? `\`${arm}\``),
     oracleNote,
   ];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { RecordedForecast } from "../../src/domain/index.ts";
 import { wantedSigns } from "../../src/evaluate/study/arm-differences.ts";
+import { views } from "../../src/evaluate/plan-view.ts";
 import { calibrations } from "../../src/evaluate/study/judged-arm.ts";
 import { comparedScores } from "../../src/evaluate/paired-differences.ts";
 import { readForecasts } from "../../src/formats/forecast-table.ts";
@@ -16,6 +17,10 @@ const side = z.strictObject({ arm: name, as: z.enum(calibrations) });
 const claim = z.strictObject({ score: z.enum(comparedScores), wanted: z.enum(wantedSigns) });
 
 const studySchema = z.strictObject({
+  /** What is known when kernels are forecast. */
+  view: z.enum(views).default("start"),
+  /** What the study came to, in a paragraph, by whoever read its tables. */
+  summary: name.optional(),
   arms: z.array(
     z.strictObject({
       label: name,
