@@ -92,6 +92,7 @@ function trainingSection(arms: readonly FoundArm[]): string[] {
     "## What was trained",
     `Base model ${bases.map((base) => `\`${base}\``).join(", ")}${devices.length > 0 ? `, on ${devices.join(", ")}` : ""}. Low-rank adapters; the base's weights stay. Families of kernels in split train are in no other split. *Answers a second*: answers drawn and learned from, over the time of both, median over steps.`,
     trainingTable(arms),
+    "Again: `npm run fetch:test-model`; `npm run study:rl-data` and `npm run study:rl` write data and configurations; each run is `npx kernelcast train sft` (or `rl`) `--config training-runs/configs/RUN.json`, and is judged by `npx kernelcast train eval` with `RUN-validation.json` and `RUN-test.json`; `npx tsx scripts/rl/collect-runs.ts training-runs` puts what they left here.",
     ...(notes.length > 0 ? [notes.join("\n")] : []),
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * `npx tsx scripts/rl/study-configs.ts [--out training-runs/configs]`: writes the configuration of every run of the study, and of its judgements:
+ * `npx tsx scripts/rl/study-configs.ts [--out training-runs/configs]`: writes the configuration of every run of the studies, and of its judgements:
  * NAME.json to train, NAME-test.json and NAME-validation.json for `kernelcast train eval`, NAME-pools.json for whole pools of test tasks, NAME-samples.json
  * for the mixture of sixteen answers.
  */
@@ -7,33 +7,40 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
-import { studyRuns, type StudyRun } from "./study-runs.ts";
+import { searchStudyRuns, studyRuns, type StudyRun } from "./study-runs.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
 const { values } = parseArgs({ options: { out: { type: "string", default: "training-runs/configs" } } });
 mkdirSync(values.out, { recursive: true });
 for (const run of studyRuns) {
+  writeRun(run, "eval");
+  if (run.example === "proper-crps") continue;
+  const pools = judging(withOwn(run), "../../training-data/pools-lists", "test");
+  write(`${run.name}-pools`, { ...pools, out: folder(`${run.name}-pools`) });
+}
+// What is forecast within a search depends on what was measured, so that there are no whole pools.
+for (const run of searchStudyRuns) writeRun(run, "eval-search");
+
+function writeRun(run: StudyRun, judgedBy: string): void {
   const config = configOf(run);
   if (run.command !== "none") write(run.name, config);
   const isBins = run.example === "proper-crps";
-  const judged = isBins ? "../../training-data/eval-bins" : "../../training-data/eval-lists";
-  for (const split of ["validation", "test"]) write(`${run.name}-${split}`, judging(config, judged, split));
-  if (isBins) continue;
-  const chain = run.command === "none" ? [] : [...run.from, run.name].map(folder);
-  const merged = { ...config, model: { ...part(config, "model"), adapters: chain } };
-  write(`${run.name}-pools`, {
-    ...judging(merged, "../../training-data/pools-lists", "test"),
-    out: folder(`${run.name}-pools`),
-  });
+  const judged = `../../training-data/${judgedBy}-${isBins ? "bins" : "lists"}`;
   for (const split of ["validation", "test"]) {
-    const sampled = judging(merged, judged, split, { samples: 16, batch: 512 });
-    write(`${run.name}-samples-${split}`, {
-      ...sampled,
-      name: `${run.name}-samples`,
-      out: folder(`${run.name}-samples`),
-    });
+    write(`${run.name}-${split}`, judging(config, judged, split));
+    if (isBins) continue;
+    const name = `${run.name}-samples`;
+    const sampled = judging(withOwn(run), judged, split, { samples: 16, batch: 512 });
+    write(`${name}-${split}`, { ...sampled, name, out: folder(name) });
   }
+}
+
+/** The model of a run, to be judged into a folder other than the run's. */
+function withOwn(run: StudyRun): Settings {
+  const config = configOf(run);
+  const chain = run.command === "none" ? [] : [...run.from, run.name].map(folder);
+  return { ...config, model: { ...part(config, "model"), adapters: chain } };
 }
 
 function configOf({ name, example, seed, from, changes }: StudyRun): Settings {

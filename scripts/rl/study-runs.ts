@@ -10,21 +10,14 @@ export interface StudyRun {
   readonly changes: Readonly<Record<string, unknown>>;
 }
 
-/**
- * The second attempt: eleven times as many kernels seen, most in lists of eight, by four GPUs that share each step; three quarters of the
- * families, and widths no narrower than what the first attempt's reinforcement came to like.
- */
-const longer = {
-  data: "../../training-data/mixed-lists",
-  processes: 4,
-  steps: 800,
-  rows_per_pass: 2,
-  warmup_steps: 20,
-  families: { folds: 4, take: [0, 1, 2] },
-  model: { max_prompt_tokens: 12_288, lora: { rank: 12, alpha: 24 } },
-  judge: { every: 200, prompts: 64, batch: 64, max_new_tokens: 512 },
+/** The second study: within a search, where the times of other kernels are told, so that there is something to go by. */
+const withinSearch = {
+  data: "../../training-data/search-lists",
+  steps: 330,
+  families: { folds: 3, take: [0, 1] },
+  model: { max_prompt_tokens: 6144 },
 };
-const untaughtQuarter = { families: { folds: 4, take: [3] } };
+const withinSearchUntaught = { ...withinSearch, families: { folds: 3, take: [2] }, steps: 36 };
 
 const everyFamily = { families: { folds: 1, take: [0] } };
 const seeds = [1, 2, 3] as const;
@@ -38,6 +31,7 @@ function run(
   return { name, command, example, seed: 1, from: [], changes: {}, ...more };
 }
 
+/** Those of docs/results/rl.md. */
 export const studyRuns: readonly StudyRun[] = [
   run("untrained", "none", "sft"),
   run("untrained-bins", "none", "proper-crps"),
@@ -51,12 +45,25 @@ export const studyRuns: readonly StudyRun[] = [
   run("rl-log-1", "rl", "rl-crps", { from: ["sft-1"], changes: { rl: { reward: "log" } } }),
   run("rl-crps-taught-1", "rl", "rl-crps", { from: ["sft-1"], changes: { families: { folds: 3, take: [0, 1] } } }),
   run("rl-crps-all-1", "rl", "rl-crps", { from: ["sft-all-1"], changes: everyFamily }),
-  run("sft-longer-1", "sft", "sft", { changes: longer }),
+];
+
+/** Those of docs/results/rl-search.md. */
+export const searchStudyRuns: readonly StudyRun[] = [
+  run("search-untrained", "none", "sft", { changes: withinSearch }),
+  ...seeds.map((seed) => run(`search-sft-${seed}`, "sft", "sft", { seed, changes: withinSearch })),
+  run("search-sft-all-1", "sft", "sft", { changes: { ...withinSearch, ...everyFamily } }),
+  run("search-proper-crps-1", "sft", "proper-crps", {
+    changes: { data: "../../training-data/search-bins", model: { max_prompt_tokens: 6144 } },
+  }),
   ...seeds.map((seed) =>
-    run(`rl-crps-longer-${seed}`, "rl", "rl-crps", { seed, from: ["sft-longer-1"], changes: untaughtQuarter }),
+    run(`search-rl-crps-${seed}`, "rl", "rl-crps", {
+      seed,
+      from: [`search-sft-${seed}`],
+      changes: withinSearchUntaught,
+    }),
   ),
-  run("rl-correctness-longer-1", "rl", "rl-crps", {
-    from: ["sft-longer-1"],
-    changes: { ...untaughtQuarter, rl: { reward: "correctness" } },
+  run("search-rl-correctness-1", "rl", "rl-crps", {
+    from: ["search-sft-1"],
+    changes: { ...withinSearchUntaught, rl: { reward: "correctness" } },
   }),
 ];
