@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Callable, List, Sequence, Tuple
 
@@ -124,11 +125,17 @@ def _write_together(
 
 
 def _recorded(advance: Callable[[], None]) -> Callable[[], None]:
-    """The step as a CUDA graph: hundreds of small kernels, which take longer to launch than to run."""
+    """The step as a CUDA graph: hundreds of small kernels, which take longer to launch than to run. As it was where that fails."""
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        advance()
+    try:
+        with torch.cuda.graph(graph):
+            advance()
+    except RuntimeError as cause:
+        if "out of memory" in str(cause):
+            raise
+        sys.stderr.write(f"no CUDA graph of a step: {str(cause).splitlines()[0]}\n")
+        return advance
     return graph.replay
 
 
