@@ -66,7 +66,7 @@ function judging(config: Settings, data: string, split: string, more: Settings =
     ...config,
     data,
     model: { ...part(config, "model"), max_prompt_tokens: 32_000 },
-    judge: { split, batch: isBins ? 8 : 64, max_new_tokens: 128, ...more },
+    judge: { split, batch: isBins ? 8 : 128, max_new_tokens: 128, ...more },
   };
 }
 

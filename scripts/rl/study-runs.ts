@@ -17,7 +17,7 @@ const withinSearch = {
   families: { folds: 3, take: [0, 1] },
   model: { max_prompt_tokens: 6144 },
 };
-const withinSearchUntaught = { ...withinSearch, families: { folds: 3, take: [2] }, steps: 36 };
+const withinSearchUntaught = { ...withinSearch, families: { folds: 3, take: [2] }, steps: 48 };
 
 const everyFamily = { families: { folds: 1, take: [0] } };
 const seeds = [1, 2, 3] as const;
