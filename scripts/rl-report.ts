@@ -73,7 +73,7 @@ if (searches) await writeFile(searchesFile(), `${JSON.stringify(searches, null, 
 await writeFile(`${values.out}.json`, `${JSON.stringify(resultDocument(), rounded, 1)}\n`);
 const isotonicOk = present.filter(({ found }) => found.some(isIsotonicOk)).map(({ label }) => label);
 const evaluateCommand = [
-  `npx kernelcast evaluate --recording atlas --split test --view ${view} --per-task 50 --seed 1 --answered any \\`,
+  `npx kernelcast evaluate --recording ${values.recording} --split test --view ${view} --per-task ${perTask} --seed ${seed} --answered any \\`,
   `  $(for run in ${names.join(" ")}; do ls ${values.runs}/$run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
 ].join("\n");
 const about = {

@@ -35,17 +35,18 @@ def credited(
     The advantage of every token: that of the kernel whose forecast it stands in, the first's for what comes before. An answer that
     has not one forecast for each kernel, in the order asked for, gets their mean.
     """
+    # Thousands of answers are made of a few dozen tokens.
+    text_of = {token: tokenizer.decode([token]) for token in {token for group in answers for answer in group for token in answer}}
     return [
-        [_of_tokens(tokenizer, answer, asked, gain.tolist()) for answer, gain in zip(group, own)]
+        [_of_tokens([text_of[token] for token in answer], asked, gain.tolist()) for answer, gain in zip(group, own)]
         for group, asked, own in zip(answers, labels, gains)
     ]
 
 
-def _of_tokens(tokenizer: Any, answer: Sequence[int], labels: Sequence[str], gains: Sequence[float]) -> List[float]:
-    texts = [tokenizer.decode([token]) for token in answer]
+def _of_tokens(texts: Sequence[str], labels: Sequence[str], gains: Sequence[float]) -> List[float]:
     entries = list(ENTRY.finditer("".join(texts)))
     if [one[1] for one in entries] != list(labels):
-        return [sum(gains) / len(gains)] * len(answer)
+        return [sum(gains) / len(gains)] * len(texts)
     found, place = [], 0
     for text in texts:
         place += len(text)

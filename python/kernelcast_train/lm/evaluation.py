@@ -39,9 +39,10 @@ def evaluate(config: Config, events: Events) -> None:
         model = PeftModel.from_pretrained(model, str(adapter_folder(config.out))).merge_and_unload()
     everything = data.split(config.judge.split)
     most = config.model.max_prompt_tokens
-    examples = [one for one, row in zip(everything, prompt_rows(tokenizer, everything)) if len(row) <= most]
+    asked = [(one, row) for one, row in zip(everything, prompt_rows(tokenizer, everything)) if len(row) <= most]
+    examples = [one for one, _ in asked]
     events.emit("data", split=config.judge.split, examples=len(examples), too_long=len(everything) - len(examples))
-    scores, readings = judge(model, tokenizer, data, examples, config)
+    scores, readings = judge(model, tokenizer, data, examples, [row for _, row in asked], config)
     path = out / f"forecasts-{config.judge.split}.jsonl"
     rows = forecast_rows(config.name, data, examples, readings)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -50,12 +51,13 @@ def evaluate(config: Config, events: Events) -> None:
 
 
 @torch.no_grad()
-def judge(model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], config: Config) -> Tuple[Dict[str, float], Readings]:
-    """Scores and readings, which depend on nothing drawn but by the run's seed."""
+def judge(
+    model: Any, tokenizer: Any, data: Data, examples: Sequence[Example], ids: Sequence[Sequence[int]], config: Config
+) -> Tuple[Dict[str, float], Readings]:
+    """Scores and readings by the examples' prompts, as tokens; they depend on nothing drawn but by the run's seed."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    ids = prompt_rows(tokenizer, examples)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.model.dtype == "bfloat16"):
         if data.form == "bins-logprobs":
             readings = read_letters(model, tokenizer, data, examples, ids, config.judge.batch)

@@ -114,6 +114,6 @@ def _settings(config: Config) -> Dict[str, Any]:
     import dataclasses
 
     values = dataclasses.asdict(config)
-    del values["data"], values["out"], values["model"]["base"]
+    del values["data"], values["out"], values["model"]["base"], values["model"]["keep"]
     values["model"]["adapters"] = [Path(one).name for one in values["model"]["adapters"]]
     return values

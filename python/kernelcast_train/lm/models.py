@@ -188,14 +188,24 @@ class Read:
 
 
 def read_prompts(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Read:
+    logits, lengths, out = _after_prompts(model, prompts, pad_id, use_cache=True)
+    places = torch.arange(out.last_hidden_state.shape[1], device=logits.device)
+    return Read(logits, out.past_key_values, lengths, places < lengths)
+
+
+def last_log_probabilities(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Tensor:
+    """log P of the token after each prompt, over the whole vocabulary."""
+    return _after_prompts(model, prompts, pad_id, use_cache=False)[0].float().log_softmax(dim=1)
+
+
+def _after_prompts(model: Any, prompts: Sequence[Sequence[int]], pad_id: int, use_cache: bool) -> Tuple[Tensor, Tensor, Any]:
+    """Logits after each prompt, how long each is [prompts, 1], and all that the layers made of them."""
     device = next(model.parameters()).device
     layers, head = inner(model)
-    ids = pad(prompts, pad_id, device)
+    out = layers(input_ids=pad(prompts, pad_id, device), use_cache=use_cache)
     lengths = torch.tensor([[len(row)] for row in prompts], device=device)
-    out = layers(input_ids=ids, use_cache=True)
-    last = out.last_hidden_state[torch.arange(len(ids), device=device), lengths.squeeze(1) - 1]
-    is_theirs = torch.arange(ids.shape[1], device=device) < lengths
-    return Read(head(last), out.past_key_values, lengths, is_theirs)
+    last = out.last_hidden_state[torch.arange(len(prompts), device=device), lengths.squeeze(1) - 1]
+    return head(last), lengths, out
 
 
 def group_log_probabilities(
@@ -229,12 +239,3 @@ def group_log_probabilities(
     after = head(states[:, :, :-1])
     before = torch.cat([read.logits[:, None, None].expand(-1, count, 1, -1), after], dim=2).float() / temperature
     return before.gather(3, ids.unsqueeze(3)).squeeze(3) - before.logsumexp(dim=3)
-
-
-def last_log_probabilities(model: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> Tensor:
-    """log P of the token after each prompt, over the whole vocabulary."""
-    device = next(model.parameters()).device
-    layers, head = inner(model)
-    states = layers(input_ids=pad(prompts, pad_id, device), use_cache=False).last_hidden_state
-    last = torch.tensor([len(row) - 1 for row in prompts], device=device)
-    return head(states[torch.arange(len(prompts), device=device), last]).float().log_softmax(dim=1)

@@ -113,7 +113,8 @@ class Run:
             examples = self.sample(split)
             if examples:
                 model = self.sampler.follow(self.model) if self.sampler else self.model
-                scores, _ = judge(model, self.tokenizer, self.data, examples, self.config)
+                ids = [self.ids(one) for one in examples]
+                scores, _ = judge(model, self.tokenizer, self.data, examples, ids, self.config)
                 self.events.emit("judge", step=step, split=split, **scores)
         self.team.wait()
 
