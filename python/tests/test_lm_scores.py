@@ -1,6 +1,7 @@
 """Rewards and the reading of answers, against the vectors of TypeScript; proper scores; drawing; configuration; parts."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from kernelcast_train.lm import parts  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
 from kernelcast_train.lm.credit import advantages, credited, learned_tokens  # noqa: E402
 from kernelcast_train.lm.data import Bins, Example, draw, of_folds  # noqa: E402
+from kernelcast_train.lm.evaluation import pairwise  # noqa: E402
 from kernelcast_train.lm.mixing import mix  # noqa: E402
-from kernelcast_train.lm.read_answer import Belief, read_quantiles  # noqa: E402
+from kernelcast_train.lm.read_answer import Belief, read_written  # noqa: E402
 from kernelcast_train.lm.rewards import belief_of_bins, outcome_of, proper_loss, reward  # noqa: E402
 from kernelcast_train.lm.rl import kl_estimate  # noqa: E402
 
@@ -36,7 +38,15 @@ def values_of(belief):
 
 @pytest.mark.parametrize("case", VECTORS["answers"], ids=range(len(VECTORS["answers"])))
 def test_answers_are_read_as_typescript_reads_them(case):
-    got = read_quantiles(case["text"], ["K01", "K02"])
+    same_readings(case, read_written("quantiles", case["text"], ["K01", "K02"], 0.0))
+
+
+@pytest.mark.parametrize("case", VECTORS["doublings"], ids=range(len(VECTORS["doublings"])))
+def test_doublings_are_read_as_typescript_reads_them(case):
+    same_readings(case, read_written("doublings", case["text"], ["K01", "K02"], case["scaleLog2Us"]))
+
+
+def same_readings(case, got):
     assert sorted(got) == sorted(case["readings"])
     for label, reading in case["readings"].items():
         assert values_of(got[label]) == close(belief_of(reading))
@@ -113,6 +123,16 @@ def test_a_mixture_is_as_wide_as_its_answers_are_apart():
     assert apart.sigma_low + apart.sigma_high == pytest.approx(4 / 1.2816, abs=0.01)
 
 
+def test_order_is_judged_by_pairs_that_are_apart():
+    truths = [0.0, 0.1, 1.0, 2.0]
+    assert pairwise(list(zip(truths, truths))) == 1
+    assert pairwise([(-one, one) for one in truths]) == 0
+    assert pairwise([(0.0, one) for one in truths]) == 0.5
+    # 0.1 in log2 is 7 %: not apart.
+    assert math.isnan(pairwise([(1.0, 0.0), (0.0, 0.1)]))
+    assert pairwise([(0.0, 0.0), (2.0, 1.0), (1.0, 2.0)]) == pytest.approx(2 / 3)
+
+
 def test_families_are_dealt_to_folds():
     examples = [Example(str(index), "t", f"family {index % 9}", "", "", "", [], 0.0, []) for index in range(27)]
     folds = [of_folds(examples, 3, [fold]) for fold in range(3)]
@@ -133,6 +153,13 @@ def test_thoughts_can_be_left_out():
     answer = [ord(letter) for letter in "<think>a</think>{}"]
     assert learned_tokens(Letters(), answer, True) == [False] * 16 + [True] * 2
     assert all(learned_tokens(Letters(), answer, False))
+
+
+def test_reasons_can_be_left_out():
+    text = '[{"kernel":"K01","because":"as \\"M1\\"","us":1},{"kernel":"K02","because":"","us":2}]'
+    learned = learned_tokens(Letters(), [ord(one) for one in text], True)
+    left = "".join(letter for letter, own in zip(text, learned) if own)
+    assert left == '[{"kernel":"K01","because":,"us":1},{"kernel":"K02","because":,"us":2}]'
 
 
 def test_draws_are_by_seed_and_step_and_even_over_families():

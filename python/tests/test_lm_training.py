@@ -15,7 +15,7 @@ pytest.importorskip("peft", reason="peft is not installed; training of language 
 
 from toy_model import save_data, save_gguf, save_toy  # noqa: E402
 
-from kernelcast_train.lm import rl  # noqa: E402
+from kernelcast_train.lm import checkpoint, rl  # noqa: E402
 from kernelcast_train.lm.__main__ import main  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
 from kernelcast_train.lm.events import Events  # noqa: E402
@@ -29,6 +29,7 @@ def toy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     save_toy(folder / "model")
     save_data(folder / "lists", "quantiles")
+    save_data(folder / "doublings", "doublings")
     save_data(folder / "bins", "bins-logprobs")
     return folder
 
@@ -132,6 +133,15 @@ def test_two_processes_share_the_answers_of_a_step(toy, supervised, tmp_path):
     assert last(events, "done")["steps"] == 2
 
 
+def test_two_trainers_are_not_at_one_run(toy, tmp_path, monkeypatch, capsys):
+    values = settings(toy, tmp_path, steps=1)
+    with checkpoint.hold(tmp_path):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(values)))
+        assert main(["sft"]) == 1
+    assert f"{tmp_path}: another trainer is at it" in capsys.readouterr().err
+    assert last(run("sft", values, monkeypatch), "done")["steps"] == 1
+
+
 def test_another_run_is_not_gone_on_from(toy, tmp_path, monkeypatch, capsys):
     run("sft", settings(toy, tmp_path, steps=1), monkeypatch)
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(settings(toy, tmp_path, steps=1, seed=2))))
@@ -147,6 +157,20 @@ def test_reinforcement_starts_at_its_reference_and_leaves_it(toy, supervised, tm
     assert told[-1]["kl"] > 1e-5
     assert told[0]["rollouts"] == 16
     assert 0 <= told[0]["unread"] < 0.9
+
+
+def test_reinforcement_learns_how_sure_to_be(toy, tmp_path, monkeypatch):
+    """Widths are taught at random, truths follow from the prompt: the narrow ones are rewarded."""
+    judge = {"prompts": 24, "max_new_tokens": 100}
+    taught = settings(toy, tmp_path / "sft", data="doublings", steps=150, prompts_per_step=8, checkpoint_every=150, judge=judge)
+    before = last(run("sft", taught, monkeypatch), "judge")
+    assert before["unread"] < 0.1
+    reinforced = {"group": 8, "max_new_tokens": 100, "advantage": "batch", "kl": 0.0, "temperature": 0.5}
+    model = {"adapters": [str(tmp_path / "sft")]}
+    values = settings(toy, tmp_path / "rl", data="doublings", model=model, rl=reinforced, steps=16, learning_rate=1e-3)
+    after = last(run("rl", {**values, "judge": judge}, monkeypatch), "judge")
+    assert after["unread"] < 0.1
+    assert after["crps"] < 0.8 * before["crps"]
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -60,7 +60,15 @@ def _row(form, split, index):
         "us_p50": round(time),
         "us_p90": round(time * 1.3),
     }
-    taught = letter if form == "bins-logprobs" else json.dumps({"forecasts": [entry]})
+    # Of widths that are drawn reinforcement finds the best.
+    width = (0.1, 0.4, 1.6)[index % 3]
+    doubled = {"kernel": "K01", "doublings": round((log2_us or 4) - 4, 1), "less": width, "more": width, "p_ok": entry["p_ok"]}
+    answers = {
+        "quantiles": json.dumps({"forecasts": [entry]}),
+        "doublings": json.dumps({"forecasts": [doubled]}),
+        "bins-logprobs": letter,
+    }
+    taught = answers[form]
     about = {"task_id": f"{split}-{index % 3}", "family": f"{split}-{index % 2}", "split": split, "form": form}
     kernels = [{"label": "K01", "kernel_id": f"{split}-{index}", "log2_us": log2_us}]
     asked = {"prompt_sha256": f"{form} {split} {index}", "system": "s", "prompt": f"{word} {index % 5}", "answer": taught}

@@ -7,26 +7,35 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
-import { searchStudyRuns, studyRuns, type StudyRun } from "./study-runs.ts";
+import { doublingsStudyRuns, searchStudyRuns, studyRuns, type StudyRun } from "./study-runs.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
 const { values } = parseArgs({ options: { out: { type: "string", default: "training-runs/configs" } } });
 mkdirSync(values.out, { recursive: true });
-for (const run of studyRuns) {
-  writeRun(run, "eval");
-  if (run.example === "proper-crps") continue;
-  const pools = judging(withOwn(run), "../../training-data/pools-lists", "test");
-  write(`${run.name}-pools`, { ...pools, out: folder(`${run.name}-pools`) });
-}
+for (const run of studyRuns) writeRun(run, { written: "eval-lists", bins: "eval-bins", pools: "pools-lists" });
 // What is forecast within a search depends on what was measured, so that there are no whole pools.
-for (const run of searchStudyRuns) writeRun(run, "eval-search");
+for (const run of searchStudyRuns) writeRun(run, { written: "eval-search-lists", bins: "eval-search-bins" });
+for (const run of doublingsStudyRuns) {
+  writeRun(run, { written: "eval-doublings", bins: "eval-bins", pools: "pools-doublings" });
+}
 
-function writeRun(run: StudyRun, judgedBy: string): void {
+/** Folders of the data that runs are judged by, of written forecasts and of bins. */
+interface JudgedBy {
+  readonly written: string;
+  readonly bins: string;
+  readonly pools?: string;
+}
+
+function writeRun(run: StudyRun, { written, bins, pools }: JudgedBy): void {
   const config = configOf(run);
-  if (run.command !== "none") write(run.name, config);
   const isBins = run.example === "proper-crps";
-  const judged = `../../training-data/${judgedBy}-${isBins ? "bins" : "lists"}`;
+  const judged = `../../training-data/${isBins ? bins : written}`;
+  if (pools && !isBins) {
+    const name = `${run.name}-pools`;
+    write(name, { ...judging(withOwn(run), `../../training-data/${pools}`, "test"), out: folder(name) });
+  }
+  if (run.command !== "none") write(run.name, config);
   for (const split of ["validation", "test"]) {
     write(`${run.name}-${split}`, judging(config, judged, split));
     if (isBins) continue;
@@ -48,8 +57,10 @@ function configOf({ name, example, seed, from, changes }: StudyRun): Settings {
     readFileSync(new URL(`../../examples/train/${example}.yaml`, import.meta.url), "utf8"),
   ) as Settings;
   const { rl, model, ...others } = changes;
+  // The study judges adapters; what is exported of one says so itself.
+  const { export: _exported, ...kept } = base;
   return {
-    ...base,
+    ...kept,
     name,
     out: folder(name),
     seed,
@@ -66,7 +77,7 @@ function judging(config: Settings, data: string, split: string, more: Settings =
     ...config,
     data,
     model: { ...part(config, "model"), max_prompt_tokens: 32_000 },
-    judge: { split, batch: isBins ? 8 : 128, max_new_tokens: 128, ...more },
+    judge: { split, batch: isBins ? 8 : 64, max_new_tokens: 128, ...more },
   };
 }
 

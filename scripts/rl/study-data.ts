@@ -11,6 +11,7 @@ type Asked = Pick<TrainingDataRequest, "asked"> & Partial<TrainingDataRequest>;
 const { values } = parseArgs({ options: { out: { type: "string", default: "training-data" } } });
 
 const lists = "form=quantiles&list=2&anchors=2";
+const doublings = "form=doublings&list=2&anchors=2";
 const bins = "form=bins-logprobs&anchors=2";
 const sample = { perTask: 50 };
 const within = { view: "search" } as const;
@@ -31,6 +32,9 @@ const folders: Readonly<Record<string, Asked>> = {
   "eval-lists": { asked: lists, ...sample },
   "eval-bins": { asked: bins, ...sample },
   "pools-lists": { asked: lists, tasks: poolTasks },
+  doublings: { asked: doublings, draws: 2, spread: { low: 0.15, high: 1.6 } },
+  "eval-doublings": { asked: doublings, ...sample },
+  "pools-doublings": { asked: doublings, tasks: poolTasks },
   "search-lists": { asked: lists, draws: 2, spread: { low: 0.05, high: 1.2 }, ...within },
   "search-bins": { asked: bins, ...within },
   "eval-search-lists": { asked: lists, ...sample, ...within },

@@ -13,11 +13,10 @@ export interface StudyRun {
 /** The second study: within a search, where the times of other kernels are told, so that there is something to go by. */
 const withinSearch = {
   data: "../../training-data/search-lists",
-  steps: 330,
+  steps: 240,
   families: { folds: 3, take: [0, 1] },
-  model: { max_prompt_tokens: 6144 },
 };
-const withinSearchUntaught = { ...withinSearch, families: { folds: 3, take: [2] }, steps: 48 };
+const withinSearchUntaught = { ...withinSearch, families: { folds: 3, take: [2] }, steps: 36, rows_per_pass: 32 };
 
 const everyFamily = { families: { folds: 1, take: [0] } };
 const seeds = [1, 2, 3] as const;
@@ -53,7 +52,7 @@ export const searchStudyRuns: readonly StudyRun[] = [
   ...seeds.map((seed) => run(`search-sft-${seed}`, "sft", "sft", { seed, changes: withinSearch })),
   run("search-sft-all-1", "sft", "sft", { changes: { ...withinSearch, ...everyFamily } }),
   run("search-proper-crps-1", "sft", "proper-crps", {
-    changes: { data: "../../training-data/search-bins", model: { max_prompt_tokens: 6144 } },
+    changes: { data: "../../training-data/search-bins", steps: 240 },
   }),
   ...seeds.map((seed) =>
     run(`search-rl-crps-${seed}`, "rl", "rl-crps", {
@@ -65,5 +64,28 @@ export const searchStudyRuns: readonly StudyRun[] = [
   run("search-rl-correctness-1", "rl", "rl-crps", {
     from: ["search-sft-1"],
     changes: { ...withinSearchUntaught, rl: { reward: "correctness" } },
+  }),
+];
+
+/** The third study: times told relative to a measured kernel's, in log2 units, so that nothing must be multiplied. */
+const inDoublings = { data: "../../training-data/doublings" };
+const twoThirds = { families: { folds: 3, take: [0, 1] } };
+
+/** Those of docs/results/rl-doublings.md. */
+export const doublingsStudyRuns: readonly StudyRun[] = [
+  run("doublings-untrained", "none", "sft", { changes: inDoublings }),
+  run("doublings-proper-1", "sft", "proper-crps", { changes: twoThirds }),
+  ...seeds.map((seed) => run(`doublings-sft-${seed}`, "sft", "sft", { seed, changes: inDoublings })),
+  run("doublings-sft-after-1", "sft", "sft", { from: ["doublings-proper-1"], changes: inDoublings }),
+  ...seeds.map((seed) =>
+    run(`doublings-rl-crps-${seed}`, "rl", "rl-crps", { seed, from: [`doublings-sft-${seed}`], changes: inDoublings }),
+  ),
+  run("doublings-rl-after-1", "rl", "rl-crps", {
+    from: ["doublings-proper-1", "doublings-sft-after-1"],
+    changes: inDoublings,
+  }),
+  run("doublings-rl-correctness-1", "rl", "rl-crps", {
+    from: ["doublings-sft-1"],
+    changes: { ...inDoublings, rl: { reward: "correctness" } },
   }),
 ];

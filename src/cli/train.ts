@@ -30,7 +30,7 @@ const dataCommand = buildCommand<TrainDataFlags, [], CliContext>({
         kind: "parsed",
         parse: text,
         brief:
-          "How the model is asked, as after the ? of --forecaster gguf:FILE?…; form=quantiles or form=bins-logprobs",
+          "How the model is asked, as after the ? of --forecaster gguf:FILE?…; form=quantiles, form=doublings or form=bins-logprobs",
         default: "form=quantiles&list=2&anchors=2",
       },
       tasks: { ...optionalText, brief: "These tasks only, ids with commas between" },
@@ -99,13 +99,13 @@ function trainerCommand(
 const sftCommand = trainerCommand(async () => (await import("./train-command.ts")).train.sft, {
   brief: "Supervised fine-tuning: on answers, or on a proper score of the one-token distribution",
   fullDescription:
-    "The latest checkpoint of the configuration's folder is gone on from.\n\nExample: kernelcast train sft --config examples/train/sft.yaml",
+    "The latest checkpoint of the configuration's folder is gone on from; at the end what is set under export is written.\n\nExample: kernelcast train sft --config examples/train/sft.yaml",
 });
 
 const rlCommand = trainerCommand(async () => (await import("./train-command.ts")).train.rl, {
   brief: "Reinforcement learning of written forecasts (GRPO)",
   fullDescription:
-    "The latest checkpoint of the configuration's folder is gone on from.\n\nExample: kernelcast train rl --config examples/train/rl-crps.yaml",
+    "The latest checkpoint of the configuration's folder is gone on from; at the end what is set under export is written.\n\nExample: kernelcast train rl --config examples/train/rl-crps.yaml",
 });
 
 const evalCommand = trainerCommand(async () => (await import("./train-command.ts")).train.eval, {

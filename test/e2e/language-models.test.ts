@@ -89,6 +89,10 @@ function inForm(request: FakeChatRequest): FakeChatAnswer {
   if (prompt.includes("\nGuess ")) {
     return JSON.stringify({ forecasts: labels.map((kernel, index) => ({ kernel, works: true, us: 90 + index })) });
   }
+  if (system.includes('"doublings"')) {
+    const numbers = { doublings: -1, less: 0.5, more: 1, p_ok: 0.9 };
+    return JSON.stringify({ forecasts: labels.map((kernel) => ({ kernel, ...numbers })) });
+  }
   if (system.includes('"bins"')) {
     return JSON.stringify({ kernel: labels[0], p_ok: 0.9, bins: { F: 0.25, G: 0.5, H: 0.25 } });
   }
@@ -310,7 +314,7 @@ describe("whether a language model is worth asking", () => {
 });
 
 describe("the forms of forecasting", () => {
-  it.each(["quantiles", "bins-logprobs", "bins", "samples"])("work over HTTP: %s", async (form) => {
+  it.each(["quantiles", "doublings", "bins-logprobs", "bins", "samples"])("work over HTTP: %s", async (form) => {
     const server = await start({ answer: inForm });
     const model = `${server.specification()}?form=${form}`;
     const args = ["--tasks", "softmax-f32", "--per-task", "16", "--workspace", scratch.next(), "--json"];
@@ -318,7 +322,7 @@ describe("the forms of forecasting", () => {
     expect(code).toBe(0);
     const document = JSON.parse(stdout) as Readonly<Record<string, unknown>>;
     expect(document).toMatchObject({ forecaster: model, kernels: 16, missing_forecasts: 0, answer_faults: {} });
-    expect(server.requests.length).toBe({ quantiles: 1, samples: 8 }[form] ?? 16);
+    expect(server.requests.length).toBe({ quantiles: 1, doublings: 1, samples: 8 }[form] ?? 16);
   });
 
   it("are refused where the model cannot: no log probabilities", async () => {

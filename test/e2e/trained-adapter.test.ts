@@ -1,5 +1,5 @@
 /**
- * What `kernelcast train` leaves, read by llama.cpp: the real program trains twice and exports, and the model asked through
+ * What `kernelcast train` leaves, read by llama.cpp: the real program trains twice, exporting at the end, and the model asked through
  * node-llama-cpp answers as transformers says. Skipped where PyTorch or node-llama-cpp is absent; the real model, too, where that is.
  */
 import { spawnSync } from "node:child_process";
@@ -54,7 +54,7 @@ async function train(base: string, rate: number): Promise<Trained> {
   runPython([script, "data", data]);
   // A tiny model is slower by several threads, and much slower beside other work.
   const threads: NodeJS.ProcessEnv = base === testModelFile() ? {} : { OMP_NUM_THREADS: "1" };
-  const run = async (name: string, commands: readonly string[], adapters: readonly string[], rank: number) => {
+  const run = async (name: string, adapters: readonly string[], rank: number) => {
     const lora = { rank, alpha: 2 * rank };
     const judge = { prompts: 1, max_new_tokens: 4 };
     const pace = { steps: 4, prompts_per_step: 4, warmup_steps: 1, learning_rate: rate, judge };
@@ -69,14 +69,12 @@ async function train(base: string, rate: number): Promise<Trained> {
     };
     const file = join(folder, `${name}.yaml`);
     writeFileSync(file, JSON.stringify(config));
-    for (const command of commands) {
-      const { code, stderr } = await runCli(["train", command, "--config", file], threads);
-      if (code !== 0) throw new Error(`train ${command}: ${stderr}`);
-    }
+    const { code, stderr } = await runCli(["train", "sft", "--config", file], threads);
+    if (code !== 0) throw new Error(`train sft: ${stderr}`);
     return config.out;
   };
-  const first = await run("first", ["sft"], [], 4);
-  const second = await run("second", ["sft", "export"], [first], 2);
+  const first = await run("first", [], 4);
+  const second = await run("second", [first], 2);
   const request = { base, keep, adapters: [first, second], asked };
   const reference = JSON.parse(runPython([script], JSON.stringify(request))) as Trained["reference"];
   return { base, adapter: join(second, "second-adapter.gguf"), whole: join(second, "second-q8_0.gguf"), reference };

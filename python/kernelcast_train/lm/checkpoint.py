@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import IO, Any, Dict, Optional
 
 import torch
 
 KEPT = 2
+
+
+def hold(out: Path) -> IO[str]:
+    """Keeps other trainers out of a run's folder for as long as what it gives is open. ValueError where one is in it."""
+    out.mkdir(parents=True, exist_ok=True)
+    held = (out / "trainer.lock").open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        raise ValueError(f"{out}: another trainer is at it; wait for its end, or give another out") from None
+    return held
 
 
 def save(out: Path, model: Any, optimiser: torch.optim.Optimizer, state: Dict[str, Any]) -> Path:

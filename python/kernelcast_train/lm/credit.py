@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 SMALLEST_DEVIATION = 1e-4
-THOUGHTS_END = "</think>"
+REASONS = re.compile(r'(?P<thoughts>^[\s\S]*?</think(?:ing)?>)|"because": ?(?P<said>"(?:[^"\\]|\\.)*")')
 ENTRY = re.compile(r'\{"kernel": ?"([^"]*)"')
 
 
@@ -57,10 +57,13 @@ def _of_tokens(texts: Sequence[str], labels: Sequence[str], gains: Sequence[floa
 
 
 def learned_tokens(tokenizer: Any, answer: Sequence[int], mask_reasoning: bool) -> List[bool]:
-    """All, or those after the thoughts."""
+    """All, or those that are not of a reason: neither thoughts nor what comes after `because`."""
     if not mask_reasoning:
         return [True] * len(answer)
-    for end in range(len(answer)):
-        if THOUGHTS_END in tokenizer.decode(answer[: end + 1]):
-            return [index > end for index in range(len(answer))]
-    return [True] * len(answer)
+    texts = [tokenizer.decode([token]) for token in answer]
+    spans = [one.span(one.lastgroup) for one in REASONS.finditer("".join(texts))]
+    learned, place = [], 0
+    for text in texts:
+        place += len(text)
+        learned.append(not any(start < place <= end for start, end in spans))
+    return learned

@@ -17,12 +17,13 @@ from .data import Data, Example, open_data
 from .events import Events
 from .mixing import mix
 from .models import adapter_folder, last_log_probabilities, letter_ids, load_base, pick_device, prompt_rows
-from .read_answer import SIGMAS_TO_90, Belief, read_quantiles
+from .read_answer import SIGMAS_TO_90, Belief, read_written
 from .rewards import UNREAD, belief_of_bins, reward, score
 from .training import parts
 from .writing import write_answers
 
 # That of CRPS alone is told by the scores that it is made of.
+DECIDED = math.log2(1.1)
 REWARDS = tuple(name for name in UNREAD if name != "crps")
 Readings = List[Dict[str, Belief]]
 
@@ -62,12 +63,14 @@ def judge(
         if data.form == "bins-logprobs":
             readings = read_letters(model, tokenizer, data, examples, ids, config.judge.batch)
         else:
-            readings = read_written(model, tokenizer, examples, ids, config)
+            readings = read_texts(model, tokenizer, data.form, examples, ids, config)
     model.train(was_training)
     return score_readings(data, examples, readings), readings
 
 
-def read_written(model: Any, tokenizer: Any, examples: Sequence[Example], ids: Sequence[Sequence[int]], config: Config) -> Readings:
+def read_texts(
+    model: Any, tokenizer: Any, form: str, examples: Sequence[Example], ids: Sequence[Sequence[int]], config: Config
+) -> Readings:
     """Of the likeliest answer to each prompt, or of several that are drawn, as mixtures."""
     judging = config.judge
     copies = max(1, judging.samples)
@@ -78,7 +81,7 @@ def read_written(model: Any, tokenizer: Any, examples: Sequence[Example], ids: S
     readings: Readings = []
     for one, (start, end) in zip(examples, parts(len(answers), copies)):
         texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in answers[start:end]]
-        read = [read_quantiles(text, one.labels) for text in texts]
+        read = [read_written(form, text, one.labels, one.scale_log2_us) for text in texts]
         found = {label: [each[label] for each in read if label in each] for label in one.labels}
         readings.append({label: mix(own) if judging.samples > 0 else own[0] for label, own in found.items() if own})
     return readings
@@ -101,6 +104,7 @@ def read_letters(
 def score_readings(data: Data, examples: Sequence[Example], readings: Readings) -> Dict[str, float]:
     """Means over tasks of means over kernels. CRPS, log score and coverage are of working kernels with a forecast."""
     tasks: Dict[str, List[Dict[str, Optional[float]]]] = {}
+    orders: Dict[str, List[Tuple[float, float]]] = {}
     for one, read in zip(examples, readings):
         for truth in one.kernels:
             belief = read.get(truth.label)
@@ -111,14 +115,27 @@ def score_readings(data: Data, examples: Sequence[Example], readings: Readings) 
             if belief:
                 row["p_ok brier"] = (belief.p_ok - float(truth.log2_us is not None)) ** 2
             if belief and truth.log2_us is not None:
+                orders.setdefault(one.task_id, []).append((belief.m, truth.log2_us))
                 row |= {"crps": score(belief, truth.log2_us)["crps"], "log score": score(belief, truth.log2_us)["log"]}
                 low, high = belief.m - SIGMAS_TO_90 * belief.sigma_low, belief.m + SIGMAS_TO_90 * belief.sigma_high
                 row["coverage 80"] = float(low <= truth.log2_us <= high)
             tasks.setdefault(one.task_id, []).append(row)
     names = [*REWARDS, "unread", "p_ok brier", "crps", "log score", "coverage 80"]
     means = {name: [_mean([row[name] for row in rows if name in row]) for rows in tasks.values()] for name in names}
+    means["pairwise"] = [pairwise(forecasts) for forecasts in orders.values()]
     scores = {name: _mean([one for one in values if not math.isnan(one)]) for name, values in means.items()}
     return {**scores, "tasks": len(tasks), "kernels": sum(len(rows) for rows in tasks.values())}
+
+
+def pairwise(forecasts: Sequence[Tuple[float, float]]) -> float:
+    """Share of the pairs whose log2 times are in the forecast order, of those that are 10 % apart or more; ties count one half."""
+    right, pairs = 0.0, 0
+    for index, (said, true) in enumerate(forecasts):
+        for other_said, other_true in forecasts[:index]:
+            if abs(true - other_true) >= DECIDED:
+                pairs += 1
+                right += 0.5 if said == other_said else float((said > other_said) == (true > other_true))
+    return right / pairs if pairs else math.nan
 
 
 def _mean(values: Sequence[Any]) -> float:

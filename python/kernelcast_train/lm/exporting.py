@@ -99,11 +99,11 @@ def model_card(config: Config, happened: List[Dict[str, Any]]) -> str:
         )
     for one in (event for event in happened if event["event"] in ("stop", "done")):
         lines.append(f"- {one['event']}: {one['spent_seconds']:.0f} s of training so far")
-    names = ("correctness", "correctness+crps", "crps", "log score", "coverage 80", "unread")
+    names = ("correctness", "correctness+crps", "crps", "pairwise", "log score", "coverage 80", "unread")
     if judged:
         lines += ["", f"| split | step | kernels | {' | '.join(names)} |", f"|---|---|---|{'---|' * len(names)}"]
     for one in judged:
-        values = " | ".join("" if one[name] is None else f"{one[name]:.3f}" for name in names)
+        values = " | ".join("" if one.get(name) is None else f"{one[name]:.3f}" for name in names)
         lines.append(f"| {one['split']} | {one.get('step', 'end')} | {one['kernels']} | {values} |")
     lines += ["", "Settings:", "", "```json", json.dumps(_settings(config), indent=1), "```", ""]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """
-Reads written forecasts just as `src/forecast/llm/read-entries.ts` and the form `quantiles` do: `tests/fixtures/rewards.json`
-compares them.
+Reads written forecasts just as `src/forecast/llm/read-entries.ts` and the forms `quantiles` and `doublings` do:
+`tests/fixtures/rewards.json` compares them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 SMALLEST_SIGMA = 0.001
 SIGMAS_TO_90 = 1.2816
@@ -25,15 +25,16 @@ class Belief:
     sigma_high: float
 
 
-def read_quantiles(text: str, labels: Sequence[str]) -> Dict[str, Belief]:
-    """What could be read, by label; a kernel that was answered twice was not answered."""
+def read_written(form: str, text: str, labels: Sequence[str], scale_log2_us: float) -> Dict[str, Belief]:
+    """What could be read, by label; a kernel that was answered twice was not answered. The scale is what doublings are of."""
+    read_one = READERS[form]
     readings: Dict[str, Belief] = {}
     seen = set()
     for entry in _find_entries(text):
         label = _label_of(entry, labels)
         if label is None:
             continue
-        belief = _read_one(entry)
+        belief = read_one(entry, scale_log2_us)
         if label in seen:
             readings.pop(label, None)
         elif belief is not None:
@@ -47,15 +48,38 @@ def from_quantiles(p10: float, p50: float, p90: float, p_ok: float) -> Belief:
     return Belief(p_ok, m, max(SMALLEST_SIGMA, (m - low) / SIGMAS_TO_90), max(SMALLEST_SIGMA, (high - m) / SIGMAS_TO_90))
 
 
-def _read_one(entry: Dict[str, Any]) -> Optional[Belief]:
+def _read_quantiles(entry: Dict[str, Any], _: float) -> Optional[Belief]:
+    return _belief(entry, [_number(entry.get(name)) for name in ("us_p10", "us_p50", "us_p90")])
+
+
+def _read_doublings(entry: Dict[str, Any], scale_log2_us: float) -> Optional[Belief]:
+    doublings, less, more = (_number(entry.get(name)) for name in ("doublings", "less", "more"))
+    if doublings is None or less is None or more is None or less < 0 or more < 0:
+        return None
+    median = doublings + scale_log2_us
+    return _belief(entry, [_power(log2_us) for log2_us in (median - less, median, median + more)])
+
+
+READERS: Dict[str, Callable[[Dict[str, Any], float], Optional[Belief]]] = {
+    "quantiles": _read_quantiles,
+    "doublings": _read_doublings,
+}
+
+
+def _belief(entry: Dict[str, Any], times: Sequence[Optional[float]]) -> Optional[Belief]:
+    """Of the quantiles in µs and the entry's p_ok, where all are in range and in order."""
     p_ok = _number(entry.get("p_ok"))
-    times = [_number(entry.get(name)) for name in ("us_p10", "us_p50", "us_p90")]
     if p_ok is None or not 0 <= p_ok <= 1 or any(us is None or not 0.01 <= us <= 1e9 for us in times):
         return None
     p10, p50, p90 = (us for us in times if us is not None)
     if p10 > p50 or p50 > p90:
         return None
     return from_quantiles(p10, p50, p90, min(0.999, max(0.001, p_ok)))
+
+
+def _power(exponent: float) -> float:
+    """2 to it, infinite where that is no number any more."""
+    return math.inf if exponent > 1000 else 2.0**exponent
 
 
 def _number(value: Any) -> Optional[float]:

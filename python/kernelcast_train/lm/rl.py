@@ -18,7 +18,7 @@ from .credit import advantages, credited, learned_tokens
 from .data import Example
 from .events import Events
 from .models import group_log_probabilities
-from .read_answer import read_quantiles
+from .read_answer import READERS, read_written
 from .rewards import rewards_of_answer
 from .training import Run, parts
 from .writing import write_answers
@@ -46,8 +46,8 @@ def train(config: Config, events: Events) -> None:
     if config.model.checkpointing:
         raise ValueError("model.checkpointing: train rl keeps what it read of prompts, so it cannot be; lower rows_per_pass")
     run = Run("rl", config, events)
-    if run.data.form != "quantiles":
-        raise ValueError("train rl samples written forecasts; make the data with form=quantiles")
+    if run.data.form not in READERS:
+        raise ValueError(f"train rl samples written forecasts; make the data with form={' or form='.join(READERS)}")
 
     def learn(examples: List[Example], _step: int) -> Dict[str, float]:
         # Prompts of like length are learned from together.
@@ -97,7 +97,8 @@ def roll_out(run: Run, examples: List[Example], sampler: Any) -> Rollouts:
     labels = [one.labels for one in examples]
     rewards, gains, learned, unread = [], [], [], 0
     for one, group in zip(examples, answers):
-        readings = [read_quantiles(tokenizer.decode(answer, skip_special_tokens=True), one.labels) for answer in group]
+        texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in group]
+        readings = [read_written(run.data.form, text, one.labels, one.scale_log2_us) for text in texts]
         unread += sum(len(one.kernels) - len(read) for read in readings)
         own = torch.tensor([rewards_of_answer(settings.reward, read, one, run.data.bins) for read in readings])
         rewards.append(own.mean(dim=1))

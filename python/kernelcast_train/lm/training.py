@@ -14,6 +14,7 @@ from .config import Config
 from .data import Data, Example, draw, of_folds, open_data
 from .events import Events
 from .models import load_base, pick_device, prompt_rows, trained, with_adapter
+from .read_answer import READERS
 from .sampler import Sampler
 from .team import Team
 
@@ -25,11 +26,12 @@ class Run:
         self.kind, self.config, self.events = kind, config, events
         self.team = Team()
         self.out = Path(config.out)
+        self.held = checkpoint.hold(self.out) if self.team.is_first else None
         self.data: Data = open_data(config.data)
         self.device = pick_device()
         base, self.tokenizer = load_base(config.model, self.device)
         # Of a proper score nothing is written.
-        self.sampler = Sampler(base) if self.data.form == "quantiles" else None
+        self.sampler = Sampler(base) if self.data.form in READERS else None
         self.model = with_adapter(base, config.model, config.seed)
         self.optimiser = torch.optim.AdamW(
             trained(self.model), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
@@ -61,6 +63,13 @@ class Run:
 
     def train(self, learn: Callable[[List[Example], int], Dict[str, float]]) -> None:
         """`learn` leaves gradients behind, or steps by itself through `step_optimiser`, and gives what to tell of a step."""
+        try:
+            self._train(learn)
+        finally:
+            if self.held:
+                self.held.close()
+
+    def _train(self, learn: Callable[[List[Example], int], Dict[str, float]]) -> None:
         config, events = self.config, self.events
         state = checkpoint.resume(self.out, self.model, self.optimiser, self.digest)
         first, spent = (state["step"], state["spent_seconds"]) if state else (0, 0.0)

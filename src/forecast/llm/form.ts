@@ -1,7 +1,7 @@
 import type { Forecast, Generated } from "../../domain/index.ts";
 
 /** How a model is asked: see `forms/`. */
-export const formNames = ["quantiles", "bins-logprobs", "bins", "samples"] as const;
+export const formNames = ["quantiles", "doublings", "bins-logprobs", "bins", "samples"] as const;
 
 export type FormName = (typeof formNames)[number];
 

@@ -22,8 +22,13 @@ function goodAnswer(request: GenerateRequest): ScriptedAnswer {
   if (request.system.includes('"bins"')) {
     return JSON.stringify({ kernel: labels[0], p_ok: 0.9, bins: { F: 0.25, G: 0.5, H: 0.25 } });
   }
+  if (request.system.includes('"doublings"')) {
+    return JSON.stringify({ forecasts: labels.map((label) => ({ ...doubled, kernel: label })) });
+  }
   return JSON.stringify({ forecasts: labels.map((label) => entry(label)) });
 }
+
+const doubled = { doublings: -1, less: 0.5, more: 1, p_ok: 0.9 };
 
 function entry(label: string, p50 = 50 + Number(label.slice(1))): object {
   return { kernel: label, p_ok: 0.9, us_p10: 0.8 * p50, us_p50: p50, us_p90: 1.5 * p50 };
@@ -196,6 +201,61 @@ describe("calls that give no answer", () => {
     );
     expect(forecasts).toHaveLength(2);
     expect(failures).toMatchObject([{ fault: "unreachable" }]);
+  });
+});
+
+describe("doublings", () => {
+  it("are relative to the first measured kernel, and the quantiles to the median", async () => {
+    const { forecasts, requests } = await ask(goodAnswer, { form: "doublings" });
+    expect(requests).toHaveLength(1);
+    expect(requests[0]?.prompt).toContain("Doublings are of the time of M1.");
+    for (const { m, pOk, sigmaLow, sigmaHigh } of forecasts) {
+      expect(pOk).toBe(0.9);
+      expect(m).toBeCloseTo(Math.log2(50), 9);
+      expect(1.2816 * sigmaLow).toBeCloseTo(0.5, 9);
+      expect(1.2816 * sigmaHigh).toBeCloseTo(1, 9);
+    }
+  });
+
+  it.each([
+    ["less than nothing", { less: -0.1 }, "less and more must be numbers of at least 0"],
+    ["beyond what a kernel can take", { doublings: 40 }, "must be a time that a kernel can take"],
+    ["without a median", { doublings: undefined }, "must be a time that a kernel can take"],
+    ["surer than sure", { p_ok: 2 }, "p_ok must be a number from 0 to 1"],
+  ])("%s are asked for once more, then failed", async (_, wrong, why) => {
+    const answer = (request: GenerateRequest): string =>
+      JSON.stringify({ kernel: askedLabels(request)[0], ...doubled, ...wrong });
+    const { failures, requests } = await ask(answer, { form: "doublings", marks: ["a"] });
+    expect(requests[1]?.prompt).toContain(why);
+    expect(failures).toMatchObject([{ fault: "range" }]);
+  });
+});
+
+describe("reasons", () => {
+  const reasoned = (request: GenerateRequest): string =>
+    JSON.stringify({ forecasts: askedLabels(request).map((label) => ({ because: "like M1 {", ...entry(label) })) });
+
+  it("are asked for before the numbers, and are no part of the forecast", async () => {
+    const { forecasts, requests, failures } = await ask(reasoned, { reasons: "short", abilities: { schemas: true } });
+    const plain = await ask(goodAnswer, { abilities: { schemas: true } });
+    expect(failures).toEqual([]);
+    expect(forecasts).toEqual(plain.forecasts);
+    expect(requests[0]?.system).toContain('"because"');
+    expect(JSON.stringify(requests[0]?.schema)).toMatch(/"properties":\{"kernel":\{[^}]*\},"because":/);
+    expect(requests[0]?.maxTokens).toBeGreaterThan(plain.requests[0]?.maxTokens ?? Infinity);
+  });
+
+  it("come with a form for one kernel, too, and show in the name", async () => {
+    const binned = { kernel: "K01", because: "as M1", p_ok: 0.9, bins: { G: 1 } };
+    const answer = (): string => JSON.stringify(binned);
+    const { forecasts, requests } = await ask(answer, { form: "bins", reasons: "short", marks: ["a"] });
+    expect(forecasts).toHaveLength(1);
+    expect(requests[0]?.schema).toMatchObject({ required: ["kernel", "because", "p_ok", "bins"] });
+    const model = scriptedLanguageModel({ answer });
+    expect(createLlmForecaster(model, { reasons: "short" }).name).toBe(`${model.name}?reasons=short`);
+    expect(createLlmForecaster(model, { form: "bins", reasons: "short" }).name).toBe(
+      `${model.name}?form=bins&reasons=short`,
+    );
   });
 });
 

@@ -27,10 +27,19 @@ export function createLlmForecaster(model: LanguageModel, options: LlmForecaster
     );
   }
   return {
-    name: form.name === "quantiles" ? model.name : `${model.name}?form=${form.name}`,
+    name: nameOf(model, settings),
     forecast: (request, signal) => forecastAll(model, settings, request, signal),
     close: async () => model.close?.(),
   };
+}
+
+/** By what it is and how it is asked, where that is not as usual: trust is earned, and answers are kept, by name. */
+function nameOf({ name }: LanguageModel, { form, reasons }: LlmSettings): string {
+  const unusual = [
+    ...(form.name === "quantiles" ? [] : [`form=${form.name}`]),
+    ...(reasons === "none" ? [] : [`reasons=${reasons}`]),
+  ];
+  return unusual.length === 0 ? name : `${name}?${unusual.join("&")}`;
 }
 
 async function forecastAll(

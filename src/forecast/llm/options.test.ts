@@ -23,10 +23,14 @@ describe("what follows the provider", () => {
     ["", "name a model"],
     ["?form=bins", "name a model"],
     ["m?from=bins", 'unknown option "from" (known: form,'],
-    ["m?form=bin", 'unknown form "bin" (known: quantiles, bins-logprobs, bins, samples); did you mean bins?'],
+    [
+      "m?form=bin",
+      'unknown form "bin" (known: quantiles, doublings, bins-logprobs, bins, samples); did you mean bins?',
+    ],
     ["m?list=0", "list must be a whole number of at least 1"],
     ["m?list=-3", "list must be a whole number"],
     ["m?samples=many", "samples must be a whole number"],
+    ["m?form=bins-logprobs&reasons=short", "reasons=short: the answer of form=bins-logprobs is one token"],
     ["m?sources=all", 'unknown sources "all"'],
   ])("refuses %s", (text, why) => {
     expect(() => parseLlmSpecification(text)).toThrow(why);

@@ -3,10 +3,13 @@ import type { Form, FormName } from "./form.ts";
 import { formNames } from "./form.ts";
 import { binsForm } from "./forms/bins.ts";
 import { binsLogprobsForm } from "./forms/bins-logprobs.ts";
+import { doublingsForm } from "./forms/doublings.ts";
 import { quantilesForm } from "./forms/quantiles.ts";
+import { withReasons } from "./forms/reasons.ts";
 import { samplesForm } from "./forms/samples.ts";
 
 const sourceChoices = ["auto", "full", "changes"] as const;
+const reasonChoices = ["none", "short"] as const;
 
 export interface LlmForecasterOptions {
   /** How the model is asked; `quantiles` by default. */
@@ -15,6 +18,8 @@ export interface LlmForecasterOptions {
   readonly list?: number;
   /** How candidates are shown: in full, as changes to the measured kernel most like them, or as price and context ask. */
   readonly sources?: (typeof sourceChoices)[number];
+  /** `short`: a few words of reason are asked for before each kernel's numbers; `none` by default. */
+  readonly reasons?: (typeof reasonChoices)[number];
   /** Answers of the form `samples`; 8 by default. */
   readonly samples?: number;
   /** Most measured kernels that are shown; 8 by default. */
@@ -36,7 +41,8 @@ export interface LlmSettings extends Required<Omit<LlmForecasterOptions, "form" 
 }
 
 export function settingsOf(options: LlmForecasterOptions): LlmSettings {
-  const { form = "quantiles", list, samples = 8, ...rest } = options;
+  const { form = "quantiles", reasons = "none", list, samples = 8, ...rest } = options;
+  const plain = createForm(form, samples);
   return {
     sources: "auto",
     anchors: 8,
@@ -45,15 +51,21 @@ export function settingsOf(options: LlmForecasterOptions): LlmSettings {
     seed: 1,
     concurrency: 64,
     ...rest,
+    reasons,
     samples,
     list,
-    form: createForm(form, samples),
+    form: reasons === "short" ? withReasons(plain) : plain,
   };
 }
 
 function createForm(name: FormName, samples: number): Form {
   if (name === "samples") return samplesForm(samples);
-  const forms = { quantiles: quantilesForm, bins: binsForm, "bins-logprobs": binsLogprobsForm } as const;
+  const forms = {
+    quantiles: quantilesForm,
+    doublings: doublingsForm,
+    bins: binsForm,
+    "bins-logprobs": binsLogprobsForm,
+  } as const;
   return forms[name];
 }
 
@@ -64,7 +76,7 @@ export interface LlmSpecification {
   readonly options: LlmForecasterOptions;
 }
 
-const choices = { form: formNames, sources: sourceChoices } as const;
+const choices = { form: formNames, reasons: reasonChoices, sources: sourceChoices } as const;
 const numbers = {
   list: "list",
   samples: "samples",
@@ -77,7 +89,7 @@ const adapterOption = "adapter";
 const known: readonly string[] = [...Object.keys(choices), ...Object.keys(numbers), adapterOption];
 
 /**
- * Reads what follows the provider: `MODEL[?form=F&list=N&sources=auto|full|changes&samples=K&anchors=N&thinking=N&seed=N&concurrency=N]`,
+ * Reads what follows the provider: `MODEL[?form=F&reasons=none|short&list=N&sources=auto|full|changes&samples=K&anchors=N&thinking=N&seed=N&concurrency=N]`,
  * and `adapter=FILE` of a model in a file.
  * Throws `KernelcastError("usage", …)` with one line.
  */
@@ -95,6 +107,9 @@ export function parseLlmSpecification(text: string): LlmSpecification {
     }
     const [key, parsed] = parseOption(text, name, value);
     options[key] = parsed;
+  }
+  if (options["reasons"] === "short" && options["form"] === "bins-logprobs") {
+    throw wrong(text, "reasons=short: the answer of form=bins-logprobs is one token; use form=bins or form=quantiles");
   }
   return { model: `${model}${adapter}`, options };
 }

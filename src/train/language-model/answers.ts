@@ -11,6 +11,7 @@ import {
 } from "../../domain/index.ts";
 import { binLetters, failureLetter } from "../../forecast/llm/bins.ts";
 import type { Scale } from "../../forecast/llm/form.ts";
+import { reasonKey } from "../../forecast/llm/forms/reasons.ts";
 
 /** A kernel's truth: log2 of its time in µs, null where it does not work. */
 export interface LabelledTruth {
@@ -66,23 +67,55 @@ export function taughtSureness({ low, high }: Spread, ...key: RandomKey): Surene
   };
 }
 
+/** What an answer says of each kernel besides its truth. */
+export interface Told {
+  readonly sureness: (kernelId: string) => Sureness;
+  /** A short reason, where reasons are asked for. */
+  readonly reason?: (kernelId: string) => string;
+}
+
+/** Truths of the kernels of a list, the measured kernel that times are told by, and what else is said. */
+interface Taught {
+  readonly truths: readonly LabelledTruth[];
+  readonly scaleLog2Us: number;
+  readonly told: Told;
+}
+
 /**
- * The listwise answer in words: the measured time as the median, with intervals and probabilities as sure as `sureness` says of a kernel. What does
+ * The listwise answer in words: the measured time as the median, with intervals and probabilities as sure as `told` says of a kernel. What does
  * not work is said to take as long as the scale.
  */
-export function quantilesAnswer(
+export function quantilesAnswer({ truths, scaleLog2Us, told }: Taught): string {
+  return listAnswer(truths, told, ({ log2Us }, { spread, pOk }) => {
+    const at = (offset: number): number => Number((2 ** ((log2Us ?? scaleLog2Us) + offset)).toPrecision(digits));
+    return { p_ok: pOk, us_p10: at(-spread), us_p50: at(0), us_p90: at(spread) };
+  });
+}
+
+/** The same in doublings of the scale's time. */
+export function doublingsAnswer({ truths, scaleLog2Us, told }: Taught): string {
+  return listAnswer(truths, told, ({ log2Us }, { spread, pOk }) => {
+    const width = hundredths(spread);
+    return { doublings: hundredths((log2Us ?? scaleLog2Us) - scaleLog2Us), less: width, more: width, p_ok: pOk };
+  });
+}
+
+function listAnswer(
   truths: readonly LabelledTruth[],
-  scaleLog2Us: number,
-  sureness: (kernelId: string) => Sureness,
+  { sureness, reason }: Told,
+  numbers: (truth: LabelledTruth, sureness: Sureness) => object,
 ): string {
-  const forecasts = truths.map(({ label, kernelId, log2Us }) => {
+  const forecasts = truths.map((truth) => {
+    const { label, kernelId, log2Us } = truth;
     const { spread, pOk } = sureness(kernelId);
-    const m = log2Us ?? scaleLog2Us;
-    const at = (offset: number): number => Number((2 ** (m + offset)).toPrecision(digits));
-    const saidOk = Number((log2Us === null ? 1 - pOk : pOk).toFixed(2));
-    return { kernel: label, p_ok: saidOk, us_p10: at(-spread), us_p50: at(0), us_p90: at(spread) };
+    const said = { spread, pOk: hundredths(log2Us === null ? 1 - pOk : pOk) };
+    return { kernel: label, ...(reason ? { [reasonKey]: reason(kernelId) } : {}), ...numbers(truth, said) };
   });
   return JSON.stringify({ forecasts });
+}
+
+function hundredths(value: number): number {
+  return Number(value.toFixed(2));
 }
 
 /** The letter of a kernel's bin, relative to the measured kernel that the question names. */

@@ -105,11 +105,12 @@ export const trainingConfigSchema: z.ZodObject = z.strictObject({
   export: exporting.optional(),
 });
 
-/** What the paths need; the trainer reads the rest. */
+/** What is looked at here; the trainer reads the rest. */
 export interface TrainingConfig {
   readonly data: string;
   readonly out: string;
   readonly model: { readonly base: string; readonly keep?: string; readonly adapters?: readonly string[] };
+  readonly export?: Readonly<Record<string, unknown>>;
   readonly [setting: string]: unknown;
 }
 

@@ -40,7 +40,7 @@ function describe(event: TrainerEvent, steps: number, curve: readonly number[]):
       return `step ${step}/${steps} ${sparkline(curve)} ${parts.join(", ")}`;
     }
     case "judge":
-      return `${event.split}, ${event.kernels} kernels: ${metrics(event, ["correctness", "crps", "unread", "coverage 80"]).join(", ")}`;
+      return `${event.split}, ${event.kernels} kernels: ${metrics(event, ["correctness", "crps", "pairwise", "unread", "coverage 80"]).join(", ")}`;
     default:
       return Object.entries(event)
         .filter(([name]) => name !== "seconds")

@@ -8,7 +8,7 @@ import { createLlmForecaster } from "../../forecast/llm/llm-forecaster.ts";
 import { judgingRequests } from "../../evaluate/judge-forecaster.ts";
 import { syntheticRecording } from "../../testing/synthetic-recording.ts";
 import { syntheticDeviceInfo } from "../../testing/synthetic.ts";
-import { binAnswer, confirmedTruth, quantilesAnswer, taughtSureness } from "./answers.ts";
+import { binAnswer, confirmedTruth, doublingsAnswer, quantilesAnswer, taughtSureness } from "./answers.ts";
 import { taskExamples, type ExampleOptions } from "./examples.ts";
 import { writeTrainingData } from "./training-data.ts";
 
@@ -46,10 +46,17 @@ describe("what is taught", () => {
       { label: "K01", kernelId: "a", log2Us: 5 },
       { label: "K02", kernelId: "b", log2Us: null },
     ];
-    expect(JSON.parse(quantilesAnswer(truths, 3, () => taughtSureness({ low: 1, high: 1 })))).toEqual({
+    const told = { sureness: () => taughtSureness({ low: 1, high: 1 }) };
+    expect(JSON.parse(quantilesAnswer({ truths, scaleLog2Us: 3, told }))).toEqual({
       forecasts: [
         { kernel: "K01", p_ok: 0.95, us_p10: 16, us_p50: 32, us_p90: 64 },
         { kernel: "K02", p_ok: 0.05, us_p10: 4, us_p50: 8, us_p90: 16 },
+      ],
+    });
+    expect(JSON.parse(doublingsAnswer({ truths, scaleLog2Us: 3, told }))).toEqual({
+      forecasts: [
+        { kernel: "K01", doublings: 2, less: 1, more: 1, p_ok: 0.95 },
+        { kernel: "K02", doublings: 0, less: 1, more: 1, p_ok: 0.05 },
       ],
     });
     const letters = [8, 6, 5, 4, 2, null].map((log2Us) => binAnswer(log2Us, { label: "M1", log2Us: 5 }));
@@ -75,19 +82,39 @@ describe("how sure taught answers are", () => {
 });
 
 describe("examples", () => {
-  it.each(["quantiles", "bins-logprobs"] as const)("of %s are the prompts that a forecaster writes", async (form) => {
-    const model = createBatchModel({ name: "m", answers: new Map(), contextTokens: 16_384 });
-    const forecaster = createLlmForecaster(model, { form, list: 4 });
-    for (const request of judgingRequests(recording, { ...options, taskId: place.taskId })) {
-      await forecaster.forecast(request);
-    }
-    const examples = taskExamples(recording, place, { ...options, form });
-    expect(examples.length).toBeGreaterThan(5);
-    expect(examples.map(({ promptSha256 }) => promptSha256).sort()).toEqual([...model.asked].sort());
-    const known = [...recording.measurements(place.taskId, syntheticDeviceInfo.name).values()];
-    const truths = new Map(known.map((one): [string, unknown] => [one.kernelId, confirmedTruth(one)]));
-    for (const { kernelId, log2Us } of examples.flatMap(({ kernels }) => kernels)) {
-      expect(log2Us).toBe(truths.get(kernelId));
+  it.each(["quantiles", "doublings", "bins-logprobs"] as const)(
+    "of %s are the prompts that a forecaster writes",
+    async (form) => {
+      const model = createBatchModel({ name: "m", answers: new Map(), contextTokens: 16_384 });
+      const forecaster = createLlmForecaster(model, { form, list: 4 });
+      for (const request of judgingRequests(recording, { ...options, taskId: place.taskId })) {
+        await forecaster.forecast(request);
+      }
+      const examples = taskExamples(recording, place, { ...options, form });
+      expect(examples.length).toBeGreaterThan(5);
+      expect(examples.map(({ promptSha256 }) => promptSha256).sort()).toEqual([...model.asked].sort());
+      const known = [...recording.measurements(place.taskId, syntheticDeviceInfo.name).values()];
+      const truths = new Map(known.map((one): [string, unknown] => [one.kernelId, confirmedTruth(one)]));
+      for (const { kernelId, log2Us } of examples.flatMap(({ kernels }) => kernels)) {
+        expect(log2Us).toBe(truths.get(kernelId));
+      }
+    },
+  );
+
+  it("give reasons where they are asked for, from what the prompt shows", () => {
+    const asked = { list: 4, reasons: "short" } as const;
+    const reasoned = taskExamples(recording, place, { ...options, evidence: true, asked });
+    const plain = taskExamples(recording, place, { ...options, evidence: true });
+    expect(reasoned.map(({ system }) => system.includes('"because"'))).toEqual(reasoned.map(() => true));
+    for (const [index, { answer, prompt }] of reasoned.entries()) {
+      const { forecasts } = JSON.parse(answer) as { forecasts: { because: string }[] };
+      for (const { because } of forecasts) {
+        const figures = because.match(/[\d.]+(?=[;,]|$)/g) ?? [];
+        expect(figures.filter((figure) => !prompt.includes(figure))).toEqual([]);
+      }
+      expect(forecasts.map(({ because: _reason, ...rest }) => rest)).toEqual(
+        (JSON.parse(plain[index]?.answer ?? "") as { forecasts: object[] }).forecasts,
+      );
     }
   });
 

@@ -1,19 +1,22 @@
-import type { ForecastRequest, LanguageModelAbilities, Recording, Split } from "../../domain/index.ts";
+import type { ForecastRequest, Kernel, LanguageModelAbilities, Recording, Split } from "../../domain/index.ts";
 import { judgingRequests, type AskOptions } from "../../evaluate/judge-forecaster.ts";
 import { settingsOf, type LlmForecasterOptions } from "../../forecast/llm/options.ts";
-import { PromptWriter } from "../../forecast/llm/prompt/prompt-writer.ts";
+import { PromptWriter, type LabelledKernel } from "../../forecast/llm/prompt/prompt-writer.ts";
 import { promptHash } from "../../forecast/llm/prompt-hash.ts";
 import {
   binAnswer,
   confirmedTruth,
+  doublingsAnswer,
   quantilesAnswer,
   taughtSureness,
   type LabelledTruth,
   type Spread,
+  type Told,
 } from "./answers.ts";
+import { comparisonReason } from "./reasons.ts";
 
 /** Forms that a model can be taught. */
-export const taughtForms = ["quantiles", "bins-logprobs"] as const;
+export const taughtForms = ["quantiles", "doublings", "bins-logprobs"] as const;
 
 export type TaughtForm = (typeof taughtForms)[number];
 
@@ -100,13 +103,37 @@ function requestExamples(
     const asking = writer.write(list, 0);
     const { system, prompt } = asking;
     const scaleLog2Us = scale.log2Us;
-    const answer =
-      form === "quantiles"
-        ? quantilesAnswer(kernels, scaleLog2Us, (kernelId) => taughtSureness(spread, kernelId, seed))
-        : binAnswer(kernels[0]?.log2Us ?? null, scale);
+    const told = toldOf(request, list, scale.label, { asked, spread, seed });
+    const taught = { truths: kernels, scaleLog2Us, told };
+    const answers = {
+      quantiles: () => quantilesAnswer(taught),
+      doublings: () => doublingsAnswer(taught),
+      "bins-logprobs": () => binAnswer(kernels[0]?.log2Us ?? null, scale),
+    };
+    const answer = answers[form]();
     const about = { taskId, family, split, form };
     return { promptSha256: promptHash(asking), ...about, system, prompt, answer, anchorIds, scaleLog2Us, kernels };
   });
+}
+
+/** What is said of a list's kernels besides their truth. */
+function toldOf(
+  { task, anchors: [first], evidence }: ForecastRequest,
+  list: readonly LabelledKernel[],
+  scaleLabel: string,
+  { asked, spread, seed }: Pick<ExampleOptions, "asked" | "spread" | "seed">,
+): Told {
+  const sureness = (kernelId: string) => taughtSureness(spread, kernelId, seed);
+  if (asked.reasons !== "short" || !first) return { sureness };
+  const measured = { kernel: first.kernel, evidence: first.measurement.evidence };
+  const kernels = new Map(list.map(({ kernel }) => [kernel.kernelId, kernel]));
+  return {
+    sureness,
+    reason(kernelId) {
+      const kernel = kernels.get(kernelId) as Kernel;
+      return comparisonReason({ kernel, evidence: evidence?.get(kernelId) }, measured, scaleLabel, task.workload.sizes);
+    },
+  };
 }
 
 /** Those of a GGUF file, which prompts are the same for. */

@@ -1,6 +1,7 @@
 import { keyedUniform } from "../../domain/index.ts";
 import { beliefOfBins, binLetters } from "../../forecast/llm/bins.ts";
-import type { Belief } from "../../forecast/llm/form.ts";
+import type { Belief, Form } from "../../forecast/llm/form.ts";
+import { doublingsForm } from "../../forecast/llm/forms/doublings.ts";
 import { quantilesForm } from "../../forecast/llm/forms/quantiles.ts";
 import { reward, rewardNames, type RewardedTruth } from "./rewards.ts";
 
@@ -20,21 +21,36 @@ const answers: readonly string[] = [
   "",
 ];
 
+/** The same in doublings of a measured kernel's time. */
+const doubledAnswers: readonly string[] = [
+  '{"forecasts": [{"kernel": "K01", "because": "as M1 {", "doublings": -0.62, "less": 0.25, "more": 0.4, "p_ok": 0.93}, {"kernel": "K02", "doublings": "2", "less": 0, "more": "1e0", "p_ok": 0.2}]}',
+  '{"forecasts": [{"kernel": "K01", "doublings": 0.5, "less": -0.1, "more": 0.4, "p_ok": 0.9}, {"kernel": "K02", "doublings": 0.5, "less": 0.1, "p_ok": 0.9}]}',
+  '{"forecasts": [{"kernel": "K01", "doublings": 60, "less": 0, "more": 0, "p_ok": 0.9}, {"kernel": "K02", "doublings": -3, "less": 9, "more": 0, "p_ok": 0.9}]}',
+  '{"forecasts": [{"kernel": "K01", "doublings": 5000, "less": 0, "more": 0, "p_ok": 0.9}, {"kernel": "K02", "doublings": 0, "less": 0.2, "more": 0.2, "p_ok": -1}]}',
+];
+
+const doubledScale = { label: "M1", log2Us: 5.5 } as const;
+
 const labels = ["K01", "K02"] as const;
 
 /** Cases of the three things that the trainer does as we do: reading an answer, spreading bins, rewarding. */
 export function rewardVectors(): object {
   return {
-    answers: answers.map((text) => ({ text, readings: readingsOf(text) })),
+    answers: answers.map((text) => ({ text, readings: readingsOf(quantilesForm, text) })),
+    doublings: doubledAnswers.map((text) => ({
+      text,
+      scaleLog2Us: doubledScale.log2Us,
+      readings: readingsOf(doublingsForm, text),
+    })),
     bins: Array.from({ length: 12 }, (_, index) => binCase(index)),
     rewards: Array.from({ length: 60 }, (_, index) => rewardCase(index)),
   };
 }
 
-function readingsOf(text: string): object {
+function readingsOf(form: Form<Belief>, text: string): object {
   const usage = { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 };
   const answer = { kind: "text", text, usage, usd: 0, latencySeconds: 0, kept: false } as const;
-  return Object.fromEntries(quantilesForm.read(answer, labels, undefined).readings);
+  return Object.fromEntries(form.read(answer, labels, doubledScale).readings);
 }
 
 function binCase(index: number): object {

@@ -1,0 +1,76 @@
+/** Short reasons that can be taught: what a prompt shows of a kernel, beside the measured kernel's. */
+import {
+  bindLaunch,
+  KernelcastError,
+  type Evidence,
+  type Kernel,
+  type Launch,
+  type Names,
+} from "../../domain/index.ts";
+
+/** A kernel as a prompt shows it. */
+export interface ShownKernel {
+  readonly kernel: Kernel;
+  readonly evidence?: Evidence | undefined;
+}
+
+/** Differences that are told, the largest first. */
+const mostTold = 4;
+
+/** Apart by less than this in log2, figures are alike. */
+const alike = 0.05;
+
+/**
+ * How a kernel's launch and what the compiler said of it differ from a measured kernel's. Nothing in it is not in the prompt; why a
+ * difference matters it does not say, for nobody measured that.
+ */
+export function comparisonReason(shown: ShownKernel, measured: ShownKernel, label: string, sizes: Names): string {
+  const own = figures(shown, sizes);
+  const theirs = figures(measured, sizes);
+  const told = [...own]
+    .flatMap(([name, value]) => {
+      const other = theirs.get(name);
+      // Occupancy is of 1, the others are counts.
+      const unit = name === "occupancy" ? 0.01 : 1;
+      const distance = other === undefined ? 0 : Math.abs(Math.log2((value + unit) / (other + unit)));
+      return distance > alike ? [{ text: `${name} ${text(value)}, not ${text(other as number)}`, distance }] : [];
+    })
+    .toSorted((a, b) => b.distance - a.distance)
+    .slice(0, mostTold);
+  return told.length === 0 ? `same figures as ${label}` : `beside ${label}: ${told.map((one) => one.text).join("; ")}`;
+}
+
+function text(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+function figures({ kernel, evidence = {} }: ShownKernel, sizes: Names): Map<string, number> {
+  const { regs, staticSmem, spillBytes, occupancy } = evidence;
+  const [launch] = kernel.launches;
+  const bound = launch && boundLaunch(launch, sizes);
+  const known: (readonly [string, number | undefined])[] = [
+    ["launches", kernel.launches.length],
+    ["blocks", bound && product(bound.grid)],
+    ["threads a block", bound && product(bound.block)],
+    ["registers", regs],
+    ["B shared", staticSmem],
+    ["B spilled", spillBytes],
+    ["occupancy", occupancy === undefined ? undefined : Number(occupancy.toFixed(2))],
+  ];
+  return new Map(known.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])));
+}
+
+function boundLaunch(launch: Launch, sizes: Names): Launch | undefined {
+  try {
+    return bindLaunch(launch, sizes);
+  } catch (cause) {
+    if (KernelcastError.isInstance(cause)) return undefined;
+    throw cause;
+  }
+}
+
+/** Of a launch's extents, which are numbers once it is bound. */
+function product(extents: Launch["grid"]): number | undefined {
+  const sizes = extents.map(Number);
+  return sizes.every(Number.isFinite) ? sizes.reduce((total, one) => total * one, 1) : undefined;
+}
