@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; training 
 from kernelcast_train.lm import parts  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
 from kernelcast_train.lm.credit import advantages, credited, learned_tokens  # noqa: E402
-from kernelcast_train.lm.data import Bins, Example, draw, of_folds  # noqa: E402
+from kernelcast_train.lm.data import Bins, Example, Truth, draw, of_folds  # noqa: E402
 from kernelcast_train.lm.evaluation import pairwise  # noqa: E402
 from kernelcast_train.lm.mixing import mix  # noqa: E402
 from kernelcast_train.lm.read_answer import Belief, read_written  # noqa: E402
-from kernelcast_train.lm.rewards import belief_of_bins, outcome_of, proper_loss, reward  # noqa: E402
+from kernelcast_train.lm.rewards import belief_of_bins, outcome_of, proper_loss, reward, rewards_of_answers  # noqa: E402
 from kernelcast_train.lm.rl import kl_estimate  # noqa: E402
 
 VECTORS = json.loads((Path(__file__).parent / "fixtures" / "rewards.json").read_text())
@@ -63,6 +63,17 @@ def test_rewards_are_those_of_typescript(name):
     got = [reward(name, belief_of(case["belief"]), case["log2Us"], case["scaleLog2Us"], BINS) for case in VECTORS["rewards"]]
     assert got == pytest.approx([case["rewards"][name] for case in VECTORS["rewards"]], rel=1e-6, abs=1e-6)
     assert len(set(got)) > 2 or name == "correctness"
+
+
+@pytest.mark.parametrize("name", ["correctness+crps", "crps", "log"])
+def test_answers_are_rewarded_kernel_by_kernel(name):
+    wide, narrow = Belief(0.9, 3.0, 1.0, 1.0), Belief(0.5, 4.0, 0.1, 0.2)
+    kernels = [Truth("K01", "a", 3.5), Truth("K02", "b", None)]
+    example = Example("", "t", "f", "", "", "", [], 4.0, kernels)
+    readings = [{"K01": wide, "K02": narrow}, {"K02": wide}, {}]
+    got = rewards_of_answers(name, readings, example, BINS)
+    assert got == [[reward(name, read.get(one.label), one.log2_us, 4.0, BINS) for one in kernels] for read in readings]
+    assert len({value for row in got for value in row}) == 4
 
 
 @pytest.mark.parametrize("kind", ["crps", "log"])

@@ -33,6 +33,7 @@ const folders: Readonly<Record<string, Asked>> = {
   "eval-bins": { asked: bins, ...sample },
   "pools-lists": { asked: lists, tasks: poolTasks },
   doublings: { asked: doublings, draws: 2, spread: { low: 0.15, high: 1.6 } },
+  "doublings-mixed": { asked: doublings, draws: 2, lists: [4, 2], spread: { low: 0.15, high: 1.6 } },
   "eval-doublings": { asked: doublings, ...sample },
   "pools-doublings": { asked: doublings, tasks: poolTasks },
   "search-lists": { asked: lists, draws: 2, spread: { low: 0.05, high: 1.2 }, ...within },

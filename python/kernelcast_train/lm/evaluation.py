@@ -108,15 +108,16 @@ def score_readings(data: Data, examples: Sequence[Example], readings: Readings) 
     for one, read in zip(examples, readings):
         for truth in one.kernels:
             belief = read.get(truth.label)
+            known = score(belief, truth.log2_us) if belief and truth.log2_us is not None else None
             row: Dict[str, Optional[float]] = {
-                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins) for name in REWARDS
+                name: reward(name, belief, truth.log2_us, one.scale_log2_us, data.bins, known) for name in REWARDS
             }
             row["unread"] = float(belief is None)
             if belief:
                 row["p_ok brier"] = (belief.p_ok - float(truth.log2_us is not None)) ** 2
-            if belief and truth.log2_us is not None:
+            if belief and known and truth.log2_us is not None:
                 orders.setdefault(one.task_id, []).append((belief.m, truth.log2_us))
-                row |= {"crps": score(belief, truth.log2_us)["crps"], "log score": score(belief, truth.log2_us)["log"]}
+                row |= {"crps": known.crps, "log score": known.log}
                 low, high = belief.m - SIGMAS_TO_90 * belief.sigma_low, belief.m + SIGMAS_TO_90 * belief.sigma_high
                 row["coverage 80"] = float(low <= truth.log2_us <= high)
             tasks.setdefault(one.task_id, []).append(row)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import Dict, List, Optional, Sequence
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -39,20 +40,41 @@ def bin_probabilities(belief: Belief, scale_log2_us: float, bins: Bins) -> List[
     return [bound - following for bound, following in zip(bounds, bounds[1:])]
 
 
-def score(belief: Belief, log2_us: float) -> Dict[str, float]:
+@dataclass(frozen=True)
+class Scores:
     """CRPS in log2 units and log score in nats, lower being better."""
-    values = [torch.tensor(one, dtype=torch.float64) for one in (belief.m, belief.sigma_low, belief.sigma_high, log2_us)]
-    return {"crps": crps(*values).item(), "log": log_score(*values).item()}
+
+    crps: float
+    log: float
 
 
-def reward(name: str, belief: Optional[Belief], log2_us: Optional[float], scale_log2_us: float, bins: Bins) -> float:
+def scores_of(forecasts: Sequence[Tuple[Belief, float]]) -> List[Scores]:
+    """Of beliefs and log2 µs, together: one by one they take a hundred times as long."""
+    rows = [(belief.m, belief.sigma_low, belief.sigma_high, log2_us) for belief, log2_us in forecasts]
+    columns = torch.tensor(rows, dtype=torch.float64).view(-1, 4).T
+    return [Scores(*one) for one in zip(crps(*columns).tolist(), log_score(*columns).tolist())]
+
+
+def score(belief: Belief, log2_us: float) -> Scores:
+    return scores_of([(belief, log2_us)])[0]
+
+
+def reward(
+    name: str,
+    belief: Optional[Belief],
+    log2_us: Optional[float],
+    scale_log2_us: float,
+    bins: Bins,
+    scores: Optional[Scores] = None,
+) -> float:
+    """`scores` are those of a forecast of a working kernel, where they are known already."""
     if belief is None:
         return UNREAD[name]
+    known = scores if scores or log2_us is None else score(belief, log2_us)
     if name == "log":
-        value = math.log(1 - belief.p_ok) if log2_us is None else math.log(belief.p_ok) - score(belief, log2_us)["log"]
-        return max(WORST_LOG, value)
+        return max(WORST_LOG, math.log(belief.p_ok) - known.log if known else math.log(1 - belief.p_ok))
     if name == "crps":
-        return -_crps_loss(belief, log2_us)
+        return -_crps_loss(belief, known)
     outcomes = [belief.p_ok * one for one in bin_probabilities(belief, scale_log2_us, bins)] + [1 - belief.p_ok]
     confidence = max(outcomes)
     correct = float(outcomes.index(confidence) == outcome_of(log2_us, scale_log2_us, bins))
@@ -60,18 +82,26 @@ def reward(name: str, belief: Optional[Belief], log2_us: Optional[float], scale_
         return correct
     if name == "correctness+brier":
         return correct - (confidence - correct) ** 2
-    return correct - _crps_loss(belief, log2_us)
+    return correct - _crps_loss(belief, known)
 
 
-def _crps_loss(belief: Belief, log2_us: Optional[float]) -> float:
-    """0 to 2: the CRPS of the time where there is one, as a share of the worst, and the Brier score of p_ok."""
-    brier = (belief.p_ok - float(log2_us is not None)) ** 2
-    return brier if log2_us is None else brier + min(WORST_CRPS, score(belief, log2_us)["crps"]) / WORST_CRPS
+def _crps_loss(belief: Belief, scores: Optional[Scores]) -> float:
+    """0 to 2: the CRPS of the time where the kernel works, as a share of the worst, and the Brier score of p_ok."""
+    brier = (belief.p_ok - float(scores is not None)) ** 2
+    return brier + min(WORST_CRPS, scores.crps) / WORST_CRPS if scores else brier
 
 
-def rewards_of_answer(name: str, readings: Dict[str, Belief], example: Example, bins: Bins) -> List[float]:
-    """Of each kernel that was asked for; an answer's reward is their mean."""
-    return [reward(name, readings.get(one.label), one.log2_us, example.scale_log2_us, bins) for one in example.kernels]
+def rewards_of_answers(name: str, readings: Sequence[Dict[str, Belief]], example: Example, bins: Bins) -> List[List[float]]:
+    """Of each answer, of each kernel that was asked for; an answer's reward is their mean."""
+    asked = [[(read.get(one.label), one.log2_us) for one in example.kernels] for read in readings]
+    working = [(belief, log2_us) for answer in asked for belief, log2_us in answer if belief and log2_us is not None]
+    scores = iter(scores_of(working))
+
+    def of_one(belief: Optional[Belief], log2_us: Optional[float]) -> float:
+        known = next(scores) if belief and log2_us is not None else None
+        return reward(name, belief, log2_us, example.scale_log2_us, bins, known)
+
+    return [[of_one(belief, log2_us) for belief, log2_us in answer] for answer in asked]
 
 
 def belief_of_bins(probabilities: Sequence[float], p_ok: float, scale_log2_us: float, bins: Bins) -> Belief:

@@ -19,7 +19,7 @@ from .data import Example
 from .events import Events
 from .models import group_log_probabilities
 from .read_answer import READERS, read_written
-from .rewards import rewards_of_answer
+from .rewards import rewards_of_answers
 from .training import Run, parts
 from .writing import write_answers
 
@@ -100,7 +100,7 @@ def roll_out(run: Run, examples: List[Example], sampler: Any) -> Rollouts:
         texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in group]
         readings = [read_written(run.data.form, text, one.labels, one.scale_log2_us) for text in texts]
         unread += sum(len(one.kernels) - len(read) for read in readings)
-        own = torch.tensor([rewards_of_answer(settings.reward, read, one, run.data.bins) for read in readings])
+        own = torch.tensor(rewards_of_answers(settings.reward, readings, one, run.data.bins))
         rewards.append(own.mean(dim=1))
         gains.append(own)
         learned.append([learned_tokens(tokenizer, answer, settings.mask_reasoning) for answer in group])
