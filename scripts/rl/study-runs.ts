@@ -77,7 +77,7 @@ const taughtLonger = {
   model: { max_prompt_tokens: 7168 },
   steps: 900,
   checkpoint_every: 150,
-  judge: { every: 150, prompts: 128, batch: 64, max_new_tokens: 128 },
+  judge: { every: 150, prompts: 128, batch: 64, max_new_tokens: 224 },
 };
 
 /** Those of docs/results/rl-doublings.md. All reinforcement is from one supervised run. */
