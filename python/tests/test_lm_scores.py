@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; training 
 
 from kernelcast_train.lm import parts  # noqa: E402
 from kernelcast_train.lm.config import parse_config  # noqa: E402
-from kernelcast_train.lm.credit import advantages, credited, learned_tokens  # noqa: E402
+from kernelcast_train.lm.credit import advantages, credited, learned_tokens, token_texts  # noqa: E402
 from kernelcast_train.lm.data import Bins, Example, Truth, draw, of_folds  # noqa: E402
 from kernelcast_train.lm.evaluation import pairwise  # noqa: E402
 from kernelcast_train.lm.mixing import mix  # noqa: E402
@@ -116,14 +116,18 @@ class Letters:
         return "".join(chr(one) for one in ids)
 
 
+def test_tokens_have_their_texts():
+    assert token_texts(Letters(), [[[97, 98], [98]], [[]]]) == [[["a", "b"], ["b"]], [[]]]
+
+
 def test_tokens_get_the_advantage_of_the_forecast_that_they_stand_in():
     text = '[{"kernel":"K01","a":1},{"kernel":"K02"}]'
     labels, gains = [["K01", "K02"]], [torch.tensor([[2.0, -1.0]])]
-    got = credited(Letters(), [[[ord(one) for one in text]]], labels, gains)[0][0]
+    got = credited([[list(text)]], labels, gains)[0][0]
     second = text.rindex("{")
     assert got == [2.0] * second + [-1.0] * (len(text) - second)
     for unlike in ('[{"kernel":"K02"},{"kernel":"K01"}]', '[{"kernel":"K01"}]', "nothing"):
-        assert set(credited(Letters(), [[[ord(one) for one in unlike]]], labels, gains)[0][0]) == {0.5}
+        assert set(credited([[list(unlike)]], labels, gains)[0][0]) == {0.5}
 
 
 def test_a_mixture_is_as_wide_as_its_answers_are_apart():
@@ -161,14 +165,14 @@ def test_the_estimate_of_divergence_is_unbiased():
 
 
 def test_thoughts_can_be_left_out():
-    answer = [ord(letter) for letter in "<think>a</think>{}"]
-    assert learned_tokens(Letters(), answer, True) == [False] * 16 + [True] * 2
-    assert all(learned_tokens(Letters(), answer, False))
+    answer = list("<think>a</think>{}")
+    assert learned_tokens(answer, True) == [False] * 16 + [True] * 2
+    assert all(learned_tokens(answer, False))
 
 
 def test_reasons_can_be_left_out():
     text = '[{"kernel":"K01","because":"as \\"M1\\"","us":1},{"kernel":"K02","because":"","us":2}]'
-    learned = learned_tokens(Letters(), [ord(one) for one in text], True)
+    learned = learned_tokens(list(text), True)
     left = "".join(letter for letter, own in zip(text, learned) if own)
     assert left == '[{"kernel":"K01","because":,"us":1},{"kernel":"K02","because":,"us":2}]'
 

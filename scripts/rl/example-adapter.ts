@@ -1,7 +1,6 @@
 /**
  * `npm run train:example`: everything from a bare clone to the adapter of examples/train/rl-crps.yaml, on this machine's GPU: model, data,
- * supervised training, reinforcement, export. What is there is kept, and training goes on from its latest checkpoint, so that it can be given again. A
- * quarter of an hour on an H100.
+ * supervised training, reinforcement, export. What is there is kept, and training goes on from its latest checkpoint, so that it can be given again.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

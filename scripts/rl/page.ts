@@ -44,11 +44,17 @@ export function studyPage(page: StudyPage): string {
     "## Cost",
     "GPU-minutes of the runs that are there. What a run that was killed did after its last checkpoint is not counted; loading the model before training is not either, before answering it is.",
     costTable(page.arms),
-    "## What it changes in searches",
-    ...(page.searches
-      ? searchesSection(page.searches)
-      : ["No searches by these forecasts have been run yet: `--search` does."]),
+    ...searchSection(page),
   ].join("\n\n")}\n`;
+}
+
+/** Forecasts within a search depend on what it measured, so that none can be replayed by them. */
+function searchSection({ searches, view }: StudyPage): string[] {
+  if (view !== "start") return [];
+  const found = searches
+    ? searchesSection(searches)
+    : ["No searches by these forecasts have been run yet: `--search` does."];
+  return ["## What it changes in searches", ...found];
 }
 
 const wantedText = {
@@ -112,7 +118,7 @@ function scoreSection(page: StudyPage): string[] {
   const { scored, judged, arms, perTask, seed, view, isotonicOk, evaluateCommand } = page;
   const [first] = scored;
   const explained: Readonly<Record<Calibration, string>> = {
-    raw: `Beside them what ships, the frontier model's forecasts and the baselines, on the same kernels.`,
+    raw: `Beside them what ships, ${view === "start" ? "the frontier model's forecasts " : ""}and the baselines, on the same kernels.`,
     calibrated: `Widths, medians and p_ok by a recipe fitted on the run's own forecasts of split validation ([decision 8](../decisions/0008-calibration.md)). It is a parametric curve that also looks at how alike a kernel is to the measured one${isotonicOk.length > 0 ? `; p_ok is by isotonic regression for ${isotonicOk.join(", ")}, else by a line in log odds` : "; nothing in it is isotonic: with fewer than a hundred failures p_ok, too, is moved by a line in log odds"}. What it knows of likeness orders kernels by itself: how well, the baselines beside tell, which have no model to calibrate. Arms without forecasts of validation are left out.`,
     isotonic:
       "Nothing is known but the forecasts' own probabilities: where the truths of split validation lay in their forecasts goes before every forecast's distribution (Kuleshov, Fenner and Ermon 2018), read at the three quantiles that a forecast holds; p_ok by isotonic regression. Fitted on the run's own forecasts of split validation.",

@@ -1,7 +1,7 @@
 /**
  * `npx tsx scripts/rl/study-configs.ts [--out training-runs/configs]`: writes the configuration of every run of the studies, and of its judgements:
  * NAME.json to train, NAME-test.json and NAME-validation.json for `kernelcast train eval`, NAME-pools.json for whole pools of test tasks, NAME-samples.json
- * for the mixture of sixteen answers.
+ * for the mixture of sixteen answers; rl-crps-export-rank5.json to export the example's adapter once more, cut.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ type Settings = Readonly<Record<string, unknown>>;
 const { values } = parseArgs({ options: { out: { type: "string", default: "training-runs/configs" } } });
 mkdirSync(values.out, { recursive: true });
 for (const run of studyRuns) writeRun(run, { written: "eval-lists", bins: "eval-bins", pools: "pools-lists" });
+write("rl-crps-export-rank5", { ...configNamed("rl-crps"), export: { adapter: true, adapter_gguf: true, rank: 5 } });
 // What is forecast within a search depends on what was measured, so that there are no whole pools.
 for (const run of searchStudyRuns) writeRun(run, { written: "eval-search-lists", bins: "eval-search-bins" });
 for (const run of doublingsStudyRuns) {
@@ -43,6 +44,12 @@ function writeRun(run: StudyRun, { written, bins, pools }: JudgedBy): void {
     const sampled = judging(withOwn(run), judged, split, { samples: 16, batch: 512 });
     write(`${name}-${split}`, { ...sampled, name, out: folder(name) });
   }
+}
+
+function configNamed(name: string): Settings {
+  const run = studyRuns.find((one) => one.name === name);
+  if (!run) throw new Error(`no run is called ${name}`);
+  return configOf(run);
 }
 
 /** The model of a run, to be judged into a folder other than the run's. */

@@ -27,7 +27,6 @@ const poolTasks = [
 
 const folders: Readonly<Record<string, Asked>> = {
   lists: { asked: lists, draws: 2, spread: { low: 0.2, high: 1.6 } },
-  "lists-fixed": { asked: lists, draws: 2, spread: { low: 1, high: 1 } },
   bins: { asked: bins },
   "eval-lists": { asked: lists, ...sample },
   "eval-bins": { asked: bins, ...sample },

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Callable, Dict
 
@@ -51,8 +52,12 @@ def main(words: list[str]) -> int:
 
 
 def run(name: str, command: Callable[[Config, Events], None], config: Config) -> int:
+    from .checkpoint import hold
+
+    out, is_first = Path(config.out), os.environ.get("RANK", "0") == "0"
     try:
-        command(config, Events(Path(config.out), is_told=os.environ.get("RANK", "0") == "0"))
+        with hold(out) if is_first and name in SHARED else nullcontext():
+            command(config, Events(out, is_told=is_first))
     except (MemoryError, RuntimeError) as cause:
         message = advice(cause, name, config)
         if message is None:

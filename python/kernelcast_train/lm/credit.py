@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any, List, Sequence
 
 import torch
@@ -28,18 +29,22 @@ def advantages(rewards: Sequence[Tensor], kind: str, credit: str) -> List[Tensor
     return [one / (deviation + SMALLEST_DEVIATION) for one in centred]
 
 
+def token_texts(tokenizer: Any, answers: Sequence[Sequence[Sequence[int]]]) -> List[List[List[str]]]:
+    """The text of every token of every answer. Thousands of answers are made of a few dozen tokens."""
+    text_of = {token: tokenizer.decode([token]) for token in {token for group in answers for answer in group for token in answer}}
+    return [[[text_of[token] for token in answer] for answer in group] for group in answers]
+
+
 def credited(
-    tokenizer: Any, answers: Sequence[Sequence[Sequence[int]]], labels: Sequence[Sequence[str]], gains: Sequence[Tensor]
+    texts: Sequence[Sequence[Sequence[str]]], labels: Sequence[Sequence[str]], gains: Sequence[Tensor]
 ) -> List[List[List[float]]]:
     """
-    The advantage of every token: that of the kernel whose forecast it stands in, the first's for what comes before. An answer that
-    has not one forecast for each kernel, in the order asked for, gets their mean.
+    The advantage of every token, by the tokens' texts: that of the kernel whose forecast it stands in, the first's for what comes
+    before. An answer that has not one forecast for each kernel, in the order asked for, gets their mean.
     """
-    # Thousands of answers are made of a few dozen tokens.
-    text_of = {token: tokenizer.decode([token]) for token in {token for group in answers for answer in group for token in answer}}
     return [
-        [_of_tokens([text_of[token] for token in answer], asked, gain.tolist()) for answer, gain in zip(group, own)]
-        for group, asked, own in zip(answers, labels, gains)
+        [_of_tokens(answer, asked, gain.tolist()) for answer, gain in zip(group, own)]
+        for group, asked, own in zip(texts, labels, gains)
     ]
 
 
@@ -56,14 +61,10 @@ def _of_tokens(texts: Sequence[str], labels: Sequence[str], gains: Sequence[floa
     return found
 
 
-def learned_tokens(tokenizer: Any, answer: Sequence[int], mask_reasoning: bool) -> List[bool]:
-    """All, or those that are not of a reason: neither thoughts nor what comes after `because`."""
+def learned_tokens(texts: Sequence[str], mask_reasoning: bool) -> List[bool]:
+    """All of an answer's tokens, or those that are not of a reason: neither thoughts nor what comes after `because`."""
     if not mask_reasoning:
-        return [True] * len(answer)
-    texts = [tokenizer.decode([token]) for token in answer]
+        return [True] * len(texts)
     spans = [one.span(one.lastgroup) for one in REASONS.finditer("".join(texts))]
-    learned, place = [], 0
-    for text in texts:
-        place += len(text)
-        learned.append(not any(start < place <= end for start, end in spans))
-    return learned
+    ends = accumulate(map(len, texts))
+    return [not any(start < end <= last for start, last in spans) for end in ends]

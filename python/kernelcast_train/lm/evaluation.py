@@ -17,13 +17,13 @@ from .data import Data, Example, open_data
 from .events import Events
 from .mixing import mix
 from .models import adapter_folder, last_log_probabilities, letter_ids, load_base, pick_device, prompt_rows
-from .read_answer import SIGMAS_TO_90, Belief, read_written
+from .read_answer import SIGMAS_TO_90, Belief, read_answers
 from .rewards import UNREAD, belief_of_bins, reward, score
 from .training import parts
 from .writing import write_answers
 
-# That of CRPS alone is told by the scores that it is made of.
 DECIDED = math.log2(1.1)
+# That of CRPS alone is told by the scores that it is made of.
 REWARDS = tuple(name for name in UNREAD if name != "crps")
 Readings = List[Dict[str, Belief]]
 
@@ -80,8 +80,7 @@ def read_texts(
     answers = write_answers(model, tokenizer, ids, temperature=temperature, **limits)
     readings: Readings = []
     for one, (start, end) in zip(examples, parts(len(answers), copies)):
-        texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in answers[start:end]]
-        read = [read_written(form, text, one.labels, one.scale_log2_us) for text in texts]
+        read = read_answers(tokenizer, form, answers[start:end], one.labels, one.scale_log2_us)
         found = {label: [each[label] for each in read if label in each] for label in one.labels}
         readings.append({label: mix(own) if judging.samples > 0 else own[0] for label, own in found.items() if own})
     return readings

@@ -43,6 +43,14 @@ def read_written(form: str, text: str, labels: Sequence[str], scale_log2_us: flo
     return readings
 
 
+def read_answers(
+    tokenizer: Any, form: str, answers: Sequence[Sequence[int]], labels: Sequence[str], scale_log2_us: float
+) -> List[Dict[str, Belief]]:
+    """The same of answers as tokens."""
+    texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
+    return [read_written(form, text, labels, scale_log2_us) for text in texts]
+
+
 def from_quantiles(p10: float, p50: float, p90: float, p_ok: float) -> Belief:
     low, m, high = (math.log2(us) for us in sorted((p10, p50, p90)))
     return Belief(p_ok, m, max(SMALLEST_SIGMA, (m - low) / SIGMAS_TO_90), max(SMALLEST_SIGMA, (high - m) / SIGMAS_TO_90))

@@ -49,7 +49,7 @@ class Scores:
 
 
 def scores_of(forecasts: Sequence[Tuple[Belief, float]]) -> List[Scores]:
-    """Of beliefs and log2 µs, together: one by one they take a hundred times as long."""
+    """Of beliefs and log2 µs, together: one by one they take far longer."""
     rows = [(belief.m, belief.sigma_low, belief.sigma_high, log2_us) for belief, log2_us in forecasts]
     columns = torch.tensor(rows, dtype=torch.float64).view(-1, 4).T
     return [Scores(*one) for one in zip(crps(*columns).tolist(), log_score(*columns).tolist())]

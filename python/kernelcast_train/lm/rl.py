@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from .config import Config, Rl
-from .credit import advantages, credited, learned_tokens
+from .credit import advantages, credited, learned_tokens, token_texts
 from .data import Example
 from .events import Events
 from .models import group_log_probabilities
-from .read_answer import READERS, read_written
+from .read_answer import READERS, read_answers
 from .rewards import rewards_of_answers
 from .training import Run, parts
 from .writing import write_answers
@@ -95,21 +95,20 @@ def roll_out(run: Run, examples: List[Example], sampler: Any) -> Rollouts:
     written = write_answers(sampler, tokenizer, prompts, copies=settings.group, **limits)
     answers = [written[start:end] for start, end in parts(len(written), settings.group)]
     labels = [one.labels for one in examples]
-    rewards, gains, learned, unread = [], [], [], 0
+    texts = token_texts(tokenizer, answers)
+    rewards, gains, unread = [], [], 0
     for one, group in zip(examples, answers):
-        texts = [tokenizer.decode(answer, skip_special_tokens=True) for answer in group]
-        readings = [read_written(run.data.form, text, one.labels, one.scale_log2_us) for text in texts]
+        readings = read_answers(tokenizer, run.data.form, group, one.labels, one.scale_log2_us)
         unread += sum(len(one.kernels) - len(read) for read in readings)
         own = torch.tensor(rewards_of_answers(settings.reward, readings, one, run.data.bins))
         rewards.append(own.mean(dim=1))
         gains.append(own)
-        learned.append([learned_tokens(tokenizer, answer, settings.mask_reasoning) for answer in group])
     return Rollouts(
         prompts=prompts,
         answers=answers,
         rewards=torch.stack(rewards),
-        advantages=credited(tokenizer, answers, labels, advantages(gains, settings.advantage, settings.credit)),
-        learned=learned,
+        advantages=credited(texts, labels, advantages(gains, settings.advantage, settings.credit)),
+        learned=[[learned_tokens(answer, settings.mask_reasoning) for answer in group] for group in texts],
         unread=unread,
         kernels=settings.group * sum(len(one.kernels) for one in examples),
         seconds=time.monotonic() - begun,

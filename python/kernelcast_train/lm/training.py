@@ -26,7 +26,6 @@ class Run:
         self.kind, self.config, self.events = kind, config, events
         self.team = Team()
         self.out = Path(config.out)
-        self.held = checkpoint.hold(self.out) if self.team.is_first else None
         self.data: Data = open_data(config.data)
         self.device = pick_device()
         base, self.tokenizer = load_base(config.model, self.device)
@@ -63,13 +62,6 @@ class Run:
 
     def train(self, learn: Callable[[List[Example], int], Dict[str, float]]) -> None:
         """`learn` leaves gradients behind, or steps by itself through `step_optimiser`, and gives what to tell of a step."""
-        try:
-            self._train(learn)
-        finally:
-            if self.held:
-                self.held.close()
-
-    def _train(self, learn: Callable[[List[Example], int], Dict[str, float]]) -> None:
         config, events = self.config, self.events
         state = checkpoint.resume(self.out, self.model, self.optimiser, self.digest)
         first, spent = (state["step"], state["spent_seconds"]) if state else (0, 0.0)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseLlmSpecification } from "./options.ts";
+import { parseLlmSpecification, settingsOf } from "./options.ts";
 
 describe("what follows the provider", () => {
   it("is a model and how it is asked", () => {
@@ -30,9 +30,13 @@ describe("what follows the provider", () => {
     ["m?list=0", "list must be a whole number of at least 1"],
     ["m?list=-3", "list must be a whole number"],
     ["m?samples=many", "samples must be a whole number"],
-    ["m?form=bins-logprobs&reasons=short", "reasons=short: the answer of form=bins-logprobs is one token"],
     ["m?sources=all", 'unknown sources "all"'],
   ])("refuses %s", (text, why) => {
     expect(() => parseLlmSpecification(text)).toThrow(why);
+  });
+
+  it("asks for no reasons where the answer is one token", () => {
+    const { options } = parseLlmSpecification("m?form=bins-logprobs&reasons=short");
+    expect(() => settingsOf(options)).toThrow("reasons=short: the answer of form=bins-logprobs is one token");
   });
 });

@@ -40,9 +40,14 @@ export interface LlmSettings extends Required<Omit<LlmForecasterOptions, "form" 
   readonly form: Form;
 }
 
+/** Throws `KernelcastError("usage", …)` where options do not go together. */
 export function settingsOf(options: LlmForecasterOptions): LlmSettings {
   const { form = "quantiles", reasons = "none", list, samples = 8, ...rest } = options;
   const plain = createForm(form, samples);
+  if (reasons === "short" && plain.logprobs !== undefined) {
+    const why = `the answer of form=${form} is one token; use form=bins or form=quantiles`;
+    throw new KernelcastError("usage", `reasons=short: ${why}`);
+  }
   return {
     sources: "auto",
     anchors: 8,
@@ -107,9 +112,6 @@ export function parseLlmSpecification(text: string): LlmSpecification {
     }
     const [key, parsed] = parseOption(text, name, value);
     options[key] = parsed;
-  }
-  if (options["reasons"] === "short" && options["form"] === "bins-logprobs") {
-    throw wrong(text, "reasons=short: the answer of form=bins-logprobs is one token; use form=bins or form=quantiles");
   }
   return { model: `${model}${adapter}`, options };
 }

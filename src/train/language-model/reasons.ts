@@ -1,12 +1,6 @@
 /** Short reasons that can be taught: what a prompt shows of a kernel, beside the measured kernel's. */
-import {
-  bindLaunch,
-  KernelcastError,
-  type Evidence,
-  type Kernel,
-  type Launch,
-  type Names,
-} from "../../domain/index.ts";
+import type { Evidence, Kernel, Launch, Names } from "../../domain/index.ts";
+import { boundLaunch } from "../../forecast/llm/prompt/describe-kernel.ts";
 
 /** A kernel as a prompt shows it. */
 export interface ShownKernel {
@@ -21,7 +15,7 @@ const mostTold = 4;
 const alike = 0.05;
 
 /**
- * How a kernel's launch and what the compiler said of it differ from a measured kernel's. Nothing in it is not in the prompt; why a
+ * How a kernel's launch and what the compiler said of it differ from a measured kernel's. All of it follows from the prompt; why a
  * difference matters it does not say, for nobody measured that.
  */
 export function comparisonReason(shown: ShownKernel, measured: ShownKernel, label: string, sizes: Names): string {
@@ -33,15 +27,11 @@ export function comparisonReason(shown: ShownKernel, measured: ShownKernel, labe
       // Occupancy is of 1, the others are counts.
       const unit = name === "occupancy" ? 0.01 : 1;
       const distance = other === undefined ? 0 : Math.abs(Math.log2((value + unit) / (other + unit)));
-      return distance > alike ? [{ text: `${name} ${text(value)}, not ${text(other as number)}`, distance }] : [];
+      return distance > alike ? [{ text: `${name} ${value}, not ${other}`, distance }] : [];
     })
     .toSorted((a, b) => b.distance - a.distance)
     .slice(0, mostTold);
   return told.length === 0 ? `same figures as ${label}` : `beside ${label}: ${told.map((one) => one.text).join("; ")}`;
-}
-
-function text(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }
 
 function figures({ kernel, evidence = {} }: ShownKernel, sizes: Names): Map<string, number> {
@@ -60,16 +50,7 @@ function figures({ kernel, evidence = {} }: ShownKernel, sizes: Names): Map<stri
   return new Map(known.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])));
 }
 
-function boundLaunch(launch: Launch, sizes: Names): Launch | undefined {
-  try {
-    return bindLaunch(launch, sizes);
-  } catch (cause) {
-    if (KernelcastError.isInstance(cause)) return undefined;
-    throw cause;
-  }
-}
-
-/** Of a launch's extents, which are numbers once it is bound. */
+/** Of a launch's extents, where they are numbers. */
 function product(extents: Launch["grid"]): number | undefined {
   const sizes = extents.map(Number);
   return sizes.every(Number.isFinite) ? sizes.reduce((total, one) => total * one, 1) : undefined;

@@ -15,7 +15,7 @@ export function describeLaunches({ launches, compileOptions }: Kernel, sizes: Na
 }
 
 function describeLaunch(launch: Launch, sizes: Names): string {
-  const { kernel, grid, block, smemBytes, args } = bound(launch, sizes);
+  const { kernel, grid, block, smemBytes, args } = boundLaunch(launch, sizes);
   const given = args.map((argument) =>
     typeof argument === "string"
       ? argument
@@ -27,8 +27,8 @@ function describeLaunch(launch: Launch, sizes: Names): string {
   return `${kernel}<<<(${grid.join(", ")}), (${block.join(", ")})${shared}>>>(${given.join(", ")})`;
 }
 
-/** A launch that cannot be evaluated is shown as it was written. */
-function bound(launch: Launch, sizes: Names): Launch {
+/** A launch with its arithmetic evaluated; one that cannot be evaluated as it was written. */
+export function boundLaunch(launch: Launch, sizes: Names): Launch {
   try {
     return bindLaunch(launch, sizes);
   } catch (cause) {
