@@ -70,6 +70,7 @@ export const searchStudyRuns: readonly StudyRun[] = [
  * training on lists of two and four.
  */
 const inDoublings = { data: "../../training-data/doublings" };
+const reinforcedLonger = { ...inDoublings, steps: 48, checkpoint_every: 24 };
 const taughtLonger = {
   data: "../../training-data/doublings-mixed",
   model: { max_prompt_tokens: 7168 },
@@ -85,10 +86,10 @@ export const doublingsStudyRuns: readonly StudyRun[] = [
   run("doublings-sft-all-1", "sft", "sft", { changes: { ...taughtLonger, ...everyFamily } }),
   run("doublings-proper-1", "sft", "proper-crps", { changes: { steps: 900, checkpoint_every: 150 } }),
   ...seeds.map((seed) =>
-    run(`doublings-rl-crps-${seed}`, "rl", "rl-crps", { seed, from: ["doublings-sft-1"], changes: inDoublings }),
+    run(`doublings-rl-crps-${seed}`, "rl", "rl-crps", { seed, from: ["doublings-sft-1"], changes: reinforcedLonger }),
   ),
   run("doublings-rl-correctness-1", "rl", "rl-crps", {
     from: ["doublings-sft-1"],
-    changes: { ...inDoublings, rl: { reward: "correctness" } },
+    changes: { ...reinforcedLonger, rl: { reward: "correctness" } },
   }),
 ];
