@@ -53,6 +53,7 @@ for (const arm of study.arms) {
   arms.push({ ...arm, found: found.filter((run) => run !== undefined) });
 }
 const present = arms.filter(({ found }) => found.length > 0);
+const folders = present.flatMap(({ found }) => found.map(({ folder }) => folder));
 const names = present.flatMap(({ found }) => found.map(({ name }) => name));
 const missing = arms.flatMap(({ runs }) => runs.filter((run) => !names.includes(run)));
 if (missing.length > 0) console.error(`not there, left out: ${missing.join(", ")}`);
@@ -74,7 +75,7 @@ await writeFile(`${values.out}.json`, `${JSON.stringify(resultDocument(), rounde
 const isotonicOk = present.filter(({ found }) => found.some(isIsotonicOk)).map(({ label }) => label);
 const evaluateCommand = [
   `npx kernelcast evaluate --recording ${values.recording} --split test --view ${view} --per-task ${perTask} --seed ${seed} --answered any \\`,
-  `  $(for run in ${names.join(" ")}; do ls ${values.runs}/$run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
+  `  $(for run in ${folders.join(" ")}; do ls $run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
 ].join("\n");
 const about = {
   command: command(),

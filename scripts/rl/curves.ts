@@ -40,13 +40,25 @@ const curves: Readonly<Record<string, Curve>> = {
     kinds: learned,
     ariaLabel: "CRPS on validation against steps, by arm",
     label: "CRPS on validation, kernels with a forecast",
-    points: ofJudgements("validation"),
+    points: ofJudgements("validation", "crps"),
   },
   "train-crps": {
     kinds: learned,
     ariaLabel: "CRPS on a sample of what is learned from against steps, by arm",
     label: "CRPS on train, kernels with a forecast",
-    points: ofJudgements("train"),
+    points: ofJudgements("train", "crps"),
+  },
+  "validation-pairwise": {
+    kinds: learned,
+    ariaLabel: "Pairwise accuracy on validation against steps, by arm",
+    label: "pairwise accuracy on validation",
+    points: ofJudgements("validation", "pairwise"),
+  },
+  "train-pairwise": {
+    kinds: learned,
+    ariaLabel: "Pairwise accuracy on a sample of what is learned from against steps, by arm",
+    label: "pairwise accuracy on train",
+    points: ofJudgements("train", "pairwise"),
   },
   loss: {
     kinds: ["supervised", "proper"],
@@ -63,10 +75,10 @@ function ofSteps(name: "reward" | "kl" | "unread" | "loss"): Curve["points"] {
   };
 }
 
-function ofJudgements(wanted: string): Curve["points"] {
+function ofJudgements(wanted: string, score: "crps" | "pairwise"): Curve["points"] {
   return ({ log }) =>
-    log.judgements.flatMap(({ split, step, crps }) =>
-      split !== wanted || crps == null ? [] : [{ step, value: crps }],
+    log.judgements.flatMap(({ split, step, [score]: value }) =>
+      split !== wanted || value == null ? [] : [{ step, value }],
     );
 }
 

@@ -95,7 +95,7 @@ export function costTable(arms: readonly FoundArm[]): string {
       "finished",
     ],
     arms.map(({ label, found }) => {
-      const trained = found.map(({ log }) => log.trainingSeconds / 60);
+      const trained = found.map(({ log }) => log.trainingDeviceSeconds / 60);
       return [
         label,
         found.length,
@@ -114,7 +114,7 @@ export function costTable(arms: readonly FoundArm[]): string {
 function minutesWithStart(arms: readonly FoundArm[], label: string): number {
   const arm = arms.find((one) => one.label === label);
   if (!arm) return 0;
-  const own = mean(arm.found.map(({ log }) => log.trainingSeconds / 60)) ?? 0;
+  const own = mean(arm.found.map(({ log }) => log.trainingDeviceSeconds / 60)) ?? 0;
   return own + (arm.from === undefined ? 0 : minutesWithStart(arms, arm.from));
 }
 

@@ -83,7 +83,6 @@ const taughtLonger = {
 export const doublingsStudyRuns: readonly StudyRun[] = [
   run("doublings-untrained", "none", "sft", { changes: inDoublings }),
   run("doublings-sft-1", "sft", "sft", { changes: taughtLonger }),
-  run("doublings-sft-all-1", "sft", "sft", { changes: { ...taughtLonger, ...everyFamily } }),
   run("doublings-proper-1", "sft", "proper-crps", { changes: { steps: 900, checkpoint_every: 150 } }),
   ...seeds.map((seed) =>
     run(`doublings-rl-crps-${seed}`, "rl", "rl-crps", { seed, from: ["doublings-sft-1"], changes: reinforcedLonger }),

@@ -26,7 +26,7 @@ const studySchema = z.strictObject({
       label: name,
       /** What was done: decides which curves it is drawn in. */
       kind: z.enum(["untrained", "supervised", "proper", "samples", "rl"]),
-      /** Folders; of one arm they differ by seed alone. */
+      /** Folders, from the study's own; of one arm they differ by seed alone. */
       runs: z.array(name).min(1),
       /** Label of the arm whose model training went on from. */
       from: name.optional(),

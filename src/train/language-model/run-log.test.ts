@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { readRunLog } from "./run-log.ts";
 
 const line = (event: string, seconds: number, more: object = {}): string => JSON.stringify({ event, seconds, ...more });
-const start = (from: number): string =>
-  line("start", 1, { kind: "rl", steps: 3, resumed_from: from, parameters: 100, trained: 7, device: "H100" });
+const start = (from: number, more: object = {}): string =>
+  line("start", 1, { kind: "rl", steps: 3, resumed_from: from, parameters: 100, trained: 7, device: "H100", ...more });
 const step = (number: number, reward: number, sampling: number): string =>
   line("step", number, {
     step: number,
@@ -54,7 +54,7 @@ it("a run's events, resumed and judged, are read as one", () => {
     starts: 2,
     prompts: 40,
     isDone: true,
-    trainingSeconds: 27,
+    trainingDeviceSeconds: 27,
     evaluationSeconds: 110,
     rolloutsPerSecond: 6,
     memoryGib: 13,
@@ -64,8 +64,13 @@ it("a run's events, resumed and judged, are read as one", () => {
 it("of a run that was killed the steps' own time counts; of one that never trained there is nothing", () => {
   expect(readRunLog([start(0), step(1, 0, 2), step(2, 0, 2)].join("\n"))).toMatchObject({
     isDone: false,
-    trainingSeconds: 18,
+    trainingDeviceSeconds: 18,
     rolloutsPerSecond: 10,
   });
-  expect(readRunLog("")).toMatchObject({ start: undefined, steps: [], trainingSeconds: 0, evaluationSeconds: 0 });
+  expect(readRunLog("")).toMatchObject({ start: undefined, steps: [], trainingDeviceSeconds: 0, evaluationSeconds: 0 });
+});
+
+it("GPUs that share the steps count each", () => {
+  const { trainingDeviceSeconds } = readRunLog([start(0, { processes: 4 }), step(1, 0, 2)].join("\n"));
+  expect(trainingDeviceSeconds).toBe(36);
 });

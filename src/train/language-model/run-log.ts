@@ -17,8 +17,8 @@ export interface RunLog {
   /** Judgements of the end result, by `train eval`: the last of each file of forecasts. */
   readonly evaluations: readonly EventOf<"judge">[];
   readonly isDone: boolean;
-  /** Training time that led to the result: what a killed run did after its last checkpoint is not in it. */
-  readonly trainingSeconds: number;
+  /** Training time that led to the result, of all its devices: what a killed run did after its last checkpoint is not in it. */
+  readonly trainingDeviceSeconds: number;
   /** Time of those evaluations, loading the model included. */
   readonly evaluationSeconds: number;
   /** Answers drawn and learned from in a second: median over steps. */
@@ -34,18 +34,20 @@ export function readRunLog(text: string): RunLog {
     events.filter((one): one is EventOf<Name> => one.event === name);
   const steps = lastOfEach(of("step"), ({ step }) => step).toSorted((a, b) => a.step - b.step);
   const judged = of("judge");
+  const start = of("start").at(-1);
   const judgements = judged.flatMap((one) => (isStep(one["step"]) ? [{ ...one, step: one["step"] }] : []));
   const ended = judged.filter((one) => !isStep(one["step"]));
   const evaluations = lastOfEach(ended, ({ split, file }) => (typeof file === "string" ? file : split));
   return {
-    start: of("start").at(-1),
+    start,
     prompts: of("data").findLast(({ split }) => split === "train")?.examples,
     starts: of("start").length,
     steps,
     judgements: lastOfEach(judgements, ({ split, step }) => `${split} ${step}`).toSorted((a, b) => a.step - b.step),
     evaluations,
     isDone: of("done").length > 0,
-    trainingSeconds: spentSeconds(events) ?? sum(steps.map((one) => one.step_seconds)),
+    trainingDeviceSeconds:
+      (start?.processes ?? 1) * (spentSeconds(events) ?? sum(steps.map((one) => one.step_seconds))),
     evaluationSeconds: sum(evaluations.map(({ seconds }) => seconds)),
     rolloutsPerSecond: median(steps.flatMap((one) => rolloutRate(one) ?? [])),
     memoryGib: mostMemory(events),

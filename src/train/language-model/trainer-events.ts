@@ -20,6 +20,7 @@ const startEvent = z.looseObject({
   parameters: z.number(),
   trained: z.number(),
   device: z.string(),
+  processes: z.number().optional(),
 });
 const stepEvent = z.looseObject({
   ...base,
@@ -38,6 +39,7 @@ const judgeEvent = z.looseObject({
   split: z.string(),
   kernels: z.number(),
   crps: metric,
+  pairwise: metric,
   correctness: metric,
   unread: metric,
 });
