@@ -44,7 +44,7 @@ const { values } = parseArgs({
 const [perTask, seed] = [Number(values["per-task"]), Number(values.seed)];
 const recording = await loadRecording(values.recording);
 const study = await readStudy(values.runs);
-const { view, summary } = study;
+const { title, view, summary } = study;
 const device = recordedDeviceInfo(recording, mainDevice(recording) ?? "");
 const setting = { recording, device, perTask, seed, view };
 const arms: FoundArm[] = [];
@@ -78,6 +78,7 @@ const evaluateCommand = [
   `  $(for run in ${folders.join(" ")}; do ls $run/forecasts-test.* | sed 's/^/--forecaster recorded:/'; done)`,
 ].join("\n");
 const about = {
+  title,
   command: command(),
   folder: basename(values.out),
   view,

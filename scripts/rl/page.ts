@@ -9,6 +9,7 @@ import { searchesSection, type NamedSearches } from "./searches.ts";
 import { differenceTable, rangeTable, scoreTable, sideText, signed, spreadTable, type ScoredArm } from "./tables.ts";
 
 export interface StudyPage {
+  readonly title: string;
   readonly command: string;
   /** Name of the folder that holds the curves. */
   readonly folder: string;
@@ -32,7 +33,7 @@ export interface StudyPage {
 
 export function studyPage(page: StudyPage): string {
   return `${[
-    "# Reinforcement learning of a language model that forecasts",
+    `# ${page.title}`,
     `Written by \`${page.command}\`; do not edit. Does reinforcement learning make a language model a better and better calibrated forecaster of kernels than supervised training does, and than supervised training with calibration after it? The runs, with their configurations, events and forecasts, are in [${page.folder}](${page.folder}); how they are trained: [decision 17](../decisions/0017-training-language-models.md).`,
     ...(page.summary === undefined ? [] : [page.summary]),
     ...(page.missing.length > 0 ? [`Not there (yet): ${page.missing.map((run) => `\`${run}\``).join(", ")}.`] : []),

@@ -17,6 +17,7 @@ const side = z.strictObject({ arm: name, as: z.enum(calibrations) });
 const claim = z.strictObject({ score: z.enum(comparedScores), wanted: z.enum(wantedSigns) });
 
 const studySchema = z.strictObject({
+  title: name,
   /** What is known when kernels are forecast. */
   view: z.enum(views).default("start"),
   /** What the study came to, in a paragraph, by whoever read its tables. */

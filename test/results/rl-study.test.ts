@@ -4,10 +4,8 @@ import { loadRecording } from "../../src/formats/load-recording.ts";
 import { readRun, readStudy, type FinishedRun } from "../../scripts/rl/study.ts";
 import { tasksOfSplit } from "../../scripts/tasks-of-split.ts";
 
-const folder = "docs/results/rl";
-const [study, atlas] = await Promise.all([readStudy(folder), loadRecording("atlas")]);
-const found = await Promise.all(study.arms.flatMap(({ runs }) => runs.map((run) => readRun(folder, run))));
-const runs = found.filter((run) => run !== undefined);
+const atlas = await loadRecording("atlas");
+const folders = ["docs/results/rl", "docs/results/rl-search", "docs/results/rl-doublings"];
 
 function kernelsOf(split: string): Set<string> {
   const tasks = tasksOfSplit(atlas, split);
@@ -30,9 +28,14 @@ function faultsOf({ name, forecasts }: FinishedRun, part: string): string[] {
   ];
 }
 
-describe("the study of reinforcement learning", () => {
-  it("names every run once, and arms that are there", () => {
-    const names = study.arms.flatMap(({ runs: own }) => own);
+describe.each(folders)("the study of %s", async (folder) => {
+  const study = await readStudy(folder);
+  const names = study.arms.flatMap(({ runs }) => runs);
+  const found = await Promise.all(names.map((run) => readRun(folder, run)));
+  const runs = found.filter((run) => run !== undefined);
+
+  it("has every run that it names, each named once, and arms that differ", () => {
+    expect(runs.map(({ name }) => name)).toEqual(names);
     expect(new Set(names).size).toBe(names.length);
     expect(new Set(study.arms.map(({ label }) => label)).size).toBe(study.arms.length);
   });
