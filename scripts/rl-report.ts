@@ -41,6 +41,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Whatever the workspace: arms, and so what is drawn for their intervals, are named by their files. */
+const recalibratedFolder = ".kernelcast/rl";
+
 const [perTask, seed] = [Number(values["per-task"]), Number(values.seed)];
 const recording = await loadRecording(values.recording);
 const study = await readStudy(values.runs);
@@ -175,7 +178,7 @@ async function runSearches(): Promise<NamedSearches | undefined> {
 }
 
 async function recalibrated(pools: PoolForecasts, recipe: IsotonicRecipe | undefined): Promise<PoolForecasts[]> {
-  return recipe ? [await recalibratedPools(pools, recipe, join(values.workspace, "rl"))] : [];
+  return recipe ? [await recalibratedPools(pools, recipe, recalibratedFolder)] : [];
 }
 
 function searchesFile(): string {
