@@ -38,7 +38,7 @@ export function studyPage(page: StudyPage): string {
     ...(page.summary === undefined ? [] : [page.summary]),
     ...(page.missing.length > 0 ? [`Not there (yet): ${page.missing.map((run) => `\`${run}\``).join(", ")}.`] : []),
     ...claimSection(page.differences),
-    ...trainingSection(page.arms),
+    ...trainingSection(page),
     ...scoreSection(page),
     ...differenceSection(page.differences),
     ...curveSection(page),
@@ -87,7 +87,7 @@ const shown: Readonly<Record<string, string>> = {
   pairwise: "pairwise accuracy",
 };
 
-function trainingSection(arms: readonly FoundArm[]): string[] {
+function trainingSection({ arms, folder }: StudyPage): string[] {
   const bases = [
     ...new Set(
       arms.flatMap(({ found }) => found.flatMap(({ config }) => (config.model ? basename(config.model.base) : []))),
@@ -99,7 +99,7 @@ function trainingSection(arms: readonly FoundArm[]): string[] {
     "## What was trained",
     `Base model ${bases.map((base) => `\`${base}\``).join(", ")}${devices.length > 0 ? `, on ${devices.join(", ")}` : ""}. Low-rank adapters; the base's weights stay. Families of kernels in split train are in no other split. *Answers a second*: answers drawn and learned from, over the time of both, median over steps.`,
     trainingTable(arms),
-    "Again: `npm run fetch:test-model`; `npm run study:rl-data` and `npm run study:rl` write data and configurations; each run is `npx kernelcast train sft` (or `rl`) `--config training-runs/configs/RUN.json`, and is judged by `npx kernelcast train eval` with `RUN-validation.json` and `RUN-test.json`; `npx tsx scripts/rl/collect-runs.ts training-runs` puts what they left here.",
+    `Again: \`npm run fetch:test-model\`; \`npm run study:rl-data\` and \`npm run study:rl\` write data and configurations; each run is \`npx kernelcast train sft\` (or \`rl\`) \`--config training-runs/configs/RUN.json\`, and is judged by \`npx kernelcast train eval\` with \`RUN-validation.json\` and \`RUN-test.json\`; \`npx tsx scripts/rl/collect-runs.ts training-runs --to docs/results/${folder}\` puts what they left here.`,
     ...(notes.length > 0 ? [notes.join("\n")] : []),
   ];
 }

@@ -77,11 +77,12 @@ function configOf({ name, example, seed, from, changes }: StudyRun): Settings {
   };
 }
 
-/** Every prompt is judged, however long. */
+/** Every prompt is judged, however long, on one GPU. */
 function judging(config: Settings, data: string, split: string, more: Settings = {}): Settings {
   const isBins = data.endsWith("bins");
+  const { processes: _processes, ...alone } = config;
   return {
-    ...config,
+    ...alone,
     data,
     model: { ...part(config, "model"), max_prompt_tokens: 32_000 },
     judge: { split, batch: isBins ? 8 : 64, max_new_tokens: 128, ...more },

@@ -79,11 +79,14 @@ const taughtLonger = {
   judge: { every: 150, prompts: 128, batch: 64, max_new_tokens: 224 },
 };
 
+/** On as many GPUs of one machine; what is drawn is the same on one. */
+const together = { processes: 4 };
+
 /** Those of docs/results/rl-doublings.md. All reinforcement is from one supervised run. */
 export const doublingsStudyRuns: readonly StudyRun[] = [
   run("doublings-untrained", "none", "sft", { changes: inDoublings }),
-  run("doublings-sft-1", "sft", "sft", { changes: taughtLonger }),
-  run("doublings-proper-1", "sft", "proper-crps", { changes: { steps: 900, checkpoint_every: 150 } }),
+  run("doublings-sft-1", "sft", "sft", { changes: { ...taughtLonger, ...together } }),
+  run("doublings-proper-1", "sft", "proper-crps", { changes: { steps: 900, checkpoint_every: 150, ...together } }),
   ...seeds.map((seed) =>
     run(`doublings-rl-crps-${seed}`, "rl", "rl-crps", { seed, from: ["doublings-sft-1"], changes: reinforcedLonger }),
   ),
