@@ -65,6 +65,8 @@ class TestTraining:
         [
             ({"data": "nowhere"}, "nowhere holds no meta.json; kernelcast train data writes it"),
             ({"model": {"base": "nowhere"}}, "model.base: nowhere is not there"),
+            # The folder is no model: the adapter is looked for before that is loaded.
+            ({"model": {"base": ".", "adapters": ["nowhere"]}}, "nowhere holds no adapter; train that run first"),
             ({"stepps": 2}, "config: unknown setting stepps"),
         ],
     )

@@ -30,6 +30,8 @@ def load_base(config: Model, device: torch.device) -> Tuple[Any, Any]:
     path = Path(config.base)
     if not path.exists():
         raise ValueError(f"model.base: {config.base} is not there")
+    # Before the model is loaded, which takes long.
+    adapters = [str(adapter_folder(one)) for one in config.adapters]
     kept = _kept_folder(config)
     if kept is not None and (kept / "config.json").exists():
         tokenizer, model = AutoTokenizer.from_pretrained(str(kept)), _load(str(kept), config)
@@ -41,8 +43,8 @@ def load_base(config: Model, device: torch.device) -> Tuple[Any, Any]:
             _keep(model, tokenizer, kept)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    for adapter in config.adapters:
-        model = PeftModel.from_pretrained(model, str(adapter_folder(adapter))).merge_and_unload()
+    for adapter in adapters:
+        model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     return model.to(device), tokenizer
 
 
@@ -84,7 +86,7 @@ def adapter_folder(path: str) -> Path:
     for folder in (Path(path) / "adapter", Path(path)):
         if (folder / "adapter_config.json").exists():
             return folder
-    raise ValueError(f"{path} holds no adapter")
+    raise ValueError(f"{path} holds no adapter; train that run first")
 
 
 def with_adapter(model: Any, config: Model, seed: int) -> Any:
